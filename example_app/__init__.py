@@ -1,0 +1,1 @@
+"""An application made of filters: a chat with a page for browsers."""

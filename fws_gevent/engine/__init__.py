@@ -1,0 +1,1 @@
+"""The engine: sockets on one side, chains on the other, greenlets only where filters run."""

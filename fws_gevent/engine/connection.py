@@ -1,0 +1,163 @@
+"""One open WebSocket: what filters hold as `web_socket_instance`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gevent.event import Event
+
+from ..protocol.frames import SHORT_HEADERS, encode
+from .exchange import Closed, Exchange, Opening, Peer
+from .payload import OPCODES, Data, as_text_if_utf8, convert, frame_for
+
+if TYPE_CHECKING:
+    from ..storage.base import BaseStorageObject
+    from .server import Server
+
+current: ContextVar[Connection | None] = ContextVar("fws_connection", default=None)
+"""The connection whose filters run here; None elsewhere."""
+
+
+class Connection(Exchange):
+    """One open WebSocket, as filters use it.
+
+    `id` names it, `path` and `remote_address` say where it came to and from, `subprotocol` what
+    was agreed on; `close(code, reason)` closes it.
+    """
+
+    __slots__ = ("_data", "_groups", "_room", "_token", "opened_at")
+
+    def __init__(self, server: Server, socket: Any, peer: Peer, opening: Opening) -> None:
+        super().__init__(server, socket, peer, opening)
+        self.opened_at = monotonic()
+        self._token: Any = None
+        self._groups: set[str] | None = None
+        self._data: dict[str, Any] | None = None
+        self._room: Event | None = None
+        self.context.run(current.set, self)
+
+    @property
+    def users(self) -> Mapping[str, Connection]:
+        """All connections of this server, by id."""
+        return self.server.users
+
+    @property
+    def storage_object(self) -> BaseStorageObject:
+        """Where the server's filters keep what they share."""
+        return self.server.storage_object
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups that this connection is in."""
+        return frozenset(self._groups or ())
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """A dict for filters to keep things in while the connection lives."""
+        if self._data is None:
+            self._data = {}
+        return self._data
+
+    @property
+    def token(self) -> Any:
+        """The connection's token, None at first. Connections that share one are a group."""
+        return self._token
+
+    @token.setter
+    def token(self, token: Any) -> None:
+        if self._token is not None:
+            self.leave(group_name(self._token))
+        self._token = token
+        if token is not None:
+            self.join(group_name(token))
+
+    def send(self, data: Data) -> bool:
+        """Send a message: `str` as text, bytes as binary, a `Message` as it came.
+
+        False if the connection is closed or closing. It leaves at the end of the loop's turn.
+        Only a filter that sends more to its own connection than the peer reads waits in here, for
+        room, and no longer than a slow reader is borne. Raises TypeError for other types.
+        """
+        opcode = OPCODES.get(data.__class__)
+        if opcode is None or self._special or self.reactor.offloading:
+            return self._send_specially(data)
+        size = len(data)
+        if size < 126:
+            self.write(SHORT_HEADERS[opcode][size] + data)  # type: ignore[operator]
+        else:
+            self.write(encode(opcode, data))  # type: ignore[arg-type]
+        if self.queued:
+            self._wait_for_room()
+        return True
+
+    def _send_specially(self, data: Data) -> bool:
+        """Send what needs to be looked at twice: other types, deflate, or from another thread."""
+        if self.ending:
+            return False
+        opcode, payload = convert(data)
+        if self.reactor.elsewhere():
+            self.reactor.call_here(self.send, data)
+        else:
+            self.write(frame_for(opcode, payload, self.window_bits))
+            self._wait_for_room()
+        return True
+
+    def sendMessage(self, data: Data) -> bool:
+        """Send as the ancestor did: as `send`, but bytes go as text if they are UTF-8."""
+        return self.send(as_text_if_utf8(data))
+
+    def broadcast(self, data: Data, group: str | None = None, include_self: bool = False) -> None:
+        """Send to all connections, or to a group's, without this one unless `include_self`."""
+        self.server.broadcast(data, group, exclude=None if include_self else self)
+
+    def join(self, group: str) -> None:
+        """Join a group; nothing happens if the connection is in it, or closed."""
+        if self.reactor.offloading and self.reactor.elsewhere():
+            self.reactor.call_here(self.join, group)
+        elif not self.ending:
+            if self._groups is None:
+                self._groups = set()
+            self._groups.add(group)
+            self.server.join(group, self)
+
+    def leave(self, group: str) -> None:
+        """Leave a group; nothing happens if the connection isn't in it."""
+        if self.reactor.offloading and self.reactor.elsewhere():
+            self.reactor.call_here(self.leave, group)
+        elif self._groups and group in self._groups:
+            self._groups.discard(group)
+            self.server.leave(group, self)
+
+    def _wait_for_room(self) -> None:
+        """In this connection's own filter: wait until the peer has read, or is too slow."""
+        if self.queued <= self.patience.max_queue or current.get() is not self:
+            return
+        room = self._room = self._room or Event()
+        while self.queued > self.patience.max_queue:
+            room.clear()
+            if not room.wait(self.patience.queue_timeout * self.wheel.resolution):
+                self.too_slow()
+
+    def on_written(self) -> None:
+        """Some output left: a filter of this connection that waits for room may go on."""
+        if self._room is not None and self.queued <= self.patience.max_queue:
+            self._room.set()
+        super().on_written()
+
+    def on_shut(self) -> None:
+        """The socket is closed: nobody sends to this connection any more."""
+        self.server.forget(self, self._groups or ())
+        if self._room is not None:
+            self._room.set()
+
+    def on_gone(self, closed: Closed) -> None:
+        """Everything of this connection was told."""
+        self.server.gone(self, closed)
+
+
+def group_name(token: Any) -> str:
+    """The name of the group of connections that share `token`."""
+    return token.decode("utf-8", "backslashreplace") if isinstance(token, bytes) else str(token)

@@ -1,0 +1,61 @@
+"""What comes from outside the connections, in order, for the consumer chain."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from gevent.queue import Empty, Queue
+
+if TYPE_CHECKING:
+    from .server import Server
+
+QUEUE_SIZE = 10_000
+"""Events that may wait for the consumer chain; `put` waits for room beyond that."""
+
+_SLICE = 256
+
+
+class ConsumerQueue:
+    """Feeds the consumer chain of a server: `server.queue.put(data)`.
+
+    `data` is a dict such as {"type": "message", "channel": "global", "data": "hello"}.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.busy = False
+        self.again = False
+        self.descriptor = -1
+        self.context = copy_context()
+        self._server = server
+        self._items: Queue[Any] = Queue(QUEUE_SIZE)
+
+    def put(self, data: Any, timeout: float | None = None) -> None:
+        """Have the consumer chain run on `data`, after what was put before.
+
+        From any greenlet it waits while the queue is full, for `timeout` seconds at most
+        (gevent.queue.Full after that); from another thread the waiting is the loop's.
+        """
+        reactor = self._server.reactor
+        if reactor.started and reactor.elsewhere():
+            reactor.spawn_here(self.put, data)
+            return
+        self._items.put(data, timeout=timeout)
+        if reactor.started:
+            reactor.schedule(self)
+
+    def run(self) -> None:
+        """Hand the chain what waits, in a runner."""
+        server = self._server
+        for _ in range(_SLICE):
+            try:
+                data = self._items.get_nowait()
+            except Empty:
+                return
+            if server.consumer_route.emit is not None:
+                server.consumer_route.emit(server, server, data)
+        self.again = True
+
+    def abort(self) -> None:
+        """One event failed in the engine; the others go on."""
+        self.again = True

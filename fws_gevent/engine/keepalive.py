@@ -1,0 +1,115 @@
+"""The deadlines of one connection: keep-alive, slow reading, and an unanswered Close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CloseCode
+from .reactor import Reactor
+from .transport import HARD_QUEUE, Transport
+from .wheel import Wheel
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server waits for a connection, in ticks of its wheel, and with how many bytes."""
+
+    ping_interval: int
+    """Silence before a Ping; 0 for no keep-alive."""
+    ping_timeout: int
+    """Silence after it before the peer is given up."""
+    close_timeout: int
+    """Time for the peer to answer a Close, or to take it."""
+    max_queue: int
+    """Bytes that may wait for the kernel to take them."""
+    queue_timeout: int
+    """Time that more may wait before the reader is given up as too slow."""
+
+
+class Watched(Transport):
+    """A transport with deadlines; all of them share one place in the wheel, the next one's."""
+
+    __slots__ = ("_pinged", "_slow_at", "due", "heard", "patience", "wheel")
+
+    def __init__(
+        self, reactor: Reactor, socket: Any, secure: bool, wheel: Wheel, patience: Patience
+    ) -> None:
+        super().__init__(reactor, socket, secure)
+        self.wheel = wheel
+        self.patience = patience
+        self.due = 0
+        self.heard = wheel.now
+        self._pinged = 0
+        self._slow_at = 0
+        self._schedule()
+
+    def on_due(self) -> None:
+        """See which deadline it was, and set the next."""
+        now = self.wheel.now
+        if self.ending:
+            self.give_up(CloseCode.ABNORMAL, "the peer didn't answer the Close")
+            return
+        if self._slow_at and now >= self._slow_at:
+            self.too_slow()
+            return
+        if self.busy:
+            self.heard = now  # its filter works: what the peer says is not looked at meanwhile
+        if self._pinged and self.heard >= self._pinged:
+            self._pinged = 0
+        if self._pinged and now >= self._pinged + self.patience.ping_timeout:
+            self.give_up(CloseCode.ABNORMAL, "the peer doesn't answer pings")
+            return
+        interval = self.patience.ping_interval
+        if interval and not self._pinged and now >= self.heard + interval:
+            self._pinged = now
+            self.ping()
+        self._schedule()
+
+    def expect_end(self) -> None:
+        """A Close is on its way: the peer has `close_timeout` from now."""
+        self.ending = True
+        self.wheel.schedule(self, self.patience.close_timeout)
+
+    def on_queued(self) -> None:
+        """More waits: past the bound the clock runs, and at HARD_QUEUE times it is over at once.
+
+        One message always fits, however long it is, so a single chunk is past no bound.
+        """
+        patience = self.patience
+        if self.ending or self.waiting is None or len(self.waiting) < 2:
+            return
+        if self.queued > patience.max_queue * HARD_QUEUE:
+            self.too_slow()
+        elif self.queued > patience.max_queue and not self._slow_at:
+            self._slow_at = self.wheel.now + patience.queue_timeout
+            self._schedule()
+
+    def on_written(self) -> None:
+        """Some of what waited left."""
+        if self._slow_at and self.queued <= self.patience.max_queue:
+            self._slow_at = 0
+            self._schedule()
+
+    def _schedule(self) -> None:
+        patience, deadlines = self.patience, []
+        if self._slow_at:
+            deadlines.append(self._slow_at)
+        if self._pinged:
+            deadlines.append(self._pinged + patience.ping_timeout)
+        elif patience.ping_interval:
+            deadlines.append(self.heard + patience.ping_interval)
+        if deadlines:
+            self.wheel.schedule(self, max(1, min(deadlines) - self.wheel.now))
+
+    def ping(self) -> None:
+        """Send a Ping."""
+        raise NotImplementedError
+
+    def give_up(self, code: CloseCode, reason: str) -> None:
+        """The peer is gone: end without a word."""
+        raise NotImplementedError
+
+    def too_slow(self) -> None:
+        """The peer doesn't read what it is sent: close it with 1013."""
+        raise NotImplementedError

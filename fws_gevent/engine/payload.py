@@ -1,0 +1,46 @@
+"""What can be sent, and the frames it becomes."""
+
+from __future__ import annotations
+
+from ..message import BinaryMessage, Message
+from ..protocol.deflate import compress
+from ..protocol.frames import BINARY, FIN, RSV1, TEXT, encode
+
+Data = str | bytes | bytearray | memoryview
+"""What `send` and `broadcast` take: `str` goes as text, a `Message` as it came, bytes as binary."""
+
+OPCODES: dict[type, int] = {Message: TEXT, BinaryMessage: BINARY, bytes: BINARY, bytearray: BINARY}
+"""The types that go out as they are; `convert` turns every other one into one of them."""
+
+
+def convert(data: Data) -> tuple[int, bytes | bytearray]:
+    """The opcode and the payload for `data`. Raises TypeError for what can't be sent."""
+    opcode = OPCODES.get(data.__class__)
+    if opcode is not None:
+        return opcode, data  # type: ignore[return-value]
+    if isinstance(data, str):
+        return TEXT, data.encode("utf-8")
+    if isinstance(data, Message):
+        return (BINARY if data.binary else TEXT), data
+    if isinstance(data, bytes | bytearray | memoryview):
+        return BINARY, bytes(data)
+    raise TypeError(f"can't send {type(data).__name__}: give str, bytes or a Message")
+
+
+def frame_for(opcode: int, payload: bytes | bytearray, window_bits: int) -> bytes:
+    """The frame for connections that agreed on deflate with `window_bits`, or on none (0)."""
+    if window_bits:
+        squeezed = compress(payload, window_bits)
+        if squeezed is not None:
+            return encode(opcode, squeezed, FIN | RSV1)
+    return encode(opcode, payload)
+
+
+def as_text_if_utf8(data: Data) -> Data:
+    """Bytes that are UTF-8 as the text that the ancestor's `sendMessage` took them for."""
+    if isinstance(data, str | Message):
+        return data
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError:
+        return data

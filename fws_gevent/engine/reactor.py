@@ -1,0 +1,287 @@
+"""The reactor: takes sockets that have something new and runs what they ask for in runners.
+
+Filters may block, so they never run in the hub. One runner, a greenlet, works off the queue of
+ready tasks. It gets its turn from the hub by a switch, and when that switch comes back though
+the runner has not parked itself, the runner is blocked inside a task; another one, from a
+bounded number, takes the queue over. A runner that was blocked ends after its task, so that its
+locals and pending time-outs never reach the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any, Protocol
+
+from gevent import get_hub, spawn_raw
+from gevent.monkey import get_original
+from greenlet import getcurrent, greenlet
+
+from .poller import HANGUP, READ, WRITE, Poller, make_poller
+
+_log = logging.getLogger("fws_gevent.engine")
+
+BUFFER_SIZE = 256 * 1024
+"""Bytes read at once, into one buffer for all: a runner decodes them before anything can yield."""
+
+TURN = 256
+"""Units of work (a task, 4 KiB read, a write) after which the hub gets its turn: a flood on one
+connection keeps timers and new connections waiting for a millisecond or two, no longer."""
+
+_AGAIN = 4
+"""As many sockets ready at once make it worth asking for more before going back to the hub."""
+
+
+_READY = READ | WRITE  # what nearly all events are
+
+
+class Task(Protocol):
+    """Something that runs in a runner, one run at a time: a connection, or the consumer queue.
+
+    `busy` is true from being queued to the end of the run; what comes meanwhile sets `again`.
+    `descriptor` is that of its socket, or -1.
+    """
+
+    busy: bool
+    again: bool
+    context: Context
+    descriptor: int
+
+    def run(self) -> None:
+        """Do what there is to do; may block."""
+
+    def abort(self) -> None:
+        """End at once: a run failed in a way that nobody foresaw."""
+
+
+class Socketed(Task, Protocol):
+    """A task behind a descriptor."""
+
+    waiting: Any
+    secure: bool
+
+    def on_hang_up(self) -> None:
+        """The other end sends nothing more. Runs anywhere; must not block."""
+
+    def drain(self) -> None:
+        """Write more of what the kernel refused before. Runs anywhere; must not block."""
+
+    def flush(self) -> None:
+        """Write what was sent in this turn. Runs anywhere; must not block."""
+
+
+class Reactor:
+    """Runs the tasks of one server in the thread that it is started in."""
+
+    def __init__(self, max_runners: int) -> None:
+        self.max_runners = max_runners
+        self.blocked = 0
+        self.buffer = bytearray(BUFFER_SIZE)
+        self.offloading = 0
+        self.work = 0
+        self.dirty: list[Socketed] = []
+        self.will_flush = False
+        self._queue: deque[Task] = deque()
+        self._by_descriptor: dict[int, Socketed] = {}
+        self._runner: greenlet | None = None
+        self._parked: greenlet | None = None
+        self._starved = False
+        self._poller: Poller | None = None
+        self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
+
+    def start(self) -> None:
+        """Begin; call it in the process and thread that the server runs in."""
+        self._hub = get_hub()
+        self._thread = self._get_ident()
+        self._poller = make_poller(self._hub.loop, self._wake)
+        self._more = self._hub.loop.async_()
+        self._more.start(self._wake)
+        self.rearm = self._poller.rearm
+
+    @property
+    def started(self) -> bool:
+        """Whether the reactor runs."""
+        return self._poller is not None
+
+    def stop(self) -> None:
+        """Free the watchers. Tasks that are blocked in a filter end by themselves."""
+        if self._poller is not None:
+            self._poller.close()
+            self._poller = None
+            self._more.stop()
+            self._more.close()
+        if self._parked is not None:
+            self._hub.loop.run_callback(self._parked.throw)  # it ends into its parent, the hub
+            self._parked = None
+
+    def add(self, descriptor: int, task: Socketed) -> None:
+        """Run `task` whenever `descriptor` has something new."""
+        assert self._poller is not None
+        self._by_descriptor[descriptor] = task
+        self._poller.add(descriptor)
+
+    def remove(self, descriptor: int) -> None:
+        """Watch `descriptor` no more; to be called before it is closed."""
+        if self._by_descriptor.pop(descriptor, None) is not None and self._poller is not None:
+            self._poller.remove(descriptor)
+
+    def want_write(self, descriptor: int) -> None:
+        """Call the task's `drain` when `descriptor`, which took less than all, takes more."""
+        if self.rearm is not None and descriptor in self._by_descriptor:
+            self.rearm(descriptor, WRITE)
+
+    def schedule(self, task: Task) -> None:
+        """Run `task` soon, once, though nothing new came for it."""
+        if task.busy:
+            task.again = True
+            return
+        task.busy = True
+        self._queue.append(task)
+        if self._runner is None:
+            self._more.send()
+
+    def schedule_flush(self) -> None:
+        """See to it that `dirty` is flushed; called for its first entry outside a runner's turn."""
+        self.will_flush = True
+        self._hub.loop.run_callback(self.flush)
+
+    def flush(self) -> None:
+        """Write what was sent since the last time: one send for each connection."""
+        dirty = self.dirty
+        self.will_flush = self._runner is not None
+        if dirty:
+            self.dirty = []
+            self.work += len(dirty)
+            for task in dirty:
+                task.flush()
+
+    def elsewhere(self) -> bool:
+        """Whether this is not the reactor's thread: an offloaded filter runs."""
+        return self._get_ident() != self._thread
+
+    def call_here(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """From another thread: have `function` called in the hub of the reactor's thread."""
+        self._hub.loop.run_callback_threadsafe(function, *arguments)
+
+    def spawn_here(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """From another thread: have `function`, which may wait, run in a greenlet here."""
+        self.call_here(spawn_raw, function, *arguments)
+
+    def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
+        """Run a filter in gevent's thread pool and return what it returns, or raise that."""
+        self.offloading += 1
+        try:
+            return self._hub.threadpool.apply(copy_context().run, (call, instance, data))
+        finally:
+            self.offloading -= 1
+
+    def _wake(self) -> None:
+        """In the hub: give runners their turn until the work is done or all of them are blocked."""
+        while self._runner is None and self._poller is not None:
+            if self.blocked >= self.max_runners:
+                self._poll()  # takes the edges, so that the loop doesn't spin on them
+                self._starve()
+                return
+            runner, self._parked = self._parked or greenlet(self._live, self._hub), None
+            self._runner = runner
+            self.will_flush = True
+            runner.switch()
+            if self._runner is not runner:
+                return  # it parked: nothing is left for now
+            self._runner = None
+            self.blocked += 1
+            self.flush()
+
+    def _starve(self) -> None:
+        if not self._starved:
+            self._starved = True
+            _log.error(
+                "all %d runners are blocked in filters: connections wait; see --max_runners",
+                self.max_runners,
+            )
+
+    def _live(self) -> None:
+        """A runner's life: a turn, then parked until the next; over once it was blocked."""
+        me = getcurrent()
+        while True:
+            self._turn(me)
+            if self._runner is not me:
+                self._retire()
+                return
+            self._runner = None
+            self.will_flush = False
+            self._parked = me
+            self._hub.switch()
+
+    def _retire(self) -> None:
+        self.blocked -= 1
+        self._starved = False
+        self._hub.loop.run_callback(self._wake)
+
+    def _turn(self, me: greenlet) -> None:
+        queue, rearm = self._queue, self.rearm
+        work = self.work = 0
+        more = True
+        while True:
+            while queue:
+                task = queue.popleft()
+                try:
+                    task.context.run(task.run)
+                except BaseException as error:  # noqa: BLE001 - a runner outlives its tasks
+                    self._failed(task, error)
+                if rearm is not None and task.descriptor in self._by_descriptor:
+                    rearm(task.descriptor, READ)
+                if task.again:
+                    task.again = False
+                    queue.append(task)
+                else:
+                    task.busy = False
+                if self._runner is not me:
+                    return  # it was blocked; the queue is another's now
+                work += 1
+                if work > TURN:
+                    self.flush()
+                    self._more.send()
+                    return
+            self.flush()
+            if queue:
+                continue  # a write failed, and its connection has to be told
+            if not more or work + self.work > TURN:
+                return  # the loop wakes us again if there is more
+            news = self._poll()
+            if not news:
+                return
+            more = news >= _AGAIN
+
+    def _failed(self, task: Task, error: BaseException) -> None:
+        """A task raised, which only its own fault or a system exit from a filter can do."""
+        task.abort()
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._hub.handle_system_error(type(error), error)
+        else:
+            _log.error("%s failed", task, exc_info=error)
+
+    def _poll(self) -> int:
+        """Queue the tasks that have something new."""
+        assert self._poller is not None
+        events = self._poller.poll()
+        queue, by_descriptor = self._queue, self._by_descriptor
+        for descriptor, mask in events:
+            task = by_descriptor.get(descriptor)
+            if task is None:
+                continue
+            if task.waiting:
+                task.drain()
+            if mask != _READY:
+                if mask & HANGUP:
+                    task.on_hang_up()
+                elif mask == WRITE and not task.secure:
+                    continue
+            if task.busy:
+                task.again = True
+            else:
+                task.busy = True
+                queue.append(task)
+        return len(events)

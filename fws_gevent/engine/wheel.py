@@ -1,0 +1,55 @@
+"""All deadlines of a server on one timer."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Timed(Protocol):
+    """What has a deadline: one at a time, kept in `due`, a tick of its wheel (0 for none)."""
+
+    due: int
+
+    def on_due(self) -> None:
+        """The deadline came. Runs in the hub: it must not block or raise."""
+
+
+class Wheel:
+    """Deadlines in buckets, a bucket for each tick of `resolution` seconds.
+
+    Time is counted in ticks, not read from a clock: the timer that calls `tick` fires once
+    after the loop was blocked, however long that was, so blocked time counts against nobody.
+    """
+
+    def __init__(self, resolution: float) -> None:
+        self.resolution = resolution
+        self.now = 1
+        self._buckets: dict[int, set[Timed]] = {}
+
+    def ticks(self, seconds: float) -> int:
+        """The ticks that `seconds` take, rounded up; at least one."""
+        return max(1, -int(-seconds // self.resolution))
+
+    def schedule(self, item: Timed, ticks: int) -> None:
+        """Set the deadline of `item` so many ticks from now, in place of the one it had."""
+        self.cancel(item)
+        item.due = self.now + ticks
+        self._buckets.setdefault(item.due, set()).add(item)
+
+    def cancel(self, item: Timed) -> None:
+        """Take the deadline of `item` away."""
+        bucket = self._buckets.get(item.due)
+        if bucket is not None:
+            bucket.discard(item)
+        item.due = 0
+
+    def tick(self, *_: Any) -> None:
+        """Let one tick pass and tell everyone whose deadline it is."""
+        self.now += 1
+        for item in self._buckets.pop(self.now, ()):
+            item.due = 0
+            item.on_due()
+
+    def __len__(self) -> int:
+        """How many deadlines are set."""
+        return sum(map(len, self._buckets.values()))

@@ -1,0 +1,94 @@
+"""The errors of the project, in one tree, and the catalogue of WebSocket close codes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """Why a connection ended (RFC 6455 §7.4.1; 4000 to 4999 are the application's own).
+
+    Each member carries `meaning`, a short English reason, and `reconnect`, whether a client
+    that gets it should come back by itself.
+    """
+
+    meaning: str
+    reconnect: bool
+
+    def __new__(cls, value: int, meaning: str, reconnect: bool) -> CloseCode:  # noqa: D102
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.reconnect = reconnect
+        return member
+
+    NORMAL = 1000, "normal closure", False
+    GOING_AWAY = 1001, "the server is shutting down", True
+    PROTOCOL_ERROR = 1002, "protocol error", False
+    UNSUPPORTED_DATA = 1003, "unsupported data", False
+    NO_STATUS = 1005, "closed without a code", False
+    ABNORMAL = 1006, "the connection was lost", True
+    INVALID_PAYLOAD = 1007, "text that is not UTF-8", False
+    POLICY_VIOLATION = 1008, "policy violation", False
+    MESSAGE_TOO_BIG = 1009, "message too big", False
+    MANDATORY_EXTENSION = 1010, "mandatory extension", False
+    INTERNAL_ERROR = 1011, "a filter failed", False
+    SERVICE_RESTART = 1012, "the server is restarting", True
+    TRY_AGAIN_LATER = 1013, "too slow or overloaded", True
+    BAD_GATEWAY = 1014, "bad gateway", True
+    UNAUTHENTICATED = 4401, "no valid token", False
+    FORBIDDEN = 4403, "not allowed", False
+
+
+class FwsError(Exception):
+    """The root of all errors that the project raises.
+
+    `close_code` is what a connection that such an error ends is closed with, or None for an
+    error that ends none.
+    """
+
+    close_code: CloseCode | None = None
+
+
+class ConfigurationError(FwsError):
+    """A setting, file or module that the server can't start with; its text is one line."""
+
+
+class FilterDefinitionError(FwsError):
+    """A filter class that can't join a chain: its `filter` has a signature that none calls."""
+
+
+class HandshakeRefused(FwsError):
+    """A request that doesn't become a WebSocket.
+
+    `status` is the HTTP status ("400 Bad Request"), `headers` what the answer carries beside
+    the usual ones, and the text says what was wrong.
+    """
+
+    close_code = CloseCode.POLICY_VIOLATION
+
+    def __init__(self, status: str, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(why)
+        self.status = status
+        self.headers = headers
+
+
+class OriginRefused(HandshakeRefused):
+    """A page of another site asked: browsers may only come from the server's own host."""
+
+    close_code = CloseCode.FORBIDDEN
+
+
+class FilterFailed(FwsError):
+    """A filter raised; the chain stopped and its connection closes."""
+
+    close_code = CloseCode.INTERNAL_ERROR
+
+
+class PublishFailed(FwsError):
+    """The shared storage didn't take a message. Nobody got it, and nobody is closed for it.
+
+    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    """
+
+    notice = "Error: not delivered, the shared storage is away; try again"

@@ -1,0 +1,16 @@
+"""Prints each message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import WebSocketMessageFilter
+
+
+class StdoutMessageFilter(WebSocketMessageFilter):
+    """Prints each message with the id of the connection that it came from."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        """Print the message."""
+        print(f"--MESSAGE--\n{web_socket_instance.id} => {data}", flush=True)

@@ -1,0 +1,16 @@
+"""Prints what comes from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import WebSocketConsumerFilter
+
+
+class StdoutPubSubFilter(WebSocketConsumerFilter):
+    """Prints each event of the consumer chain."""
+
+    @classmethod
+    def filter(cls, _server: Any, data: Any = None) -> None:
+        """Print the event."""
+        print(f"--PUBSUB--\n{data}", flush=True)

@@ -1,0 +1,16 @@
+"""Prints the bytes that come from the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import WebSocketDataFilter
+
+
+class StdoutRawDataFilter(WebSocketDataFilter):
+    """Prints raw data, before it is decoded."""
+
+    @classmethod
+    def filter(cls, _web_socket_instance: Any, data: Any = None) -> None:
+        """Print the bytes."""
+        print(f"--RAWDATA--\n{data!r}", flush=True)

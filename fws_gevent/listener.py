@@ -1,0 +1,81 @@
+"""What a server listens with: a TLS identity, a socket file."""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+import ssl
+from pathlib import Path
+from typing import Any
+
+import gevent.socket
+import gevent.ssl
+
+from .errors import ConfigurationError
+
+BACKLOG = 4096
+"""Connections that the kernel may hold until they are accepted."""
+
+
+def tls_context(key: str, cert: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer with a private key and a certificate (PEM files).
+
+    Raises ConfigurationError.
+    """
+    context: ssl.SSLContext = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for flag, path in (("-key", key), ("-cert", cert)):
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"can't read {flag} {path}: {error.strerror}") from None
+    try:
+        context.load_cert_chain(cert, key, password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ConfigurationError(
+            f"-cert {cert} and -key {key} don't make a TLS identity: {reason}"
+        ) from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def unix_listener(path: str) -> Any:
+    """A listening socket file; one that a dead server left is replaced.
+
+    Raises ConfigurationError.
+    """
+    listener = gevent.socket.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    try:
+        if _is_dead(path):
+            Path(path).unlink()
+        listener.bind(path)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise ConfigurationError(f"can't listen on unix:{path}: {reason}") from None
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _is_dead(path: str) -> bool:
+    """Whether `path` is a socket file that nobody listens on."""
+    probe = gevent.socket.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        return Path(path).is_socket()
+    except OSError:
+        return False
+    finally:
+        probe.close()
+    return False
+
+
+def why_not(error: OSError) -> str:
+    """The reason of a failed bind, in the system's words."""
+    return os.strerror(error.errno) if error.errno else str(error)

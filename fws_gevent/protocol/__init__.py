@@ -1,0 +1,1 @@
+"""The WebSocket protocol, pure: bytes in, events out; no socket, greenlet or clock."""

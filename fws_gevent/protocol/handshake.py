@@ -1,0 +1,214 @@
+"""The opening handshake (RFC 6455 §4.2): a request's head in, an answer or a refusal out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import HandshakeRefused, OriginRefused
+from .deflate import Deflate, InvalidExtensionHeader, accept_offer
+from .origin import origin_allowed
+
+BAD_REQUEST: Final = "400 Bad Request"
+FORBIDDEN: Final = "403 Forbidden"
+METHOD_NOT_ALLOWED: Final = "405 Method Not Allowed"
+UPGRADE_REQUIRED: Final = "426 Upgrade Required"
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_REQUEST_LINE = re.compile(
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) (HTTP/[0-9]\.[0-9])"
+)
+_KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
+_FORBIDDEN_IN_VALUE = re.compile(r"[\r\n\0]")
+_ONCE = ("host", "sec-websocket-key", "sec-websocket-version", "origin", "content-length")
+
+
+class Headers:
+    """The header fields of one request, in order, looked up without regard to case."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.fields: list[tuple[str, str]] = list(fields)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+    def all(self, name: str) -> list[str]:
+        """The values of every field called `name`."""
+        name = name.lower()
+        return [value for key, value in self.fields if key.lower() == name]
+
+    def joined(self, name: str) -> str:
+        """The values of every field called `name` as one list (RFC 9110 §5.3)."""
+        return ", ".join(self.all(name))
+
+    def first(self, name: str) -> str | None:
+        """The value of the first field called `name`, or None."""
+        values = self.all(name)
+        return values[0] if values else None
+
+    def tokens(self, name: str) -> list[str]:
+        """The members of a list-valued field such as Connection, in lower case."""
+        return [part.strip().lower() for part in self.joined(name).split(",") if part.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The head of an HTTP request."""
+
+    method: str
+    target: str
+    version: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the server grants: other sites' origins, its subprotocols in order, deflate."""
+
+    allowed_origins: Sequence[str] = ()
+    subprotocols: Sequence[str] = ()
+    deflate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An upgrade that was granted, with the fields of its 101 answer."""
+
+    headers: tuple[tuple[str, str], ...]
+    subprotocol: str | None
+    deflate: Deflate | None
+
+
+def parse_request_line(line: str) -> tuple[str, str, str]:
+    """Method, target and version of a request line without its line end (RFC 9112 §3).
+
+    Raises HandshakeRefused.
+    """
+    parts = _REQUEST_LINE.fullmatch(line)
+    if parts is None:
+        raise HandshakeRefused(BAD_REQUEST, "malformed request line")
+    if parts[3] not in ("HTTP/1.1", "HTTP/1.0"):
+        raise HandshakeRefused("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here")
+    return parts[1], parts[2], parts[3]
+
+
+def parse_headers(lines: Iterable[str]) -> Headers:
+    """The header fields of raw lines without their line ends (RFC 9112 §5).
+
+    Raises HandshakeRefused for what could be read in two ways: a line without a colon, a folded
+    one, a bare CR, LF or NUL, a doubled Host, key, version, origin or length, and a
+    Content-Length beside a Transfer-Encoding.
+    """
+    fields: list[tuple[str, str]] = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise HandshakeRefused(BAD_REQUEST, "a header line has no colon")
+        if not _TOKEN.fullmatch(name):
+            raise HandshakeRefused(BAD_REQUEST, "a header name is malformed")
+        if _FORBIDDEN_IN_VALUE.search(value):
+            raise HandshakeRefused(BAD_REQUEST, f"header {name} has a bare CR, LF or NUL")
+        fields.append((name, value.strip(" \t")))
+    headers = Headers(fields)
+    for name in _ONCE:
+        if len(headers.all(name)) > 1:
+            raise HandshakeRefused(BAD_REQUEST, f"header {name} is there twice")
+    length = headers.first("content-length")
+    if length is not None:
+        if headers.all("transfer-encoding"):
+            raise HandshakeRefused(BAD_REQUEST, "Content-Length beside Transfer-Encoding")
+        if not re.fullmatch(r"[0-9]{1,18}", length):
+            raise HandshakeRefused(BAD_REQUEST, "malformed Content-Length")
+    coding = headers.joined("transfer-encoding")
+    if coding and coding.lower() != "chunked":
+        raise HandshakeRefused("501 Not Implemented", "unknown Transfer-Encoding")
+    return headers
+
+
+def check_host(request: Request) -> None:
+    """Refuse an HTTP/1.1 request without a Host (RFC 9112 §3.2)."""
+    if request.version == "HTTP/1.1" and not request.headers.all("host"):
+        raise HandshakeRefused(BAD_REQUEST, "header Host is missing")
+
+
+def wants_websocket(headers: Headers) -> bool:
+    """Whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`."""
+    return "websocket" in headers.tokens("upgrade") and "upgrade" in headers.tokens("connection")
+
+
+def accept_key(key: str) -> str:
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
+    return base64.b64encode(
+        hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
+    ).decode("ascii")
+
+
+def negotiate(request: Request, policy: Policy, host: str | None = None) -> Accepted:
+    """Grant the upgrade that `request` asks for, or raise HandshakeRefused.
+
+    `host` is the host that the client named, where a trusted proxy knows it better than the
+    Host header.
+    """
+    headers = request.headers
+    if request.method != "GET":
+        refused = f"a WebSocket is opened with GET, not {request.method}"
+        raise HandshakeRefused(METHOD_NOT_ALLOWED, refused, (("Allow", "GET"),))
+    if request.version != "HTTP/1.1":
+        raise HandshakeRefused(BAD_REQUEST, "a WebSocket needs HTTP/1.1")
+    if headers.first("sec-websocket-version") != "13":
+        refused = "Sec-WebSocket-Version 13 is spoken here"
+        raise HandshakeRefused(UPGRADE_REQUIRED, refused, upgrade_headers())
+    key = headers.first("sec-websocket-key")
+    if key is None or not _KEY.fullmatch(key):
+        raise HandshakeRefused(BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")
+    if headers.first("content-length") not in (None, "0") or headers.all("transfer-encoding"):
+        raise HandshakeRefused(BAD_REQUEST, "an upgrade request has no body")
+    check_origin(headers, policy, host)
+    subprotocol = choose_subprotocol(headers, policy.subprotocols)
+    deflate = _choose_deflate(headers) if policy.deflate else None
+    answer = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_key(key)),
+    ]
+    if subprotocol is not None:
+        answer.append(("Sec-WebSocket-Protocol", subprotocol))
+    if deflate is not None:
+        answer.append(("Sec-WebSocket-Extensions", deflate.header))
+    return Accepted(tuple(answer), subprotocol, deflate)
+
+
+def upgrade_headers() -> tuple[tuple[str, str], ...]:
+    """What goes with 426 (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
+    return (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+
+
+def check_origin(headers: Headers, policy: Policy, host: str | None = None) -> None:
+    """Refuse pages of other sites (RFC 6455 §10.2); a request without Origin is no browser."""
+    origin = headers.first("origin")
+    if origin is None:
+        return
+    if not origin_allowed(origin, host or headers.first("host") or "", policy.allowed_origins):
+        raise OriginRefused(FORBIDDEN, "this Origin is not allowed; see --allowed_origins")
+
+
+def choose_subprotocol(headers: Headers, known: Sequence[str]) -> str | None:
+    """The first of the server's subprotocols that the client offers (RFC 6455 §4.2.2)."""
+    offered = [part.strip() for part in headers.joined("sec-websocket-protocol").split(",")]
+    if offered != [""] and not all(_TOKEN.fullmatch(part) for part in offered):
+        raise HandshakeRefused(BAD_REQUEST, "malformed Sec-WebSocket-Protocol")
+    return next((name for name in known if name in offered), None)
+
+
+def _choose_deflate(headers: Headers) -> Deflate | None:
+    try:
+        return accept_offer(headers.joined("sec-websocket-extensions"))
+    except InvalidExtensionHeader:
+        raise HandshakeRefused(BAD_REQUEST, "malformed Sec-WebSocket-Extensions") from None

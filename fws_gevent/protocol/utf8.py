@@ -1,0 +1,19 @@
+"""UTF-8 checked piece by piece, so that a bad byte is refused as soon as it is seen."""
+
+from __future__ import annotations
+
+from codecs import utf_8_decode
+
+
+def unfinished_utf8(pending: bytes, piece: bytes) -> bytes:
+    """Check the next `piece` of a text and return the start of a character it ends in.
+
+    `pending` is what the piece before returned (b"" at first); a text is whole when the last
+    piece returns b"". Raises UnicodeDecodeError at the first byte that no UTF-8 text has there
+    (RFC 6455 §8.1).
+    """
+    if not pending and piece.isascii():
+        return b""
+    text = pending + piece
+    _, consumed = utf_8_decode(text, "strict", False)
+    return text[consumed:]

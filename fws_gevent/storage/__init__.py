@@ -1,0 +1,1 @@
+"""Storage objects: where filters keep the data that they share."""

@@ -1,0 +1,83 @@
+"""Real servers for the tests, in this process and as commands; all of them end with their test."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# ruff: noqa: E402 - gevent patches before anything imports socket
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from fws_gevent.filters.base import FilterBase
+from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.settings import Settings
+
+from .clients import Client, Command
+
+Serve = Callable[..., FilteredWebSocketServer]
+Connect = Callable[..., Client]
+Start = Callable[..., Command]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in tuple(os.environ):
+        if name.startswith("FWS_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server with just the given filters on a free port: serve([Echo], max_queue=100)."""
+    servers: list[FilteredWebSocketServer] = []
+
+    def start(
+        filters: Sequence[type[FilterBase]] = (),
+        extra: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> FilteredWebSocketServer:
+        chosen = Settings(**{"port": 0, "grace": 2.0, **settings})
+        server = FilteredWebSocketServer(chosen, filters=filters, **(extra or {}))
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop(timeout=0.2)
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Opens a raw client on a server: connect(server, "/path", headers=[...])."""
+    clients: list[Client] = []
+
+    def open_one(server: FilteredWebSocketServer | int, path: str = "/", **more: Any) -> Client:
+        port = server if isinstance(server, int) else server.server_port
+        client = Client(port, path, **more)
+        clients.append(client)
+        return client
+
+    yield open_one
+    for client in clients:
+        client.drop()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a program: start("-m", "fws_gevent", "-p", "0"); its output is read line by line."""
+    commands: list[Command] = []
+
+    def run(*arguments: str, **more: Any) -> Command:
+        command = Command(*arguments, **more)
+        commands.append(command)
+        return command
+
+    yield run
+    for command in commands:
+        command.end()

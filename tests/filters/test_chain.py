@@ -1,0 +1,196 @@
+"""A chain of one server: what it does with the events and with what filters raise."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent.filters.base import Call, FilterBase, StopChain
+from fws_gevent.filters.chain import Chain
+
+Rescued = list[tuple[Any, BaseException]]
+
+
+class Bench:
+    """A chain with what a server gives it: a place to compute in and someone to rescue."""
+
+    def __init__(self, *functions: Callable[..., Any], **options: Any) -> None:
+        class A(FilterBase):
+            pass
+
+        self.start: Any = A
+        meta: Any = type(A)
+        self.filters = [
+            meta(f"F{number}", (A,), {"filter": classmethod(function), **options})
+            for number, function in enumerate(functions)
+        ]
+        self.rescued: Rescued = []
+        self.offloaded: list[tuple[Any, Any]] = []
+        self.chain = Chain(A.filters, self.offload, self.rescue)
+
+    def offload(self, call: Call, web_socket_instance: Any, data: Any) -> Any:
+        self.offloaded.append((web_socket_instance, data))
+        return call(web_socket_instance, data)
+
+    def rescue(self, web_socket_instance: Any, error: BaseException) -> None:
+        self.rescued.append((web_socket_instance, error))
+
+    def receive(self, data: Any = "a") -> Any:
+        return self.chain.receive(object(), web_socket_instance="ws", data=data)
+
+
+def add(letter: str) -> Callable[..., Any]:
+    return lambda cls, web_socket_instance, data: data + letter
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def function(cls: Any, web_socket_instance: Any, data: Any) -> None:
+        raise error
+
+    return function
+
+
+@pytest.fixture
+def log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logging.getLogger("fws_gevent"), "propagate", True)
+    return caplog
+
+
+def test_filters_get_what_the_one_before_left() -> None:
+    bench = Bench(add("b"), lambda cls, ws, data: None, lambda cls, ws: None, add("c"))
+    assert bench.receive() == "abc"
+    assert bench.receive("x") == "xbc"
+
+
+def test_an_empty_chain_leaves_the_data() -> None:
+    assert Bench().receive("data") == "data"
+
+
+def test_a_filter_that_joins_later_is_not_of_this_server() -> None:
+    bench = Bench(add("b"))
+    type(bench.start)("Late", (bench.start,), {"filter": classmethod(add("late"))})
+    assert bench.receive() == "ab"
+    assert bench.chain.filters == tuple(bench.filters)
+
+
+def test_two_servers_count_apart() -> None:
+    bench = Bench(raising(StopChain()))
+    other = Chain(bench.chain.filters, bench.offload, bench.rescue)
+    bench.receive()
+    assert bench.chain.stops.total() == 1
+    assert other.stops.total() == 0
+
+
+def test_stop_chain_ends_the_event_is_counted_and_harms_nobody(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(add("b"), raising(StopChain()), add("c"))
+    assert bench.receive() == "ab"
+    assert bench.receive() == "ab"
+    assert bench.chain.stops == {bench.filters[1]: 2}
+    assert not bench.chain.failures
+    assert bench.rescued == []
+    assert log.records == []
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), gevent.Timeout(1), GeneratorExit()])
+def test_a_filter_that_raises_stops_the_chain_and_its_connection_is_rescued(
+    error: BaseException, log: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(add("b"), raising(error), add("c"))
+    assert bench.receive() == "ab"
+    assert bench.rescued == [("ws", error)]
+    assert bench.chain.failures == {bench.filters[1]: 1}
+    assert not bench.chain.stops
+    (record,) = log.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith("filter ")
+    assert ".F1 failed on ws" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+
+
+def test_a_filter_that_says_skip_is_passed_over_when_it_raises(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(add("b"), raising(ValueError("x")), add("c"), on_error="skip")
+    assert bench.receive() == "abc"
+    assert bench.rescued == []
+    assert bench.chain.failures == {bench.filters[1]: 1}
+    assert len(log.records) == 1
+
+
+def test_skip_does_not_keep_a_chain_from_being_stopped() -> None:
+    bench = Bench(raising(StopChain()), add("b"), on_error="skip")
+    assert bench.receive() == "a"
+    assert not bench.chain.failures
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_what_ends_the_process_is_let_through(error: BaseException, on_error: str) -> None:
+    bench = Bench(raising(error), on_error=on_error)
+    with pytest.raises(type(error)) as caught:
+        bench.receive()
+    assert caught.value is error
+    assert bench.rescued == []
+
+
+def test_a_chain_goes_on_with_the_next_event_after_a_failure() -> None:
+    def picky(cls: Any, web_socket_instance: Any, data: Any) -> Any:
+        return {"good": "taken"}[data]
+
+    bench = Bench(picky)
+    assert bench.receive("bad") == "bad"
+    assert bench.receive("good") == "taken"
+    assert len(bench.rescued) == 1
+
+
+def test_only_filters_that_ask_for_it_are_offloaded() -> None:
+    assert Bench(add("b")).offloaded == []
+    bench = Bench(add("b"), offload=False)
+    assert bench.receive() == "ab"
+    assert bench.offloaded == []
+    bench = Bench(add("b"), lambda cls, ws: None, offload=True)
+    assert bench.receive() == "ab"
+    assert bench.offloaded == [("ws", "a"), ("ws", "ab")]
+
+
+def test_what_an_offloaded_filter_raises_is_treated_as_ever() -> None:
+    error = ValueError("x")
+    bench = Bench(raising(error), offload=True)
+    bench.receive()
+    assert bench.rescued == [("ws", error)]
+    assert bench.chain.failures == {bench.filters[0]: 1}
+    stopping = Bench(raising(StopChain()), offload=True)
+    stopping.receive()
+    assert stopping.chain.stops == {stopping.filters[0]: 1}
+
+
+def test_a_filter_that_is_listed_twice_runs_twice() -> None:
+    bench = Bench(add("b"))
+    assert Chain(bench.filters * 2, bench.offload, bench.rescue).receive(None, "ws", "a") == "abb"
+
+
+def test_filters_that_share_one_function_each_run() -> None:
+    class A(FilterBase):
+        pass
+
+    class B(A):
+        @staticmethod
+        def filter(web_socket_instance: Any, data: Any = None) -> Any:
+            return data + "b"
+
+    class C(B):
+        """Inherits its filter and joins for itself."""
+
+    bench = Bench()
+    assert A.run("ws", "a") == "abb"
+    assert Chain(A.filters, bench.offload, bench.rescue).receive(None, "ws", "a") == "abb"
+    assert C in A.filters

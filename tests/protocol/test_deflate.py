@@ -1,0 +1,246 @@
+"""permessage-deflate: what is agreed on, and how messages are squeezed and inflated."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import tracemalloc
+import zlib
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fws_gevent.protocol.deflate import (
+    MIN_SIZE,
+    Deflate,
+    InflatedTooBig,
+    Inflater,
+    InvalidExtensionHeader,
+    accept_offer,
+    compress,
+    parse_extensions,
+)
+
+TAIL = b"\x00\x00\xff\xff"
+TERMS = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+NOISE = hashlib.shake_128(b"noise").digest(4096)
+
+
+def squeeze(payload: bytes, bits: int = 15) -> bytes:
+    """A message as another implementation compresses it (RFC 7692 §7.2.1)."""
+    deflater = zlib.compressobj(wbits=-bits)
+    return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+
+
+def unsqueeze(payload: bytes, bits: int) -> bytes:
+    """A message as another implementation with a window of `bits` inflates it (§7.2.2)."""
+    inflater = zlib.decompressobj(-bits)
+    return inflater.decompress(payload + TAIL) + inflater.flush()
+
+
+ACCEPTED = [
+    ("permessage-deflate", 15, False),
+    ("permessage-deflate; client_max_window_bits", 15, False),
+    ("permessage-deflate; client_max_window_bits=8", 15, False),
+    ('permessage-deflate; client_max_window_bits="15"', 15, False),
+    ("permessage-deflate; server_no_context_takeover", 15, False),
+    ("permessage-deflate; client_no_context_takeover", 15, False),
+    ("permessage-deflate; server_max_window_bits=15", 15, True),
+    ("permessage-deflate; server_max_window_bits=10", 10, True),
+    ('permessage-deflate; server_max_window_bits="9"', 9, True),
+    ("permessage-deflate; server_max_window_bits=8", 8, True),
+    (f"{TERMS}; client_max_window_bits; server_max_window_bits=12", 12, True),
+    ("permessage-deflate ;server_max_window_bits = 12;client_max_window_bits", 12, True),
+    ("permessage-deflate\t;\tserver_max_window_bits=12", 12, True),
+    ("x-other; a=1, permessage-deflate", 15, False),
+    ("permessage-deflate; server_max_window_bits=9, permessage-deflate", 9, True),
+    ("permessage-deflate; unknown, permessage-deflate", 15, False),
+    ("permessage-deflate; server_max_window_bits=16, permessage-deflate", 15, False),
+    ('x-other; a="permessage-deflate, ;", permessage-deflate', 15, False),
+    # RFC 9110 §5.6.1.2: empty members of a list are to be ignored.
+    (", permessage-deflate", 15, False),
+    ("permessage-deflate,", 15, False),
+    ("permessage-deflate, ", 15, False),
+    ("x-other,, permessage-deflate", 15, False),
+]
+
+DECLINED = [
+    "",
+    "x-webkit-deflate-frame",
+    "permessage-deflate2",
+    "Xpermessage-deflate",
+    "permessage-deflate; unknown",
+    "permessage-deflate; unknown=1",
+    "permessage-deflate; server_max_window_bits",
+    "permessage-deflate; server_max_window_bits=7",
+    "permessage-deflate; server_max_window_bits=16",
+    "permessage-deflate; server_max_window_bits=010",
+    "permessage-deflate; server_max_window_bits=ten",
+    'permessage-deflate; server_max_window_bits=""',
+    'permessage-deflate; server_max_window_bits=" 10"',
+    "permessage-deflate; client_max_window_bits=7",
+    "permessage-deflate; client_max_window_bits=16",
+    'permessage-deflate; client_max_window_bits=""',
+    "permessage-deflate; server_no_context_takeover=1",
+    "permessage-deflate; client_no_context_takeover=true",
+    'permessage-deflate; client_no_context_takeover=""',
+    "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+    "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
+    "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+    "permessage-deflate; server_max_window_bits=10; unknown",
+]
+
+BROKEN = [
+    "permessage-deflate;",
+    "permessage-deflate; =1",
+    "permessage-deflate; a=",
+    'permessage-deflate; a="1',
+    "permessage-deflate; a=1 b",
+    "permessage-deflate x-other",
+    "permessage deflate",
+    '"permessage-deflate"',
+    "; a",
+    "permessage-deflate; a=(",
+]
+
+
+@pytest.mark.parametrize(("header", "bits", "named"), ACCEPTED)
+def test_an_acceptable_offer_is_taken_with_its_window(header: str, bits: int, named: bool) -> None:
+    assert accept_offer(header) == Deflate(bits, named)
+
+
+@pytest.mark.parametrize("header", DECLINED)
+def test_an_offer_with_unknown_doubled_or_wrong_parts_is_declined(header: str) -> None:
+    assert accept_offer(header) is None
+
+
+@pytest.mark.parametrize("header", BROKEN)
+def test_a_header_against_the_grammar_is_refused(header: str) -> None:
+    with pytest.raises(InvalidExtensionHeader):
+        accept_offer(header)
+
+
+def test_every_offer_is_parsed_with_its_parameters_in_order() -> None:
+    assert parse_extensions('a; x; y=1; z="q; r, s", b') == [
+        ("a", [("x", None), ("y", "1"), ("z", "q; r, s")]),
+        ("b", []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer"),
+    [
+        ("permessage-deflate; client_max_window_bits", TERMS),
+        (
+            "permessage-deflate; server_max_window_bits=15",
+            f"{TERMS}; server_max_window_bits=15",
+        ),
+        ("permessage-deflate; server_max_window_bits=8", f"{TERMS}; server_max_window_bits=8"),
+    ],
+)
+def test_the_answer_takes_no_context_over_and_names_a_window_only_if_asked(
+    offer: str, answer: str
+) -> None:
+    terms = accept_offer(offer)
+    assert terms is not None
+    assert terms.header == answer
+
+
+PAYLOADS = st.one_of(
+    st.binary(max_size=300),
+    st.builds(operator.mul, st.binary(min_size=1, max_size=40), st.integers(1, 200)),
+)
+
+
+@settings(deadline=None)
+@given(PAYLOADS, st.integers(9, 15))
+def test_what_is_compressed_inflates_in_the_agreed_window(payload: bytes, bits: int) -> None:
+    squeezed = compress(payload, bits)
+    if squeezed is not None:
+        assert len(squeezed) < len(payload)
+        assert unsqueeze(squeezed, bits) == payload
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_matches_farther_away_than_the_agreed_window_are_not_used(bits: int) -> None:
+    payload = NOISE[: 1 << (bits - 1)] + bytes(1 << bits) + NOISE[: 1 << (bits - 1)]
+    squeezed = compress(payload, bits)
+    assert squeezed is not None
+    assert unsqueeze(squeezed, bits) == payload
+
+
+def test_a_larger_window_squeezes_more() -> None:
+    payload = NOISE * 2
+    assert compress(payload, 9) is None
+    squeezed = compress(payload, 15)
+    assert squeezed is not None
+    assert len(squeezed) < len(payload) * 0.6
+
+
+@pytest.mark.parametrize("size", [0, 1, MIN_SIZE, 1000, 100_000])
+def test_with_a_window_of_8_bits_nothing_is_compressed(size: int) -> None:
+    assert compress(bytes(size), 8) is None
+
+
+def test_small_and_incompressible_messages_go_as_they_are() -> None:
+    assert compress(b"a" * (MIN_SIZE - 1), 15) is None
+    assert compress(b"a" * MIN_SIZE, 15) is not None
+    assert compress(NOISE, 15) is None
+
+
+def test_each_message_is_compressed_on_its_own() -> None:
+    payload = b"the same text again and again " * 10
+    assert compress(payload, 15) == compress(bytearray(payload), 15)
+
+
+@settings(deadline=None)
+@given(PAYLOADS, st.integers(9, 15), st.lists(st.integers(0, 400), max_size=5))
+def test_a_message_inflates_however_it_is_cut(payload: bytes, bits: int, cuts: list[int]) -> None:
+    squeezed, inflater = squeeze(payload, bits), Inflater()
+    pieces = [
+        inflater.feed(squeezed[start:end], len(payload))
+        for start, end in pairwise([0, *sorted(cuts), len(squeezed)])
+    ]
+    assert b"".join(pieces) + inflater.finish(len(payload)) == payload
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_exactly_the_room_fits_and_a_byte_more_does_not(size: int) -> None:
+    inflater = Inflater()
+    inflated = inflater.feed(squeeze(bytes(size)), size)
+    assert inflated + inflater.finish(size - len(inflated)) == bytes(size)
+    with pytest.raises(InflatedTooBig):
+        Inflater().feed(squeeze(bytes(size + 1)), size)
+
+
+def test_what_the_end_brings_counts_too() -> None:
+    stored_block_of_4_without_its_data = b"\x00\x04\x00\xfb\xff"
+    for room in range(5):
+        inflater = Inflater()
+        assert inflater.feed(stored_block_of_4_without_its_data, room) == b""
+        if room == 4:
+            assert inflater.finish(room) == TAIL
+        else:
+            with pytest.raises(InflatedTooBig):
+                inflater.finish(room)
+
+
+def test_a_bomb_takes_no_more_memory_than_its_room() -> None:
+    bomb, room = squeeze(bytes(16 << 20)), 1000
+    inflater = Inflater()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InflatedTooBig):
+            inflater.feed(bomb, room)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 256 << 10
+
+
+@pytest.mark.parametrize("piece", [b"\xff\xff", b"\x06garbage"])
+def test_what_is_not_deflate_is_an_error(piece: bytes) -> None:
+    with pytest.raises(zlib.error):
+        Inflater().feed(piece, 1000)

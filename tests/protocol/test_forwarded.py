@@ -1,0 +1,84 @@
+"""Who a client is behind trusted proxies."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from fws_gevent.protocol.forwarded import Client, parse_networks, who_is
+from fws_gevent.protocol.handshake import Headers
+
+NEAR, FAR, CLIENT = "10.0.0.1", "10.0.0.2", "203.0.113.7"
+TRUSTED = ("10.0.0.0/8",)
+
+ADDRESSES = [
+    # peer, trusted, X-Forwarded-For fields, address
+    (CLIENT, (), ["1.1.1.1"], CLIENT),
+    (CLIENT, TRUSTED, ["1.1.1.1"], CLIENT),
+    (NEAR, TRUSTED, [], NEAR),
+    (NEAR, TRUSTED, [""], NEAR),
+    (NEAR, TRUSTED, [CLIENT], CLIENT),
+    (NEAR, TRUSTED, [f"1.1.1.1, {CLIENT}"], CLIENT),
+    (NEAR, TRUSTED, [f"1.1.1.1, {CLIENT}, {FAR}"], CLIENT),
+    (NEAR, TRUSTED, [f"1.1.1.1,{CLIENT}", FAR], CLIENT),
+    (NEAR, TRUSTED, [FAR], FAR),
+    (NEAR, TRUSTED, [f"10.9.9.9, {FAR}"], "10.9.9.9"),
+    (NEAR, TRUSTED, [f" {CLIENT} ,, {FAR} ,"], CLIENT),
+    (NEAR, TRUSTED, [f"{CLIENT}, garbage"], NEAR),
+    (NEAR, TRUSTED, [f"{CLIENT}, garbage, {FAR}"], FAR),
+    (NEAR, TRUSTED, [f"{CLIENT}, unix"], NEAR),
+    (NEAR, TRUSTED, ["2001:db8::7"], "2001:db8::7"),
+    ("::1", TRUSTED, [CLIENT], "::1"),
+    ("::1", ("::1",), [CLIENT], CLIENT),
+    ("", TRUSTED, [CLIENT], ""),
+    ("", ("unix",), [CLIENT], CLIENT),
+    ("", ("unix",), [f"1.1.1.1, {CLIENT}, {FAR}"], FAR),
+    ("", ("unix", *TRUSTED), [f"1.1.1.1, {CLIENT}, {FAR}"], CLIENT),
+    (NEAR, ("unix",), [CLIENT], NEAR),
+    ("garbage", TRUSTED, [CLIENT], "garbage"),
+]
+
+
+def headers(**fields: str) -> Headers:
+    return Headers((name.replace("_", "-"), value) for name, value in fields.items())
+
+
+@pytest.mark.parametrize(("peer", "trusted", "fields", "address"), ADDRESSES)
+def test_the_client_is_the_last_address_that_no_trusted_proxy_has(
+    peer: str, trusted: tuple[str, ...], fields: list[str], address: str
+) -> None:
+    given = Headers(("X-Forwarded-For", value) for value in fields)
+    assert who_is(peer, given, parse_networks(trusted)) == Client(address)
+
+
+def test_scheme_and_host_are_the_ones_that_the_nearest_proxy_told() -> None:
+    given = headers(
+        X_Forwarded_For=CLIENT,
+        x_forwarded_proto="http, HTTPS",
+        X_FORWARDED_HOST="evil.example, app.example:8443",
+    )
+    expected = Client(CLIENT, "https", "app.example:8443")
+    assert who_is(NEAR, given, parse_networks(TRUSTED)) == expected
+
+
+@pytest.mark.parametrize(("peer", "trusted"), [(CLIENT, TRUSTED), (NEAR, ()), ("", TRUSTED)])
+def test_of_a_peer_that_is_not_trusted_no_header_counts(
+    peer: str, trusted: tuple[str, ...]
+) -> None:
+    given = headers(X_Forwarded_For="1.1.1.1", X_Forwarded_Proto="https", X_Forwarded_Host="evil")
+    assert who_is(peer, given, parse_networks(trusted)) == Client(peer, None, None)
+
+
+def test_networks_are_addresses_networks_and_the_socket_file() -> None:
+    assert parse_networks(["10.1.2.3/8", "::1", "unix"]) == (
+        ip_network("10.0.0.0/8"),
+        ip_network("::1/128"),
+        "unix",
+    )
+
+
+@pytest.mark.parametrize("entry", ["proxy.example", "10.0.0.0/33", "", "Unix", "10.0.0.1:80"])
+def test_anything_else_is_no_network(entry: str) -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        parse_networks([entry])

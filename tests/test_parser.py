@@ -1,0 +1,194 @@
+"""The command line: which source wins, and how a mistake is told."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from dataclasses import Field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fws_gevent.parser import default_parser
+from fws_gevent.settings import Settings, default_of, table
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "fws.json"
+    path.write_text(json.dumps({"port": 2, "filters": ["from.file"], "deflate": "off"}))
+    return path
+
+
+def parse(*arguments: str) -> Namespace:
+    return default_parser().parse_args(arguments)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that these arguments are refused with."""
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+    assert caught.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.endswith("\n")
+    assert told.err.count("\n") == 1
+    assert "Traceback" not in told.err
+    return told.err
+
+
+def test_nothing_given_is_every_default() -> None:
+    assert Settings.from_options(parse()) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["-p", "1"], "port", 1),
+        (["-p1"], "port", 1),
+        (["--port", "1"], "port", 1),
+        (["--port=1"], "port", 1),
+        (["-token", "t"], "token", "t"),
+        (["-f", "a", "b.c"], "filters", ("a", "b.c")),
+        (["--filters", "a"], "filters", ("a",)),
+        (["-f"], "filters", ()),
+        (["--redis_channels", "a", "b"], "redis_channels", ("a", "b")),
+        (["--ping_interval", "0.5"], "ping_interval", 0.5),
+        (["--deflate", "OFF"], "deflate", "off"),
+        (["--host", "unix:/run/fws.sock"], "host", "unix:/run/fws.sock"),
+    ],
+)
+def test_a_flag_sets_its_setting(arguments: list[str], name: str, value: object) -> None:
+    assert getattr(Settings.from_options(parse(*arguments)), name) == value
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-key", "k.pem", "-cert", "c.pem"], ["-cert", "c.pem", "-key", "k.pem"]],
+)
+def test_key_and_certificate_are_flags_of_their_own(arguments: list[str]) -> None:
+    options = parse(*arguments)
+    assert (options.key, options.cert, options.config) == ("k.pem", "c.pem", None)
+
+
+def test_key_and_certificate_go_beside_a_configuration_file(file: Path) -> None:
+    options = parse("-c", str(file), "-key", "k.pem", "-cert", "c.pem")
+    assert (options.port, options.cert) == (2, "c.pem")
+
+
+@pytest.mark.parametrize("setting", table(), ids=lambda setting: setting.name)
+def test_every_setting_has_a_flag_and_help_tells_it(setting: Field[Any]) -> None:
+    shown = default_parser().format_help()
+    many, default = setting.metadata["many"], default_of(setting)
+    for flag in setting.metadata["flags"] or (f"--{setting.name}",):
+        assert f"{flag} " in shown
+        given = parse(flag) if many else parse(flag, str(default or "text"))
+        assert getattr(given, setting.name) == ([] if many else default or "text")
+
+
+def test_the_flag_wins_over_the_file_that_over_the_environment_that_over_the_default(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parse().port == 9000
+    monkeypatch.setenv("FWS_PORT", "1")
+    monkeypatch.setenv("FWS_GRACE", "3")
+    assert parse().port == 1
+    assert parse("-c", str(file)).port == 2
+    assert parse("-c", str(file), "-p", "3").port == 3
+    assert parse("-p", "3").port == 3
+    assert parse("-c", str(file)).grace == 3.0
+
+
+def test_a_flag_that_repeats_the_default_still_wins(file: Path) -> None:
+    options = parse("--config", str(file), "--port", "9000", "--deflate", "on", "-f")
+    assert Settings.from_options(options) == Settings()
+
+
+def test_a_list_from_a_higher_source_replaces_the_lower_ones(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FWS_FILTERS", "from.environment,too")
+    assert tuple(parse().filters) == ("from.environment", "too")
+    assert tuple(parse("-c", str(file)).filters) == ("from.file",)
+    assert tuple(parse("-c", str(file), "-f", "a", "b").filters) == ("a", "b")
+
+
+@pytest.mark.parametrize("form", [["-c", "{}"], ["-c{}"], ["--config", "{}"], ["--config={}"]])
+def test_the_file_may_be_named_in_every_form_of_its_flag(file: Path, form: list[str]) -> None:
+    assert parse("-f", "a", *(part.format(file) for part in form)).port == 2
+
+
+def test_the_environment_may_name_the_file_and_the_flag_wins(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text('{"port": 5}')
+    monkeypatch.setenv("FWS_CONFIG", str(file))
+    assert parse().port == 2
+    assert parse("-c", str(other)).port == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--prot", "1"], "--prot"),
+        (["--por", "1"], "--por"),
+        (["extra"], "extra"),
+        (["--port", "many"], "must be a whole number, not 'many'"),
+        (["--port", "65536"], "must be 0 to 65535, not '65536'"),
+        (["--max_queue", "0"], "--max_queue"),
+        (["--deflate", "perhaps"], "--deflate"),
+        (["--allowed_origins", "example.com"], "--allowed_origins"),
+        (["--trusted_proxies", "a\nb"], "--trusted_proxies"),
+        (["--port"], "--port"),
+        (["-c"], "--config"),
+        (["-c", "/nowhere/fws.json"], "/nowhere/fws.json"),
+    ],
+)
+def test_a_wrong_argument_is_refused_by_name_in_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert says in complaint(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"prot": 1}', "unknown setting 'prot'"),
+        ('{"port": "1"}', "port: must be a number"),
+        ('{\n"port": 1\n', "is not JSON"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name_in_one_line(
+    file: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(content)
+    told = complaint(capsys, "-c", str(file))
+    assert says in told
+    assert str(file) in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("FWS_PORT", "many"), ("FWS_PROT", "1"), ("FWS_CONFIG", "/nowhere")]
+)
+def test_a_wrong_variable_is_refused_by_name_in_one_line(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, text)
+    assert (name if name != "FWS_CONFIG" else text) in complaint(capsys)
+
+
+def test_a_program_may_add_options_of_its_own(file: Path) -> None:
+    parser = default_parser()
+    parser.add_argument("--colour", default="red")
+    options = parser.parse_args(["-c", str(file), "--colour", "blue"])
+    assert (options.colour, options.port) == ("blue", 2)
+    assert Settings.from_options(options).port == 2
+
+
+def test_what_a_program_sets_beforehand_stays_under_the_flags(file: Path) -> None:
+    parser = default_parser()
+    arguments = ["-c", str(file), "--grace", "1"]
+    options = parser.parse_args(arguments, Namespace(port=7, grace=5.0))
+    assert (options.port, options.grace, options.deflate) == (7, 1.0, "off")
