@@ -127,8 +127,9 @@ def table(names: Sequence[str], rows: Sequence[str], options: argparse.Namespace
             f"|---|---|{'---:|' * len(names)}",
             *rows,
             "",
-            f"Less is better; in parentheses the ratio to {BASELINE}. Medians of "
-            f"{options.rounds} rounds of {options.seconds:g} s, the servers in turns, {where}. "
+            f"Less is better. In parentheses: the ratio to {BASELINE}, the median of the ratios "
+            "within each round, which a machine's ups and downs distort less. Medians of "
+            f"{options.rounds} round(s) of {options.seconds:g} s, the servers in turns, {where}. "
             f"{platform.python_implementation()} {platform.python_version()}, "
             f"{platform.system()} {platform.machine()}.",
             "",
@@ -138,7 +139,6 @@ def table(names: Sequence[str], rows: Sequence[str], options: argparse.Namespace
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of the command line."""
-    made = BUILD / "bench" / "bin" / "python"
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="(3)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (3)")
@@ -147,8 +147,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--peers-python",
-        default=str(made) if made.exists() else sys.executable,
-        help="interpreter that has what benchmarks/requirements.txt lists (build/bench, or this)",
+        default=sys.executable,
+        help="interpreter that has what benchmarks/requirements.txt lists (this one)",
     )
     options = parser.parse_args(arguments)
     options.only = [name.strip() for name in options.only.split(",")]

@@ -221,7 +221,7 @@ def parse() -> tuple[str, Load]:
     )
 
 
-def out_of_time(number: int, frame: Any) -> None:
+def out_of_time(_number: int, _frame: Any) -> None:
     """Whatever it is that takes so long, end it."""
     raise LoadError("out of time")
 

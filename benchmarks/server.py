@@ -21,6 +21,7 @@ class EchoOrFan(WebSocketMessageFilter):
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        """Answer one message."""
         if web_socket_instance.path == "/fan":
             web_socket_instance.broadcast(data)
         else:

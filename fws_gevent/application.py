@@ -24,7 +24,7 @@ from .engine.exchange import Opening, Peer
 from .engine.server import Server
 from .errors import CloseCode, OriginRefused
 from .filters.base import FilterBase
-from .logs import configure_logging
+from .logs import configure_if_silent
 from .protocol.forwarded import who_is
 from .protocol.frames import encode_close
 from .protocol.handshake import Headers, Policy, check_origin
@@ -145,8 +145,7 @@ def build_application(
     default filters. Raises ConfigurationError.
     """
     chosen = Settings(**{**from_environment(os.environ), **settings})
-    if not logging.getLogger("fws_gevent").handlers:
-        configure_logging(chosen.log_level, chosen.log_format)
+    configure_if_silent(chosen.log_level, chosen.log_format)
     nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
     import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
     refuse_redis(chosen)

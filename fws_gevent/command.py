@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .errors import FwsError
-from .logs import configure_logging
 from .parser import default_parser
 from .server import build_server
 
@@ -33,6 +32,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.filters:
         options.filters = DEFAULT_FILTERS
-    configure_logging(options.log_level, options.log_format)
     with one_line_errors(parser.prog):
         build_server(options).serve_forever()

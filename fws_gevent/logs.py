@@ -19,3 +19,9 @@ def configure_logging(level: str = "info", form: str = "text") -> None:
     logger.handlers = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def configure_if_silent(level: str, form: str) -> None:
+    """Do so unless the program has configured logging by itself: start-up lines are for someone."""
+    if not logging.getLogger("fws_gevent").hasHandlers():
+        configure_logging(level, form)

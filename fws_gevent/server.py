@@ -22,6 +22,7 @@ from .errors import ConfigurationError
 from .filters.base import FilterBase
 from .handler import FilteredWebSocketHandler
 from .listener import BACKLOG, tls_context, unix_listener, why_not
+from .logs import configure_if_silent
 from .parser import default_parser
 from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
 from .settings import Settings
@@ -176,6 +177,7 @@ def build_server(
     Raises ConfigurationError for what can't work, in one line.
     """
     settings = Settings.from_options(options)
+    configure_if_silent(settings.log_level, settings.log_format)
     import_filters(settings.filters)
     refuse_redis(settings)
     if not (is_module_patched("socket") and is_module_patched("time")):

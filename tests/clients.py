@@ -96,6 +96,11 @@ class Client:
         self.answer = head.decode("latin-1")
         assert self.answer.startswith("HTTP/1.1 101"), self.answer
 
+    @property
+    def port(self) -> int:
+        """Our own port, by which the server knows us."""
+        return int(self.socket.getsockname()[1])
+
     def header(self, name: str) -> str | None:
         """A header of the 101 answer."""
         found = re.search(rf"^{name}: (.*)$", self.answer, re.MULTILINE | re.IGNORECASE)

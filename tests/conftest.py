@@ -8,8 +8,10 @@ monkey.patch_all()
 
 # ruff: noqa: E402 - gevent patches before anything imports socket
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,6 +20,14 @@ from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
 from .clients import Client, Command
+
+
+class Identity(NamedTuple):
+    """Files of a private key and of the certificate that goes with it."""
+
+    key: str
+    cert: str
+
 
 Serve = Callable[..., FilteredWebSocketServer]
 Connect = Callable[..., Client]
@@ -59,6 +69,7 @@ def connect() -> Iterator[Connect]:
 
     def open_one(server: FilteredWebSocketServer | int, path: str = "/", **more: Any) -> Client:
         port = server if isinstance(server, int) else server.server_port
+        assert port
         client = Client(port, path, **more)
         clients.append(client)
         return client
@@ -81,3 +92,34 @@ def start() -> Iterator[Start]:
     yield run
     for command in commands:
         command.end()
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """A key and a self-signed certificate, for servers with TLS."""
+    return make_identity(tmp_path_factory.mktemp("tls"))
+
+
+def make_identity(folder: Path) -> Identity:
+    """A new key and a certificate for it, made by the command `openssl`."""
+    made = Identity(str(folder / "key.pem"), str(folder / "cert.pem"))
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *curve, "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-keyout", made.key, "-out", made.cert],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def chains() -> Iterator[None]:
+    """Empties the five chains for a test that defines filters, and restores them after it."""
+    bases = FilterBase.__subclasses__()
+    before = [list(base._filters) for base in bases]
+    for base in bases:
+        base._filters.clear()
+    yield
+    for base, filters in zip(bases, before, strict=True):
+        base._filters[:] = filters

@@ -16,6 +16,7 @@ class Echo(picows.WSListener):  # type: ignore[misc,unused-ignore]
     """Sends each frame back."""
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Answer one frame."""
         if frame.msg_type == picows.WSMsgType.CLOSE:
             agree_to_close(transport, frame)
         else:
@@ -26,12 +27,15 @@ class Fan(picows.WSListener):  # type: ignore[misc,unused-ignore]
     """Sends each frame to everyone else."""
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """Begin to listen."""
         listeners.add(transport)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        """Listen no more."""
         listeners.discard(transport)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Hand one frame on."""
         if frame.msg_type == picows.WSMsgType.CLOSE:
             agree_to_close(transport, frame)
             return

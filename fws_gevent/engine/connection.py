@@ -136,9 +136,11 @@ class Connection(Exchange):
         if self.queued <= self.patience.max_queue or current.get() is not self:
             return
         room = self._room = self._room or Event()
-        while self.queued > self.patience.max_queue:
+        seconds = self.patience.queue_timeout * self.wheel.resolution
+        while self.queued > self.patience.max_queue and not self.ending:
+            before = self.queued
             room.clear()
-            if not room.wait(self.patience.queue_timeout * self.wheel.resolution):
+            if not room.wait(seconds) and self.queued == before:
                 self.too_slow()
 
     def on_written(self) -> None:

@@ -143,7 +143,7 @@ class Exchange(Watched):
             if self.server.data_route.emit is None:
                 events = self._receiver.feed(reactor.buffer, size)
             else:
-                events = self._decode(bytes(reactor.buffer[:size]))
+                events = self._decode(bytes(memoryview(reactor.buffer)[:size]))
             if size > _SMALL:
                 reactor.work += size >> 12
                 if size == BUFFER_SIZE:
@@ -214,8 +214,12 @@ class Exchange(Watched):
                 self._state = _AGREED
             self.flush()
             self.on_written()
-        elif isinstance(event, frames.Fault) and self._state < _AGREED:
-            self._end(_FAILING, Closed(*event))
+        elif isinstance(event, frames.Fault):
+            if self._state == _OPEN:
+                self._end(_FAILING, Closed(*event))
+            elif self._state == _CLOSING:
+                self._state = _FAILING  # our Close is on its way, and there is but one
+                self.on_written()
 
     # The end.
 

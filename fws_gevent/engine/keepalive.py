@@ -63,12 +63,14 @@ class Watched(Transport):
         interval = self.patience.ping_interval
         if interval and not self._pinged and now >= self.heard + interval:
             self._pinged = now
-            self.ping()
+            if not self.waiting:  # else its reading on is the sign of life that is waited for
+                self.ping()
         self._schedule()
 
     def expect_end(self) -> None:
         """A Close is on its way: the peer has `close_timeout` from now."""
         self.ending = True
+        self._slow_at = 0
         self.wheel.schedule(self, self.patience.close_timeout)
 
     def on_queued(self) -> None:
@@ -86,7 +88,8 @@ class Watched(Transport):
             self._schedule()
 
     def on_written(self) -> None:
-        """Some of what waited left."""
+        """Some of what waited left, so the peer reads, and is there."""
+        self.heard = self.wheel.now
         if self._slow_at and self.queued <= self.patience.max_queue:
             self._slow_at = 0
             self._schedule()

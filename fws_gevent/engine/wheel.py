@@ -47,8 +47,9 @@ class Wheel:
         """Let one tick pass and tell everyone whose deadline it is."""
         self.now += 1
         for item in self._buckets.pop(self.now, ()):
-            item.due = 0
-            item.on_due()
+            if item.due == self.now:  # else one before it in this bucket took it out
+                item.due = 0
+                item.on_due()
 
     def __len__(self) -> int:
         """How many deadlines are set."""

@@ -31,18 +31,20 @@ _ONCE = ("host", "sec-websocket-key", "sec-websocket-version", "origin", "conten
 class Headers:
     """The header fields of one request, in order, looked up without regard to case."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_values", "fields")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self.fields: list[tuple[str, str]] = list(fields)
+        self._values: dict[str, list[str]] = {}
+        for name, value in self.fields:
+            self._values.setdefault(name.lower(), []).append(value)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
 
     def all(self, name: str) -> list[str]:
         """The values of every field called `name`."""
-        name = name.lower()
-        return [value for key, value in self.fields if key.lower() == name]
+        return self._values.get(name.lower(), [])
 
     def joined(self, name: str) -> str:
         """The values of every field called `name` as one list (RFC 9110 §5.3)."""

@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint unit coverage bench autobahn clean
+
+run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
+	$(BIN)/python example_app/chat_server.py
+
+test: lint unit ## what has to pass before a commit
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/test.stamp
+	$(BIN)/python -m pytest
+
+coverage: $(VENV)/test.stamp ## branch coverage of everything
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --show-missing --skip-covered
+
+bench: $(VENV)/bench.stamp ## CPU per message and memory, against gevent-websocket and picows
+	$(BIN)/python benchmarks/compare.py
+
+autobahn: $(VENV)/test.stamp ## the Autobahn test suite; needs its `wstest`, see docs/architecture.md
+	$(BIN)/python benchmarks/autobahn.py $(if $(WSTEST),--wstest $(WSTEST))
+
+$(VENV)/run.stamp: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/run.stamp benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

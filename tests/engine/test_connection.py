@@ -1,0 +1,304 @@
+"""What filters do with a connection, over real sockets."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from gevent.event import Event
+
+from fws_gevent.engine.connection import current
+from fws_gevent.filters.base import (
+    WebSocketConnectFilter,
+    WebSocketDisconnectFilter,
+    WebSocketMessageFilter,
+)
+from fws_gevent.message import BinaryMessage, Message
+from tests.clients import PATIENCE, Client
+from tests.conftest import Connect, Serve
+from tests.waiting import until
+
+seen: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    seen.clear()
+
+
+def _read(client: Client, size: int) -> int:
+    """Read so many bytes off the wire."""
+    left = size
+    while left > 0:
+        left -= len(client.socket.recv(left))
+    return size
+
+
+class Echo(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(data)
+
+
+class Script(WebSocketMessageFilter):
+    """Runs the Python expression that a message holds, and answers with its value."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        value = eval(data.text, {"ws": web_socket_instance, "BinaryMessage": BinaryMessage})
+        web_socket_instance.send(repr(value))
+
+
+class Goodbye(WebSocketDisconnectFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        seen.append((web_socket_instance.id, *data))
+
+
+def test_messages_go_out_as_they_came(serve: Serve, connect: Connect) -> None:
+    client = connect(serve([Echo]))
+    for message in ("héllo", b"\xff\x00", "", b"", "x" * 70000, b"y" * 126):
+        client.send(message)
+        assert client.receive() == message
+
+
+@pytest.mark.parametrize(
+    ("expression", "arrives"),
+    [
+        ("ws.send('text')", "text"),
+        ("ws.send(b'bytes')", b"bytes"),
+        ("ws.send(bytearray(b'bytes'))", b"bytes"),
+        ("ws.send(memoryview(b'bytes'))", b"bytes"),
+        ("ws.send(BinaryMessage(b'b'))", b"b"),
+        ("ws.sendMessage(b'was text')", "was text"),
+        ("ws.sendMessage(b'\\xff')", b"\xff"),
+        ("ws.sendMessage('text')", "text"),
+        ("ws.sendMessage(BinaryMessage(b'b'))", b"b"),
+    ],
+)
+def test_each_type_has_its_kind(
+    serve: Serve, connect: Connect, expression: str, arrives: str | bytes
+) -> None:
+    client = connect(serve([Script]))
+    client.send(expression)
+    assert client.receive() == arrives
+    assert client.receive() == "True"
+
+
+def test_other_types_are_refused_and_fail_their_filter(serve: Serve, connect: Connect) -> None:
+    client = connect(serve([Script]))
+    client.send("ws.send(1)")
+    assert client.frame().close == (1011, "a filter failed")
+
+
+def test_a_closed_connection_takes_nothing_and_says_so(serve: Serve, connect: Connect) -> None:
+    server = serve([Script])
+    client = connect(server)
+    client.send("ws.close(4000, 'bye') or ws.data.setdefault('sent', ws.send('late'))")
+    assert client.frame().close == (4000, "bye")
+    client.close(4000)
+    assert client.at_end()
+
+
+@pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 5000])
+def test_codes_that_no_close_may_carry_are_refused(
+    serve: Serve, connect: Connect, code: int
+) -> None:
+    client = connect(serve([Script]))
+    client.send(f"ws.close({code})")
+    assert client.frame().close[0] == 1011
+
+
+def test_what_a_filter_knows_of_its_connection(serve: Serve, connect: Connect) -> None:
+    server = serve([Script], subprotocols=("chat",))
+    client = connect(server, "/a/b?c=d", headers=["Sec-WebSocket-Protocol: other, chat"])
+    (connection,) = server.users.values()
+    for expression, value in [
+        ("ws.path", "/a/b"),
+        ("ws.remote_address", client.socket.getsockname()),
+        ("ws.subprotocol", "chat"),
+        ("ws.id", connection.id),
+        ("list(ws.users) == [ws.id]", True),
+        ("ws.storage_object is ws.server.storage_object", True),
+        ("ws.open", True),
+        ("ws.data", {}),
+    ]:
+        client.send(expression)
+        assert client.receive() == repr(value)
+
+
+def test_a_broadcast_reaches_all_others_or_a_group(serve: Serve, connect: Connect) -> None:
+    server = serve([Script])
+    one, two, three = connect(server), connect(server), connect(server)
+    for member in (one, two):
+        member.send("ws.join('room')")
+        member.receive()
+    one.send("ws.broadcast('all')")
+    assert (one.receive(), two.receive(), three.receive()) == ("None", "all", "all")
+    one.send("ws.broadcast('group', 'room')")
+    assert (one.receive(), two.receive()) == ("None", "group")
+    one.send("ws.broadcast(b'me too', 'room', include_self=True)")
+    assert (one.receive(), one.receive(), two.receive()) == (b"me too", "None", b"me too")
+    two.send("ws.leave('room')")
+    two.receive()
+    three.send("ws.broadcast('left', 'room')")
+    assert (one.receive(), three.receive()) == ("left", "None")
+    two.send("sorted(ws.groups), sorted(ws.server.groups)")
+    assert two.receive() == "([], ['room'])"
+
+
+def test_connections_that_share_a_token_are_a_group(serve: Serve, connect: Connect) -> None:
+    server = serve([Script])
+    one, two = connect(server), connect(server)
+    for client in (one, two):
+        client.send("setattr(ws, 'token', b'shared') or sorted(ws.groups)")
+        assert client.receive() == "['shared']"
+    one.send("ws.broadcast('hi', 'shared')")
+    assert two.receive() == "hi"
+    assert one.receive() == "None"
+    one.send("setattr(ws, 'token', None) or (ws.token, sorted(ws.groups))")
+    assert one.receive() == "(None, [])"
+
+
+def test_a_connection_that_ends_leaves_its_groups(serve: Serve, connect: Connect) -> None:
+    server = serve([Script, Goodbye])
+    client = connect(server)
+    client.send("ws.join('room')")
+    client.receive()
+    client.drop()
+    until(lambda: seen)
+    assert not server.groups
+    assert not server.users
+
+
+def test_a_loop_over_the_users_may_wait_while_they_come_and_go(
+    serve: Serve, connect: Connect
+) -> None:
+    halfway, go_on = Event(), Event()
+
+    class Slow(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            for user in web_socket_instance.users.values():
+                halfway.set()
+                go_on.wait(PATIENCE)
+                user.sendMessage(data)
+
+    server = serve([Slow])
+    one, two = connect(server), connect(server)
+    one.send("hello")
+    assert halfway.wait(PATIENCE)
+    two.drop()
+    connect(server)
+    go_on.set()
+    assert one.receive() == "hello"
+
+
+def test_each_connection_has_a_context_of_its_own(serve: Serve, connect: Connect) -> None:
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+
+    class Remember(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send(name.get())
+            name.set(data.text)
+            assert current.get() is web_socket_instance
+
+    server = serve([Remember])
+    one, two = connect(server), connect(server)
+    answers = []
+    for client, word in [(one, "a"), (two, "b"), (one, "c"), (two, "d")]:
+        client.send(word)
+        answers.append(client.receive())
+    assert answers == ["nobody", "nobody", "a", "b"]
+    assert name.get() == "nobody"
+
+
+def test_an_offloaded_filter_may_use_the_connection_from_its_thread(
+    serve: Serve, connect: Connect
+) -> None:
+    class Compute(WebSocketMessageFilter):
+        offload = True
+
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> Message:
+            web_socket_instance.join("computed")
+            web_socket_instance.send("one")
+            web_socket_instance.broadcast("two", "computed", include_self=True)
+            web_socket_instance.leave("computed")
+            return Message(b"three")
+
+    client = connect(serve([Compute, Echo]))
+    client.send("go")
+    assert [client.receive() for _ in range(3)] == ["one", "two", "three"]
+
+
+def test_a_filter_that_streams_waits_for_a_slow_reader_and_loses_nothing(
+    serve: Serve, connect: Connect
+) -> None:
+    class Stream(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            for number in range(300):
+                assert web_socket_instance.send(f"{number:05}" + "x" * 65536)
+                seen.append(number)
+            web_socket_instance.send("done")
+
+    server = serve([Stream], max_queue=100_000)
+    client = connect(server, receive_buffer=65536)
+    client.send("go")
+    until(lambda: server.reactor.blocked)
+    assert len(seen) < 300
+    for number in range(300):
+        text = client.receive()
+        assert isinstance(text, str)
+        assert text[:5] == f"{number:05}"
+    assert client.receive() == "done"
+
+
+def test_a_filter_that_streams_to_who_never_reads_is_let_go(serve: Serve, connect: Connect) -> None:
+    class Stream(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            while web_socket_instance.send("x" * 65536):
+                pass
+            seen.append("let go")
+
+    server = serve([Stream, Goodbye], max_queue=100_000, max_queue_time=0.2, close_timeout=0.2)
+    client = connect(server, receive_buffer=65536)
+    client.send("go")
+    until(lambda: len(seen) == 2)
+    assert seen[0] == "let go"
+    assert seen[1][1:] == (1013, "too slow or overloaded")
+
+
+def test_one_large_message_from_a_filter_may_take_the_peer_its_time(
+    serve: Serve, connect: Connect
+) -> None:
+    class Large(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send(b"x" * 24_000_000)
+            web_socket_instance.send("done")
+
+    server = serve([Large, Goodbye], max_queue=1000, max_queue_time=0.4)
+    client = connect(server)
+    client.send("go")
+    until(lambda: server.reactor.blocked)
+    left = 23_000_000
+    while left > 0:
+        before = server.wheel.now
+        left -= _read(client, min(left, 1_500_000))
+        until(lambda before=before: server.wheel.now > before)  # type: ignore[misc]
+    assert not seen
+
+
+def test_connect_filters_get_the_environ_and_may_greet(serve: Serve, connect: Connect) -> None:
+    class Greet(WebSocketConnectFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send(f"hello {data['QUERY_STRING']}")
+
+    client = connect(serve([Greet]), "/?who=me")
+    assert client.receive() == "hello who=me"

@@ -1,0 +1,196 @@
+"""What a server listens with: a socket file that harms no other, a TLS identity that works."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import subprocess
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+from fws_gevent.errors import ConfigurationError
+from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
+from fws_gevent.server import build_server
+
+from .clients import PATIENCE
+from .conftest import Identity, Serve, make_identity
+
+Dial = Callable[..., websocket.WebSocket]
+
+
+class Who(WebSocketConnectFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        host, port = web_socket_instance.remote_address
+        web_socket_instance.send(f"{host}:{port}")
+
+
+class Echo(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(data)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "fws.sock"
+
+
+@pytest.fixture
+def dial() -> Iterator[Dial]:
+    """Opens a WebSocket over a socket file."""
+    opened: list[Any] = []
+
+    def open_one(path: Path, **more: Any) -> Any:
+        bare = socket.socket(socket.AF_UNIX)
+        opened.append(bare)
+        bare.settimeout(PATIENCE)
+        bare.connect(str(path))
+        client: Any = websocket.WebSocket()
+        client.connect("ws://chat.example/", socket=bare, suppress_origin=True, **more)
+        return client
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+def echoes(client: Any) -> bool:
+    client.send("hello")
+    return bool(client.recv() == "hello")
+
+
+def test_a_socket_file_serves_and_goes_at_the_end(serve: Serve, dial: Dial, path: Path) -> None:
+    server = serve([Echo], host=f"unix:{path}")
+    assert server.url == f"ws+unix:{path}"
+    assert echoes(dial(path))
+    server.stop(0)
+    assert not path.exists()
+
+
+def test_a_client_over_it_has_no_address_unless_a_trusted_proxy_names_one(
+    serve: Serve, dial: Dial, path: Path
+) -> None:
+    forwarded = ["X-Forwarded-For: 203.0.113.7"]
+    serve([Who], host=f"unix:{path}")
+    assert dial(path, header=forwarded).recv() == ":0"
+    trusting = path.with_name("trusting.sock")
+    serve([Who], host=f"unix:{trusting}", trusted_proxies=("unix",))
+    assert dial(trusting, header=forwarded).recv() == "203.0.113.7:0"
+
+
+def test_one_that_a_dead_server_left_is_replaced(serve: Serve, dial: Dial, path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    serve([Echo], host=f"unix:{path}")
+    assert echoes(dial(path))
+
+
+def test_one_that_is_served_on_is_left_alone(serve: Serve, dial: Dial, path: Path) -> None:
+    serve([Echo], host=f"unix:{path}")
+    with pytest.raises(ConfigurationError, match=f"unix:{path}: .*in use"):
+        serve(host=f"unix:{path}")
+    assert echoes(dial(path))
+
+
+def test_a_regular_file_in_its_place_is_left_alone(serve: Serve, path: Path) -> None:
+    path.write_text("precious")
+    with pytest.raises(ConfigurationError, match=f"unix:{path}: .*in use"):
+        serve(host=f"unix:{path}")
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("no/such/folder.sock", "No such file or directory"), ("long" * 50, "too long")],
+)
+def test_a_path_that_can_not_be_is_told_in_one_line(
+    name: str, why: str, serve: Serve, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        serve(host=f"unix:{tmp_path / name}")
+    text = str(caught.value)
+    assert f"unix:{tmp_path / name}: " in text
+    assert why in text
+    assert "\n" not in text
+
+
+def test_a_socket_file_that_is_gone_already_does_not_hinder_the_end(
+    serve: Serve, path: Path
+) -> None:
+    server = serve(host=f"unix:{path}")
+    path.unlink()
+    server.stop(0)
+    assert not path.exists()
+
+
+# TLS identities that are none.
+
+
+def no_key(identity: Identity, folder: Path) -> Identity:
+    return identity._replace(key=str(folder / "nowhere.pem"))
+
+
+def no_certificate(identity: Identity, folder: Path) -> Identity:
+    return identity._replace(cert=str(folder / "nowhere.pem"))
+
+
+def folder_as_key(identity: Identity, folder: Path) -> Identity:
+    return identity._replace(key=str(folder))
+
+
+def nonsense_as_key(identity: Identity, folder: Path) -> Identity:
+    nonsense = folder / "nonsense.pem"
+    nonsense.write_text("this is no key\n")
+    return identity._replace(key=str(nonsense))
+
+
+def other_key(identity: Identity, folder: Path) -> Identity:
+    return identity._replace(key=make_identity(folder).key)
+
+
+def encrypted_key(identity: Identity, folder: Path) -> Identity:
+    encrypted = str(folder / "encrypted.pem")
+    subprocess.run(
+        ["openssl", "pkcs8", "-topk8", "-in", identity.key, "-out", encrypted,
+         "-passout", "pass:secret"],
+        check=True,
+    )  # fmt: skip
+    return identity._replace(key=encrypted)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (no_key, "-key {key}: No such file"),
+        (no_certificate, "-cert {cert}: No such file"),
+        (folder_as_key, "-key {key}: Is a directory"),
+        (nonsense_as_key, "-key {key}"),
+        (other_key, "KEY_VALUES_MISMATCH"),
+        (encrypted_key, "the key is encrypted"),
+    ],
+)
+def test_an_identity_that_does_not_work_is_told_in_one_line(
+    spoil: Callable[[Identity, Path], Identity], says: str, identity: Identity, tmp_path: Path
+) -> None:
+    spoilt = spoil(identity, tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        build_server(Namespace(port=0, **spoilt._asdict()))
+    text = str(caught.value)
+    assert says.format(**spoilt._asdict()) in text
+    assert spoilt.key in text or spoilt.cert in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("only", ["key", "cert"])
+def test_a_key_without_a_certificate_or_the_reverse_is_refused(
+    only: str, identity: Identity
+) -> None:
+    with pytest.raises(ConfigurationError, match="both -key and -cert"):
+        build_server(Namespace(port=0, **{only: identity._asdict()[only]}))

@@ -1,0 +1,146 @@
+"""The end of our own server: everybody is told, and it comes when it must."""
+
+from __future__ import annotations
+
+import logging
+from argparse import Namespace
+from typing import Any
+
+import gevent
+import pytest
+from gevent import Timeout
+
+from fws_gevent.filters.base import WebSocketDisconnectFilter, WebSocketMessageFilter
+from fws_gevent.server import FilteredWebSocketServer, build_server
+
+from .clients import PATIENCE, upgrade
+from .conftest import Connect, Serve
+from .raw_http import open_socket, read_to_end, request
+from .waiting import until
+
+
+def finish(server: FilteredWebSocketServer) -> None:
+    """`stop`, which must return by itself."""
+    with Timeout(PATIENCE):
+        server.stop()
+
+
+def test_stop_sends_what_is_queued_and_then_1001(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    clients = [connect(server) for _ in range(3)]
+    server.broadcast("first")
+    large = b"x" * (3 << 20)  # more than the kernel takes at once
+    server.broadcast(large)
+    stopping = gevent.spawn(finish, server)
+    for client in clients:
+        assert client.receive() == "first"
+        assert client.receive() == large
+        assert client.frame().close == (1001, "the server is shutting down")
+        client.close(1001)
+        assert client.at_end()
+    stopping.get()
+
+
+def test_when_stop_returns_every_disconnect_was_told(serve: Serve, connect: Connect) -> None:
+    told = []
+
+    class Farewell(WebSocketDisconnectFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            gevent.sleep(0.05)
+            told.append((web_socket_instance.id, data.code))
+
+    server = serve([Farewell])
+    clients = [connect(server) for _ in range(3)]
+    until(lambda: len(server.users) == 3)
+    expected = {(each, 1001) for each in server.users}
+    stopping = gevent.spawn(finish, server)
+    for client in clients:
+        assert client.frame().close[0] == 1001
+        client.close(1001)
+    stopping.get()
+    assert set(told) == expected
+    assert len(told) == 3
+
+
+def test_stop_twice_and_at_once_is_stop_once(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve()
+    client = connect(server)
+    with caplog.at_level(logging.INFO, "fws_gevent.server"):
+        stopping = [gevent.spawn(finish, server) for _ in range(2)]
+        assert client.frame().close[0] == 1001
+        client.close(1001)
+        for each in stopping:
+            each.get()
+        finish(server)
+    assert [record.getMessage() for record in caplog.records].count("stopped") == 1
+
+
+def test_after_stop_nobody_gets_in(serve: Serve) -> None:
+    server = serve()
+    assert server.server_port
+    finish(server)
+    with pytest.raises(ConnectionRefusedError):
+        open_socket(server)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_mute_client_is_cut_off_within_grace(deaf: bool, serve: Serve, connect: Connect) -> None:
+    """Mute: it answers no Close. Deaf: it doesn't even read, and the kernel takes no more."""
+    server = serve(grace=0.2, close_timeout=1000.0, max_queue_time=1000.0)
+    client = connect(server, receive_buffer=4096)
+    until(lambda: server.users)
+    if deaf:
+        server.broadcast(b"x" * (16 << 20))
+    finish(server)
+    assert not server.users
+    assert server.closes == {1001: 1}
+    if not deaf:
+        assert client.frame().close[0] == 1001
+        assert client.at_end()
+
+
+def test_a_filter_that_never_ends_does_not_hold_up_the_end(serve: Serve, connect: Connect) -> None:
+    class Sleeper(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send("asleep")
+            gevent.sleep(1000)
+
+    server = serve([Sleeper], grace=0.1)
+    client = connect(server)
+    client.send("sleep")
+    assert client.receive() == "asleep"
+    finish(server)
+
+
+def test_a_server_that_never_started_can_be_stopped() -> None:
+    finish(build_server(Namespace(port=0)))
+
+
+def test_serve_forever_returns_when_the_server_is_stopped(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    serving = gevent.spawn(server.serve_forever)
+    client = connect(server)
+    client.close()
+    assert client.frame().close[0] == 1000
+    assert not serving.dead
+    finish(server)
+    serving.get(timeout=PATIENCE)
+
+
+def test_who_asks_while_it_ends_is_sent_away(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    client = connect(server)
+    with open_socket(server) as late:
+        late.sendall(request())
+        assert late.recv(12) == b"HTTP/1.1 426"
+        stopping = gevent.spawn(finish, server)
+        until(lambda: server.draining)
+        late.sendall(upgrade(80))
+        assert b"\r\n\r\nThis is a WebSocket server" in (received := read_to_end(late))
+        assert b"HTTP/1.1 503 " in received
+        client.close(1001)
+        stopping.get()

@@ -1,0 +1,114 @@
+"""Our own server over TLS: which versions it speaks, and whom it drops."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import warnings
+from collections.abc import Callable
+from http.client import HTTPSConnection
+from typing import Any
+
+import pytest
+
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+from .clients import PATIENCE
+from .conftest import Connect, Identity, Serve
+from .raw_http import open_socket, read_to_end
+from .waiting import until
+
+
+class Echo(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(data)
+
+
+def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """A client that speaks just this version, however weak that is held to be."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version is not None:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+    return context
+
+
+def scheme(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("200 OK", [])
+    return [environ["wsgi.url_scheme"].encode()]
+
+
+def test_messages_of_every_size_come_back_over_wss(
+    serve: Serve, connect: Connect, identity: Identity
+) -> None:
+    server = serve([Echo], **identity._asdict())
+    assert server.url.startswith("wss://")
+    client = connect(server, tls=True)
+    for size in (0, 125, 16 * 1024, 16 * 1024 + 1, 1 << 20):
+        client.send(b"x" * size)
+        assert client.receive() == b"x" * size
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_from_1_2_on_is_spoken(
+    version: ssl.TLSVersion, serve: Serve, identity: Identity
+) -> None:
+    server = serve(**identity._asdict())
+    with client_context(version).wrap_socket(open_socket(server)) as client:
+        assert client.version() == version.name.replace("_", ".")
+
+
+def test_tls_1_1_is_refused_by_the_server(serve: Serve, identity: Identity) -> None:
+    server = serve(**identity._asdict())
+    context = client_context(ssl.TLSVersion.TLSv1_1)
+    with open_socket(server) as bare, pytest.raises(ssl.SSLError) as caught:
+        context.wrap_socket(bare)
+    assert caught.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # an alert: the other side said no
+
+
+def test_plain_http_beside_it_is_https(serve: Serve, identity: Identity) -> None:
+    server = serve(extra={"application": scheme}, **identity._asdict())
+    http = HTTPSConnection(
+        "127.0.0.1", server.server_port, timeout=PATIENCE, context=client_context()
+    )
+    try:
+        for _ in range(2):
+            http.request("GET", "/")
+            assert http.getresponse().read() == b"https"
+    finally:
+        http.close()
+
+
+def test_who_speaks_no_tls_is_dropped_and_the_others_stay(
+    serve: Serve, connect: Connect, identity: Identity, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = serve([Echo], **identity._asdict())
+    client = connect(server, tls=True)
+    with open_socket(server) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP" not in read_to_end(plain)
+    client.send("still here")
+    assert client.receive() == "still here"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_who_says_nothing_is_dropped_before_the_handshake(serve: Serve, identity: Identity) -> None:
+    server = serve(request_timeout=0.1, **identity._asdict())
+    with open_socket(server) as mute:
+        assert read_to_end(mute) == b""
+
+
+def test_a_wss_client_that_goes_without_a_word_is_noticed(
+    serve: Serve, connect: Connect, identity: Identity
+) -> None:
+    server = serve([Echo], **identity._asdict())
+    client = connect(server, tls=True)
+    until(lambda: server.users)
+    client.socket.shutdown(socket.SHUT_RDWR)
+    until(lambda: not server.live)
+    assert server.closes == {1006: 1}
