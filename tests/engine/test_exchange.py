@@ -61,7 +61,7 @@ def test_a_ping_is_answered_in_order_with_its_payload(serve: Serve, connect: Con
             b"\x03\xe8\xff",
             b"\x03\xefclose reason is not UTF-8",
             (1007, "close reason is not UTF-8"),
-        ),  # fmt: skip
+        ),
     ],
 )
 def test_a_close_is_answered_and_told_once(
