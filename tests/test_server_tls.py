@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
 
 from .clients import PATIENCE
 from .conftest import Connect, Identity, Serve
@@ -112,3 +112,22 @@ def test_a_wss_client_that_goes_without_a_word_is_noticed(
     client.socket.shutdown(socket.SHUT_RDWR)
     until(lambda: not server.live)
     assert server.closes == {1006: 1}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_filter_that_keeps_the_environ_keeps_no_socket_open(
+    tls: bool, serve: Serve, connect: Connect, identity: Identity
+) -> None:
+    kept = []
+
+    class Keep(WebSocketConnectFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            kept.append(data)
+
+    client = connect(serve([Keep], **(identity._asdict() if tls else {})), tls=tls)
+    client.socket.settimeout(5)
+    client.close()
+    assert client.frame().close[0] == 1000
+    assert client.at_end()
+    assert kept

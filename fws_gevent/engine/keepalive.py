@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import CloseCode
 from .reactor import Reactor
-from .transport import HARD_QUEUE, Transport
+from .transport import Transport
 from .wheel import Wheel
 
 
@@ -23,6 +23,8 @@ class Patience:
     """Time for the peer to answer a Close, or to take it."""
     max_queue: int
     """Bytes that may wait for the kernel to take them."""
+    hard_queue: int
+    """Bytes that may ever wait: a burst passes, a flood to a dead reader doesn't."""
     queue_timeout: int
     """Time that more may wait before the reader is given up as too slow."""
 
@@ -74,14 +76,14 @@ class Watched(Transport):
         self.wheel.schedule(self, self.patience.close_timeout)
 
     def on_queued(self) -> None:
-        """More waits: past the bound the clock runs, and at HARD_QUEUE times it is over at once.
+        """More waits: past the bound the clock runs, past the hard one it is over at once.
 
         One message always fits, however long it is, so a single chunk is past no bound.
         """
         patience = self.patience
         if self.ending or self.waiting is None or len(self.waiting) < 2:
             return
-        if self.queued > patience.max_queue * HARD_QUEUE:
+        if self.queued > patience.hard_queue:
             self.too_slow()
         elif self.queued > patience.max_queue and not self._slow_at:
             self._slow_at = self.wheel.now + patience.queue_timeout

@@ -241,8 +241,9 @@ class Reactor:
                 if self._runner is not me:
                     return  # it was blocked; the queue is another's now
                 work += 1
-                if work > TURN:
+                if work + self.work > TURN:
                     self.flush()
+                    self._poll()  # who has something new comes in behind who is at it
                     self._more.send()
                     return
             self.flush()

@@ -46,6 +46,10 @@ _BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
 )
 
 
+HARD_QUEUE = 16
+"""Times `max_queue` (or the largest message) that may ever wait for one connection."""
+
+
 class Users(dict[str, Connection]):
     """Connections by id. A loop over it sees who was there when it began, and may wait inside."""
 
@@ -272,5 +276,6 @@ def _patience(settings: Settings, wheel: Wheel) -> Patience:
         ping_timeout=wheel.ticks(settings.ping_timeout),
         close_timeout=wheel.ticks(settings.close_timeout),
         max_queue=settings.max_queue,
+        hard_queue=HARD_QUEUE * max(settings.max_queue, settings.max_message_size),
         queue_timeout=wheel.ticks(settings.max_queue_time),
     )

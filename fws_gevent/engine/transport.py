@@ -12,9 +12,6 @@ from .reactor import Reactor
 FLUSH_SIZE = 64 * 1024
 """Bytes of one turn's output at which a connection's outbox is written at once."""
 
-HARD_QUEUE = 16
-"""Times `max_queue` that may ever wait: a burst passes, a flood to a dead reader doesn't."""
-
 
 class SecureSocket:
     """A TLS socket in the terms of a plain one: short reads, and BlockingIOError to wait.

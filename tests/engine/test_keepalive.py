@@ -154,7 +154,13 @@ def test_one_message_over_the_bound_fits_into_an_empty_queue(
 def test_a_flood_to_who_never_reads_is_over_at_the_hard_bound(
     serve: Serve, connect: Connect
 ) -> None:
-    server = serve([Fan, Goodbye], max_queue=10_000, max_queue_time=1000, close_timeout=0.1)
+    server = serve(
+        [Fan, Goodbye],
+        max_queue=10_000,
+        max_message_size=60_000,
+        max_queue_time=1000,
+        close_timeout=0.1,
+    )
     sender, _mute = connect(server), connect(server, receive_buffer=4096)
     while not seen:
         sender.send("x" * 60_000)

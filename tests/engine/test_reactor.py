@@ -1,0 +1,179 @@
+"""The reactor with tasks of the simplest kind: turns, runners, threads."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+from gevent.monkey import get_original
+
+from fws_gevent.engine.reactor import Reactor
+from tests.clients import PATIENCE
+from tests.waiting import until
+
+
+class Job:
+    """A task that calls a function at each run."""
+
+    def __init__(self, function: Callable[[Job], None], descriptor: int = -1) -> None:
+        self.busy = self.again = self.secure = False
+        self.waiting: Any = None
+        self.context = Context()
+        self.descriptor = descriptor
+        self.runs = 0
+        self.aborted = False
+        self._function = function
+
+    def run(self) -> None:
+        self.runs += 1
+        self._function(self)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def drain(self) -> None:
+        raise AssertionError
+
+    def flush(self) -> None:
+        raise AssertionError
+
+    def on_hang_up(self) -> None:
+        raise AssertionError
+
+
+@pytest.fixture
+def reactor() -> Iterator[Reactor]:
+    reactor = Reactor(max_runners=2)
+    reactor.start()
+    yield reactor
+    reactor.stop()
+
+
+def test_a_scheduled_task_runs_once(reactor: Reactor) -> None:
+    job = Job(lambda job: None)
+    reactor.schedule(job)
+    until(lambda: job.runs)
+    gevent.sleep(0.01)
+    assert job.runs == 1
+    assert not job.busy
+
+
+def test_what_comes_while_a_task_runs_makes_it_run_again(reactor: Reactor) -> None:
+    job = Job(lambda job: reactor.schedule(job) if job.runs == 1 else None)
+    reactor.schedule(job)
+    until(lambda: job.runs == 2)
+    assert not job.busy
+
+
+def test_a_task_that_blocks_leaves_the_queue_to_another_runner(reactor: Reactor) -> None:
+    release = Event()
+    order: list[str] = []
+
+    def block(job: Job) -> None:
+        release.wait(PATIENCE)
+        order.append("blocked")
+
+    blocked, other = Job(block), Job(lambda job: order.append("other"))
+    reactor.schedule(blocked)
+    reactor.schedule(other)
+    until(lambda: other.runs)
+    assert reactor.blocked == 1
+    release.set()
+    until(lambda: not blocked.busy)
+    assert order == ["other", "blocked"]
+    until(lambda: not reactor.blocked)
+
+
+def test_when_all_runners_are_blocked_it_says_so_once_and_goes_on_later(
+    reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = Event()
+    jobs = [Job(lambda job: bool(release.wait(PATIENCE))) for _ in range(5)]  # type: ignore[arg-type]
+    for job in jobs:
+        reactor.schedule(job)
+    until(lambda: reactor.blocked == 2)
+    gevent.sleep(0.01)
+    assert reactor.blocked == 2
+    release.set()
+    until(lambda: not any(job.busy for job in jobs))
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert "--max_runners" in errors[0].getMessage()
+
+
+def test_a_task_that_always_has_more_starves_no_socket_and_no_timer(reactor: Reactor) -> None:
+    left, right = socket.socketpair()
+    done = Event()
+
+    def more(job: Job) -> None:
+        job.again = not done.is_set()
+
+    endless = Job(more)
+    reader = Job(lambda job: done.set(), left.fileno())
+    reactor.add(left.fileno(), reader)
+    reactor.schedule(endless)
+    until(lambda: endless.runs)
+    right.send(b"x")
+    assert done.wait(PATIENCE)
+    until(lambda: not endless.busy)
+    reactor.remove(left.fileno())
+    left.close()
+    right.close()
+
+
+def test_a_task_that_raises_is_aborted_and_the_others_run(
+    reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(job: Job) -> None:
+        raise ValueError("broken")
+
+    bad, good = Job(fail), Job(lambda job: None)
+    reactor.schedule(bad)
+    reactor.schedule(good)
+    until(lambda: good.runs)
+    assert bad.aborted
+    assert not bad.busy
+    assert "broken" in caplog.text
+
+
+def test_a_runner_that_was_blocked_is_not_used_again(reactor: Reactor) -> None:
+    greenlets: list[Any] = []
+
+    def note(job: Job) -> None:
+        greenlets.append(gevent.getcurrent())
+        if len(greenlets) == 1:
+            gevent.sleep(0)
+
+    for count in range(1, 4):
+        reactor.schedule(Job(note))
+        until(lambda count=count: len(greenlets) == count)  # type: ignore[misc]
+    first, second, third = greenlets
+    assert first is not second
+    assert second is third
+
+
+def test_another_thread_can_have_things_done_here(reactor: Reactor) -> None:
+    here = get_original("_thread", "get_ident")()
+    seen: list[Any] = []
+
+    def elsewhere() -> None:
+        seen.append(reactor.elsewhere())
+        reactor.call_here(lambda: seen.append(get_original("_thread", "get_ident")()))
+
+    get_original("_thread", "start_new_thread")(elsewhere, ())
+    until(lambda: len(seen) == 2)
+    assert seen == [True, here]
+    assert not reactor.elsewhere()
+
+
+def test_an_offloaded_call_hands_back_its_value_or_its_error(reactor: Reactor) -> None:
+    assert reactor.offload(lambda one, two: one + two, 1, 2) == 3
+    with pytest.raises(ZeroDivisionError):
+        reactor.offload(lambda one, two: one / two, 1, 0)
+    assert reactor.offloading == 0

@@ -1,0 +1,128 @@
+"""The ancestor's own filters, with nothing but their import changed, in our servers."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fws_gevent.filters.base import FilterBase
+
+from ..clients import frame
+from ..conftest import Connect, Serve
+from ..waiting import until
+
+pytestmark = pytest.mark.usefixtures("chains")
+
+
+def ancestor(name: str) -> list[type[FilterBase]]:
+    """The filters that a module of the installed filtered_websocket defines."""
+    spec = find_spec(f"filtered_websocket.filters.{name}")
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin).read_text("utf-8")
+    theirs, ours = "\nfrom .base import ", "\nfrom fws_gevent.filters.base import "
+    assert source.count(theirs) == 1
+    module = ModuleType(f"ancestor_{name}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one of them escapes \s in a string that is not raw
+        code = compile(source.replace(theirs, ours), spec.origin, "exec", dont_inherit=True)
+    exec(code, module.__dict__)
+    filters = [
+        each
+        for each in vars(module).values()
+        if inspect.isclass(each)
+        and issubclass(each, FilterBase)
+        and each.__module__ == module.__name__
+    ]
+    assert filters
+    return filters
+
+
+def test_messages_are_printed(
+    serve: Serve, connect: Connect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(ancestor("stdout_messages"))
+    client = connect(server)
+    until(lambda: server.users)
+    (name,) = server.users
+    client.send("hello")
+    client.close()
+    assert client.frame().close[0] == 1000
+    assert capsys.readouterr().out == f"--MESSAGE--\n{name} => hello\n"
+
+
+def test_raw_data_is_printed(
+    serve: Serve, connect: Connect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = connect(serve(ancestor("stdout_rawdata")))
+    data = frame(1, b"hello") + frame(8, b"\x03\xe8")
+    client.raw(data)
+    assert client.frame().close[0] == 1000
+    assert capsys.readouterr().out == f"--RAWDATA--\n{data!r}\n"
+
+
+def test_what_comes_from_outside_is_printed(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(ancestor("stdout_pubsub"))
+    server.queue.put({"type": "message", "data": "hello"})
+    printed: list[str] = []
+
+    def all_there() -> bool:
+        printed.append(capsys.readouterr().out)
+        return "".join(printed) == "--PUBSUB--\n{'type': 'message', 'data': 'hello'}\n"
+
+    until(all_there)
+
+
+@pytest.mark.parametrize("message", ["hello", "grüße", b"\x00\xff"])
+def test_messages_go_to_all_others(message: str | bytes, serve: Serve, connect: Connect) -> None:
+    server = serve(ancestor("broadcast_messages"))
+    sender, *others = (connect(server) for _ in range(3))
+    sender.send(message)
+    assert [each.receive() for each in others] == [message, message]
+    others[0].send("the next")
+    assert sender.receive() == "the next"
+
+
+def test_messages_go_to_the_group_of_their_token(serve: Serve, connect: Connect) -> None:
+    server = serve(ancestor("broadcast_messages_by_token"))
+    one, two, away, none = (connect(server) for _ in range(4))
+    for client, name in ((one, "a"), (two, "a"), (away, "b")):
+        client.send(f"token:{name}")
+        assert client.receive() == f"Successfully registered with broadcast group: b'{name}'"
+    one.send("to a")
+    assert two.receive() == "to a"
+    none.send("to nobody")
+    assert none.receive() == "Error: No token has been set"
+    server.broadcast("to everybody")
+    assert [each.receive() for each in (one, two, away, none)] == ["to everybody"] * 4
+
+
+def test_who_is_gone_is_out_of_the_storage(serve: Serve, connect: Connect) -> None:
+    server = serve(ancestor("broadcast_messages_by_token"))
+    client = connect(server)
+    client.send("token:a")
+    client.receive()
+    assert server.storage_object.get(b"a") == set(server.users)
+    client.drop()
+    until(lambda: not server.live)
+    assert server.storage_object.get(b"a") is None
+    assert server.groups == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "received"), [("hello", "hello"), (b"hello", "hello"), (b"\xff", b"\xff")]
+)
+def test_what_comes_from_outside_goes_to_everybody(
+    data: str | bytes, received: str | bytes, serve: Serve, connect: Connect
+) -> None:
+    server = serve(ancestor("broadcast_pubsub"))
+    clients = [connect(server) for _ in range(2)]
+    server.queue.put({"type": "message", "channel": "global", "data": data})
+    assert [each.receive() for each in clients] == [received, received]

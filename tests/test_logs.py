@@ -1,0 +1,181 @@
+"""Log lines: text for people, JSON for programs, and one for each open and each close."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.logs import configure_if_silent, configure_logging
+
+from .conftest import Connect, Serve
+from .waiting import until
+
+LOGGER = logging.getLogger("fws_gevent")
+TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +\S.*")
+
+Lines = Callable[[], list[str]]
+
+
+class Fail(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+
+@pytest.fixture(autouse=True)
+def _logger_as_it_was() -> Iterator[None]:
+    before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
+    yield
+    LOGGER.handlers, LOGGER.level, LOGGER.propagate = before
+
+
+def written(configure: Callable[..., None], *arguments: str) -> Lines:
+    """Configure with `arguments`; returns what gives the lines on standard error so far."""
+    with redirect_stderr(StringIO()) as stderr:
+        configure(*arguments)
+    return lambda: stderr.getvalue().splitlines()
+
+
+def test_text_lines_have_time_level_and_message() -> None:
+    lines = written(configure_logging)
+    logging.getLogger("fws_gevent.server").warning("it is %s", "late")
+    (line,) = lines()
+    assert TEXT.fullmatch(line)
+    assert line.endswith(" WARNING it is late")
+
+
+def test_json_lines_have_time_level_logger_message_and_what_was_added() -> None:
+    lines = written(configure_logging, "info", "json")
+    logging.getLogger("fws_gevent.server").warning("it is %s", "late\n", extra={"event": "x"})
+    (line,) = lines()
+    content = json.loads(line)
+    assert content.pop("asctime")
+    assert content == {
+        "levelname": "WARNING", "name": "fws_gevent.server", "message": "it is late\n",
+        "event": "x",
+    }  # fmt: skip
+
+
+def test_a_traceback_is_inside_its_json_line() -> None:
+    lines = written(configure_logging, "info", "json")
+    try:
+        raise RuntimeError("inside")
+    except RuntimeError:
+        LOGGER.exception("it failed")
+    (line,) = lines()
+    assert "RuntimeError: inside" in json.loads(line)["exc_info"]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_lines_below_the_level_are_left_out(level: str) -> None:
+    lines = written(configure_logging, level)
+    for each in ("debug", "info", "warning", "error"):
+        LOGGER.log(getattr(logging, each.upper()), "message %s", each)
+    told = [line.rsplit(" ", 1)[1] for line in lines()]
+    assert told == ["debug", "info", "warning", "error"][-len(told) :]
+    assert told[0] == level
+
+
+def test_to_configure_twice_gives_no_line_twice() -> None:
+    written(configure_logging, "info", "json")
+    lines = written(configure_logging)
+    LOGGER.info("once")
+    assert len(lines()) == 1
+
+
+def test_other_loggers_are_left_alone() -> None:
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    lines = written(configure_logging)
+    assert (root.handlers, root.level) == before
+    logging.getLogger("another").info("not ours")
+    assert lines() == []
+
+
+@pytest.mark.parametrize(("configured", "ours"), [(None, True), ("fws_gevent", False), ("", False)])
+def test_what_the_program_configured_itself_stays(
+    configured: str | None, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name of the logger that it configured: "" is the root, whose handlers get all lines."""
+    theirs = StringIO()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    if configured is not None:
+        handlers = [logging.StreamHandler(theirs)]
+        monkeypatch.setattr(logging.getLogger(configured), "handlers", handlers)
+    lines = written(configure_if_silent, "info", "json")
+    LOGGER.warning("hello")
+    if ours:
+        (line,) = lines()
+        assert json.loads(line)["message"] == "hello"
+    else:
+        assert (lines(), theirs.getvalue()) == ([], "hello\n")
+
+
+# The lines of a server.
+
+
+def test_each_open_and_each_close_is_a_line_of_text(serve: Serve, connect: Connect) -> None:
+    lines = written(configure_logging)
+    server = serve()
+    for code in (1000, 4000):
+        connect(server, "/chat?secret=1").close(code, "because")
+        until(lambda: not server.live)
+    told = [line for line in lines() if re.search(r" (open|close) ", line)]
+    pattern = (
+        r".* INFO    open (\w+) 127\.0\.0\.1:(\d+) /chat\n"
+        r".* INFO    close \1 127\.0\.0\.1:\2 /chat {code} \d+\.\d\d\ds because"
+    )
+    assert re.fullmatch(pattern.replace("{code}", "1000"), "\n".join(told[:2]))
+    assert re.fullmatch(pattern.replace("{code}", "4000"), "\n".join(told[2:]))
+
+
+def test_each_open_and_each_close_is_an_object_of_json(serve: Serve, connect: Connect) -> None:
+    lines = written(configure_logging, "info", "json")
+    server = serve()
+    connect(server, "/chat?secret=1").close(4000, "because")
+    until(lambda: not server.live)
+    told = {content.get("event"): content for content in map(json.loads, lines())}
+    opened, closed = told["open"], told["close"]
+    assert opened["path"] == closed["path"] == "/chat"
+    assert opened["id"] == closed["id"]
+    assert opened["peer"] == closed["peer"]
+    assert opened["peer"].startswith("127.0.0.1:")
+    assert (closed["code"], closed["reason"]) == (4000, "because")
+    assert closed["seconds"] >= 0
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nobody_can_forge_a_line(form: str, serve: Serve, connect: Connect) -> None:
+    lines = written(configure_logging, "info", form)
+    server = serve()
+    forged = "2026-01-01 00:00:00,000 INFO    close forged"
+    client = connect(server, "/%0D%0A" + forged.replace(" ", "%20"))
+    client.close(1000, "\n" + forged)
+    until(lambda: not server.live)
+    told = [line for line in lines() if "forged" in line]
+    assert len(told) == 2
+    assert not [line for line in told if line.startswith(forged)]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_filter_that_fails_is_told_with_its_name_and_traceback(
+    form: str, serve: Serve, connect: Connect
+) -> None:
+    lines = written(configure_logging, "info", form)
+    client = connect(serve([Fail]))
+    client.send("fail")
+    assert client.frame().close[0] == 1011
+    told = lines()
+    if form == "json":
+        (content,) = [each for each in map(json.loads, told) if each["levelname"] == "ERROR"]
+        told = [content["message"], *content["exc_info"].splitlines()]
+    assert any(f"filter {__name__}.Fail failed on <Connection " in line for line in told)
+    assert "RuntimeError: first line" in told
