@@ -29,6 +29,7 @@ def one_line_errors(name: str) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says, until SIGTERM or Ctrl-C."""
     parser = default_parser()
+    parser.prog = "fws_server"
     options = parser.parse_args(arguments)
     if not options.filters:
         options.filters = DEFAULT_FILTERS

@@ -51,10 +51,19 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
 
     # Reading a request.
 
+    def handle(self) -> None:
+        """Serve requests until the connection ends."""
+        try:
+            super().handle()
+        except OSError as error:
+            _log.debug("%s: lost: %s", self.client_address, error)
+
     def handle_one_request(self) -> Any:
         """One request; its head must be here within `request_timeout`."""
         self._patience = Timeout.start_new(self.server.settings.request_timeout or None)
         self._client: Client | None = None
+        self.command: str | None = None
+        self.path: str | None = None
         try:
             return super().handle_one_request()
         except Timeout as expired:
@@ -69,16 +78,17 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         """Parse a request's head by RFC 9112, more strictly than gevent does."""
         line = _without_line_end(raw_requestline)
         self.requestline = line
-        self.command, self.path, self.request_version = parse_request_line(line)
+        command, path, version = parse_request_line(line)
+        self.command, self.path, self.request_version = command, path, version
         headers = parse_headers(self._header_lines())
-        self._request = Request(self.command, self.path, self.request_version, headers)
+        self._request = Request(command, path, version, headers)
         check_host(self._request)
         self._patience.close()
         self.headers = WSGIHeaders(headers)
         length = headers.first("content-length")
         self.content_length = None if length is None else int(length)
         options = headers.tokens("connection")
-        http10 = self.request_version == "HTTP/1.0"
+        http10 = version == "HTTP/1.0"
         self.close_connection = "keep-alive" not in options if http10 else "close" in options
         return True
 
@@ -105,6 +115,11 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         ]
         self.close_connection = True
         return refused.status, "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
+
+    def _write(self, data: bytes) -> None:
+        """Send a part of the body; the answer to HEAD has none (RFC 9110 §9.3.2)."""
+        if self.command != "HEAD":
+            super()._write(data)
 
     def log_request(self) -> None:
         """An access line for what was plain HTTP; a WebSocket has its own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket as sockets
 import ssl
 from pathlib import Path
@@ -43,6 +42,20 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
+def tcp_listener(address: Any, backlog: int, family: Any) -> Any:
+    """A listening TCP socket. Raises OSError, and leaves none behind then."""
+    listener = gevent.socket.socket(family, sockets.SOCK_STREAM)
+    try:
+        listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(backlog)
+    listener.setblocking(False)
+    return listener
+
+
 def unix_listener(path: str) -> Any:
     """A listening socket file; one that a dead server left is replaced.
 
@@ -74,8 +87,3 @@ def _is_dead(path: str) -> bool:
     finally:
         probe.close()
     return False
-
-
-def why_not(error: OSError) -> str:
-    """The reason of a failed bind, in the system's words."""
-    return os.strerror(error.errno) if error.errno else str(error)

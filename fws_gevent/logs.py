@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import ClassVar
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -11,10 +12,20 @@ _TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 _JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
+class LineFormatter(logging.Formatter):
+    """One line a record: what a client sent can't begin another, nor command a terminal."""
+
+    _ESCAPES: ClassVar = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line, with control characters escaped; a traceback below it keeps its lines."""
+        return super().formatMessage(record).translate(self._ESCAPES)
+
+
 def configure_logging(level: str = "info", form: str = "text") -> None:
     """Send the project's log lines to standard error; `form` is "text" or "json"."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(_JSON) if form == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonFormatter(_JSON) if form == "json" else LineFormatter(_TEXT))
     logger = logging.getLogger("fws_gevent")
     logger.handlers = [handler]
     logger.setLevel(level.upper())

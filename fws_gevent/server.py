@@ -21,7 +21,7 @@ from .engine.server import Server
 from .errors import ConfigurationError
 from .filters.base import FilterBase
 from .handler import FilteredWebSocketHandler
-from .listener import BACKLOG, tls_context, unix_listener, why_not
+from .listener import BACKLOG, tcp_listener, tls_context, unix_listener
 from .logs import configure_if_silent
 from .parser import default_parser
 from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
@@ -82,6 +82,11 @@ class FilteredWebSocketServer(Server, WSGIServer):
         application = application or only_websockets
         WSGIServer.__init__(self, listener, application, log=_log, error_log=_log, **extra)
 
+    @classmethod
+    def get_listener(cls, address: Any, backlog: int | None = None, family: Any = None) -> Any:
+        """gevent asks for the socket to listen on when the server starts."""
+        return tcp_listener(address, backlog or BACKLOG, family)
+
     @property
     def url(self) -> str:
         """Where clients find it; known once it listens."""
@@ -97,9 +102,8 @@ class FilteredWebSocketServer(Server, WSGIServer):
             self.init_socket()
         except OSError as error:
             host, port = self.settings.host, self.settings.port
-            raise ConfigurationError(
-                f"can't listen on {host} port {port}: {why_not(error)}"
-            ) from None
+            reason = error.strerror or str(error)
+            raise ConfigurationError(f"can't listen on {host} port {port}: {reason}") from None
         self.start_engine()
         WSGIServer.start(self)
         _log.info("serving on %s", self.url)
@@ -197,7 +201,7 @@ def import_filters(names: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:
-            what = f"{type(error).__name__}: {error}"
+            what = " ".join(f"{type(error).__name__}: {error}".split())
             raise ConfigurationError(f"can't import filter module {name}: {what}") from error
 
 

@@ -28,6 +28,8 @@ def take_socket(handler: Any) -> tuple[Any, bytes]:
         early = handler.rfile.peek()
     except ssl.SSLWantReadError:
         early = b""
+    # A filter that keeps the environ would keep this file, and with it the socket, open.
+    handler.rfile.close()
     if socket.family in (sockets.AF_INET, sockets.AF_INET6):
         socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
     handler.socket = None

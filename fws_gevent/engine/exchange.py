@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import CloseCode
 from ..message import Message
 from ..protocol import frames
+from ..protocol.receiver import Receiver
 from .keepalive import Watched
 from .reactor import BUFFER_SIZE
 from .transport import SecureSocket
@@ -90,7 +91,7 @@ class Exchange(Watched):
         self._state = _OPEN
         self._steady = False  # open, greeted and up to date: the way of nearly every run
         self._special = bool(peer.window_bits)  # deflate, or no longer open
-        self._receiver = frames.Receiver(server.limits, deflate=bool(peer.window_bits))
+        self._receiver = Receiver(server.limits, deflate=bool(peer.window_bits))
         self._backlog: list[frames.Event] | None = None
 
     def __repr__(self) -> str:

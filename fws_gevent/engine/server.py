@@ -22,7 +22,7 @@ from ..filters.base import (
     WebSocketMessageFilter,
 )
 from ..filters.chain import Chain
-from ..protocol.frames import Limits
+from ..protocol.receiver import Limits
 from ..settings import Settings
 from ..storage.base import BaseStorageObject
 from ..storage.memory import MemoryStorageObject

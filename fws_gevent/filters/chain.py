@@ -30,12 +30,12 @@ class Chain:
         self.failures: Counter[type[FilterBase]] = Counter()
         self.stops: Counter[type[FilterBase]] = Counter()
         self._rescue = rescue
-        self._filter_of: dict[Call, type[FilterBase]] = {}
-        for link in self.filters:
-            self._filter_of[
-                _offloaded(link.call_filter, offload) if link.offload else link.call_filter
-            ] = link
-        self._calls = tuple(self._filter_of)
+        calls = [
+            _offloaded(link.call_filter, offload) if link.offload else link.call_filter
+            for link in self.filters
+        ]
+        self._calls = tuple(calls)
+        self._filter_of: dict[Call, type[FilterBase]] = dict(zip(calls, self.filters, strict=True))
 
     def receive(self, _server: object, web_socket_instance: Any, data: Any) -> Any:
         """Run the filters on one event; returns what they left of `data`.

@@ -18,6 +18,7 @@ MIN_SIZE = 64
 _TAIL = b"\x00\x00\xff\xff"  # what a sync flush ends in and the wire leaves out (§7.2.1)
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'\s*;\s*({_TOKEN})(?:\s*=\s*(?:({_TOKEN})|"([^"\\]*)"))?')
+_EMPTY = re.compile(r"\s*(?:,|$)")
 _NAME = re.compile(rf"\s*({_TOKEN})")
 _BITS = frozenset(str(bits) for bits in range(8, 16))
 
@@ -47,6 +48,10 @@ def parse_extensions(header: str) -> list[tuple[str, list[tuple[str, str | None]
     offers: list[tuple[str, list[tuple[str, str | None]]]] = []
     position = 0
     while position < len(header):
+        empty = _EMPTY.match(header, position)  # a list may have empty members (RFC 9110 §5.6.1)
+        if empty is not None:
+            position = empty.end()
+            continue
         name = _NAME.match(header, position)
         if name is None:
             raise InvalidExtensionHeader(header)

@@ -1,45 +1,25 @@
-"""Frames (RFC 6455 §5): `encode` makes them, a `Receiver` turns a client's bytes into events."""
+"""Frames (RFC 6455 §5.2): how the server's are encoded, and what a client's mean."""
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
 from ..errors import CloseCode
-from ..message import BinaryMessage, Message
-from .deflate import InflatedTooBig, Inflater
-from .utf8 import unfinished_utf8
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # a platform for which websockets has no wheel and no compiler
-    from websockets.utils import apply_mask
+from ..message import Message
 
 CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
 FIN, RSV1 = 0x80, 0x40
-_RESERVED = 0x70
-_MASKED = 0x80
-_WHOLE: dict[int, type[Message]] = {FIN | TEXT: Message, FIN | BINARY: BinaryMessage}
-"""What a frame is whose first byte says that it is a whole, uncompressed message."""
+MASKED = 0x80
 
 _MEDIUM, _LARGE = Struct(">BBH"), Struct(">BBQ")
 _SHORT = tuple(tuple(bytes((first, size)) for size in range(126)) for first in range(256))
 SHORT_HEADERS = _SHORT[FIN:]
 """The headers of unfragmented frames of less than 126 bytes, by opcode and size."""
 
-_MAX_CONTROL = 125
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may send: bytes of one message (inflated), and fragments of one."""
-
-    max_message_size: int = 1 << 20
-    max_fragments: int = 4096
+MAX_CONTROL = 125
 
 
 class Ping(NamedTuple):
@@ -71,11 +51,6 @@ class Fault(NamedTuple):
 Event = Message | Ping | Pong | Close | Fault
 
 
-class _Broken(Exception):
-    def __init__(self, code: CloseCode, reason: str) -> None:
-        self.fault = Fault(code, reason)
-
-
 def encode(opcode: int, payload: bytes | bytearray, flags: int = FIN) -> bytes:
     """One frame from the server, unmasked; `flags` are FIN and, for a compressed message, RSV1."""
     size = len(payload)
@@ -90,7 +65,7 @@ def encode_close(code: int, reason: str = "") -> bytes:
     """A Close frame; no body for code 1005, and a reason cut to the 123 bytes that fit (§5.5.1)."""
     if code == CloseCode.NO_STATUS:
         return encode(CLOSE, b"")
-    text = reason.encode("utf-8")[: _MAX_CONTROL - 2].decode("utf-8", "ignore").encode("utf-8")
+    text = reason.encode("utf-8")[: MAX_CONTROL - 2].decode("utf-8", "ignore").encode("utf-8")
     return encode(CLOSE, code.to_bytes(2, "big") + text)
 
 
@@ -111,250 +86,3 @@ def parse_close(payload: bytes) -> Close | Fault:
     except UnicodeDecodeError:
         return Fault(CloseCode.INVALID_PAYLOAD, "close reason is not UTF-8")
     return Close(code, reason)
-
-
-class Receiver:
-    """The receiving half of one server-side connection, fed with bytes however they are split.
-
-    After a Close or a Fault no more events come: what a client sends then means nothing (§7.1.1).
-    """
-
-    __slots__ = (
-        "_deflate",
-        "_ended",
-        "_fin",
-        "_fragments",
-        "_inflater",
-        "_limits",
-        "_mask",
-        "_message",
-        "_pending",
-        "_quick",
-        "_remaining",
-        "_rest",
-    )
-
-    def __init__(self, limits: Limits, *, deflate: bool = False) -> None:
-        self._limits = limits
-        self._deflate = deflate
-        self._ended = False
-        # Between two messages, with nothing left over, and a frame under 64 KiB breaks no limit.
-        self._quick = limits.max_message_size >= 65535
-        self._rest = b""  # the start of a header, or of a control frame
-        self._message: Message | None = None  # the message that is being put together
-        self._remaining = 0  # bytes of the current data frame that are still to come
-        self._mask = b""
-        self._fin = False
-        self._fragments = 0
-        self._pending = b""  # the start of a character at the end of a text so far
-        self._inflater: Inflater | None = None
-
-    def feed(self, data: bytes | bytearray, size: int) -> list[Event]:
-        """The events that the next `size` bytes of `data` complete, in order.
-
-        A fault is the last of them: valid messages before it are events as ever.
-        """
-        events: list[Event] = []
-        position = 0
-        try:
-            # Messages in one whole frame of less than 64 KiB, as nearly all of them are, are taken
-            # right here: a third of the time of the general way, which is right for them too.
-            while self._quick and size - position >= 8:
-                kind = _WHOLE.get(data[position])
-                if kind is None:
-                    break
-                second = data[position + 1]
-                if second < 254:
-                    start = position + 6
-                    end = start - _MASKED + second
-                elif second == 254:
-                    start = position + 8
-                    end = start + (data[position + 2] << 8 | data[position + 3])
-                    if end - start < 126:
-                        break
-                else:
-                    break
-                if end > size or second < _MASKED:
-                    break
-                payload = apply_mask(data[start:end], data[start - 4 : start])
-                if not payload.isascii() and kind is Message:
-                    _check_text(payload)
-                events.append(kind(payload))
-                position = end
-            if position != size:
-                self._pieces(data, position, size, events)
-        except _Broken as broken:
-            self._ended, self._quick = True, False
-            self._message = self._inflater = None
-            events.append(broken.fault)
-        return events
-
-    def _pieces(
-        self, data: bytes | bytearray, position: int, size: int, events: list[Event]
-    ) -> None:
-        """Take whatever comes, frame by frame; what is no whole header yet waits for more."""
-        if self._ended:
-            return
-        if self._rest:
-            data = self._rest + data[position:size]
-            position, size = 0, len(data)
-        if self._remaining:
-            position = self._payload(data, 0, size, events)
-        while not self._ended:
-            after = self._frame(data, position, size, events)
-            if after < 0:
-                break
-            position = after
-        self._rest = bytes(data[position:size])
-        between_messages = not (self._rest or self._ended or self._message is not None)
-        self._quick = between_messages and self._limits.max_message_size >= 65535
-
-    def _frame(self, data: bytes | bytearray, position: int, size: int, events: list[Event]) -> int:
-        """Take one frame, or as much of its payload as is here; -1 if its header isn't whole."""
-        start = position + 2
-        if size < start:
-            return -1
-        first, second = data[position], data[position + 1]
-        opcode, length = first & 0x0F, second & 0x7F
-        self._check_header(first, opcode, second, length)
-        if length > _MAX_CONTROL:
-            start += 2 if length == 126 else 8
-            if size < start:
-                return -1
-            length = _extended(data[position + 2 : start])
-        if opcode < CLOSE:
-            self._check_size(opcode, length)
-        start += 4
-        if size < start:
-            return -1
-        mask = bytes(data[start - 4 : start])
-        if opcode >= CLOSE:
-            if size < start + length:
-                return -1
-            self._control(opcode, apply_mask(data[start : start + length], mask), events)
-            return start + length
-        if opcode != CONTINUATION:
-            self._begin(opcode, bool(first & RSV1))
-        self._fragments += 1
-        self._fin = first >= FIN
-        self._remaining = length
-        self._mask = mask
-        return self._payload(data, start, size, events)
-
-    def _check_header(self, first: int, opcode: int, second: int, length: int) -> None:
-        """Refuse what RFC 6455 §5.2 and §5.4 forbid in a frame's first two bytes."""
-        compressed = first & RSV1 and self._deflate and opcode in (TEXT, BINARY)
-        if first & _RESERVED and not (compressed and first & _RESERVED == RSV1):
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "reserved bits are set")
-        if opcode >= CLOSE:
-            if opcode > PONG:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "unknown opcode")
-            if first < FIN:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "fragmented control frame")
-            if length > _MAX_CONTROL:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "control frame too long")
-        elif opcode > BINARY:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "unknown opcode")
-        elif opcode == CONTINUATION:
-            if self._message is None:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "continuation of no message")
-        elif self._message is not None:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "new message inside a fragmented one")
-        if second < _MASKED:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "frame is not masked")
-
-    def _check_size(self, opcode: int, length: int) -> None:
-        """Refuse a data frame as soon as its header announces too much."""
-        limits = self._limits
-        so_far = len(self._message) if opcode == CONTINUATION and self._message is not None else 0
-        if so_far + length > limits.max_message_size:
-            raise _Broken(
-                CloseCode.MESSAGE_TOO_BIG, f"message over {limits.max_message_size} bytes"
-            )
-        if opcode == CONTINUATION and self._fragments >= limits.max_fragments:
-            raise _Broken(
-                CloseCode.POLICY_VIOLATION, f"message of over {limits.max_fragments} fragments"
-            )
-
-    def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
-        if opcode == PING:
-            events.append(Ping(payload))
-        elif opcode == PONG:
-            events.append(Pong(payload))
-        else:
-            self._ended = True
-            self._message = self._inflater = None
-            events.append(parse_close(payload))
-
-    def _begin(self, opcode: int, compressed: bool) -> None:
-        self._message = Message() if opcode == TEXT else BinaryMessage()
-        self._fragments = 0
-        self._pending = b""
-        self._inflater = Inflater() if compressed else None
-
-    def _payload(self, data: bytes | bytearray, start: int, size: int, events: list[Event]) -> int:
-        """Take what is here of the current data frame's payload; returns where it ends."""
-        take = min(self._remaining, size - start)
-        if take:
-            with memoryview(data) as view:
-                piece = apply_mask(view[start : start + take], self._mask)
-            turn = take & 3
-            self._mask = self._mask[turn:] + self._mask[:turn]
-            self._remaining -= take
-            self._absorb(piece)
-        if not self._remaining and self._fin:
-            events.append(self._finish())
-        return start + take
-
-    def _absorb(self, piece: bytes) -> None:
-        if self._inflater is not None:
-            piece = self._inflate(self._inflater, piece)
-        assert self._message is not None  # a payload has a message: _check_header saw to it
-        if not self._message.binary:
-            self._pending = _check_piece(self._pending, piece)
-        self._message += piece
-
-    def _inflate(self, inflater: Inflater, piece: bytes | None) -> bytes:
-        assert self._message is not None
-        room = self._limits.max_message_size - len(self._message)
-        try:
-            return inflater.finish(room) if piece is None else inflater.feed(piece, room)
-        except InflatedTooBig:
-            reason = f"message over {self._limits.max_message_size} bytes"
-            raise _Broken(CloseCode.MESSAGE_TOO_BIG, reason) from None
-        except zlib.error:
-            raise _Broken(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
-
-    def _finish(self) -> Message:
-        message = self._message
-        assert message is not None
-        if self._inflater is not None:
-            tail = self._inflate(self._inflater, None)
-            if not message.binary:
-                self._pending = _check_piece(self._pending, tail)
-            message += tail
-            self._inflater = None
-        if self._pending:
-            raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")
-        self._message = None
-        return message
-
-
-def _extended(field: bytes | bytearray) -> int:
-    """An extended payload length: of two bytes, or of eight, and no longer than it must be."""
-    length = int.from_bytes(field, "big")
-    if length < (126 if len(field) == 2 else 65536) or length >> 63:
-        raise _Broken(CloseCode.PROTOCOL_ERROR, "payload length is not minimal")
-    return length
-
-
-def _check_piece(pending: bytes, piece: bytes) -> bytes:
-    try:
-        return unfinished_utf8(pending, piece)
-    except UnicodeDecodeError:
-        raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8") from None
-
-
-def _check_text(payload: bytes) -> None:
-    if _check_piece(b"", payload):
-        raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")

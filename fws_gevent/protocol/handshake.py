@@ -203,8 +203,9 @@ def check_origin(headers: Headers, policy: Policy, host: str | None = None) -> N
 
 def choose_subprotocol(headers: Headers, known: Sequence[str]) -> str | None:
     """The first of the server's subprotocols that the client offers (RFC 6455 §4.2.2)."""
-    offered = [part.strip() for part in headers.joined("sec-websocket-protocol").split(",")]
-    if offered != [""] and not all(_TOKEN.fullmatch(part) for part in offered):
+    parts = [part.strip() for part in headers.joined("sec-websocket-protocol").split(",")]
+    offered = [part for part in parts if part]
+    if not all(_TOKEN.fullmatch(part) for part in offered):
         raise HandshakeRefused(BAD_REQUEST, "malformed Sec-WebSocket-Protocol")
     return next((name for name in known if name in offered), None)
 

@@ -16,4 +16,8 @@ def unfinished_utf8(pending: bytes, piece: bytes) -> bytes:
         return b""
     text = pending + piece
     _, consumed = utf_8_decode(text, "strict", False)
-    return text[consumed:]
+    rest = text[consumed:]
+    if rest[:1] == b"\xed" and rest[1:2] >= b"\xa0":
+        # The one bad start that the decoder waits to see the end of: a surrogate's.
+        raise UnicodeDecodeError("utf-8", rest, 0, 2, "surrogates not allowed")
+    return rest

@@ -23,9 +23,8 @@ from fws_gevent.protocol.frames import (
     TEXT,
     Event,
     Fault,
-    Limits,
-    Receiver,
 )
+from fws_gevent.protocol.receiver import Limits, Receiver
 
 MASK = b"\x11\x82\x03\xf4"
 Seen = tuple[str, Any]
@@ -137,6 +136,12 @@ VALID: list[tuple[str, bytes, list[Seen]]] = [
     ("compressed", frame(TEXT, squeeze(b"abc" * 50), rsv=RSV1), [text("abc" * 50)]),
     ("compressed binary", frame(BINARY, squeeze(b"\xff" * 50), rsv=RSV1), [binary(b"\xff" * 50)]),
     ("compressed nothing", frame(TEXT, b"\x00", rsv=RSV1), [text("")]),
+    # A stored block of 4 bytes, for which the tail that every message ends in is the data.
+    (
+        "compressed with its last bytes in the tail",
+        frame(BINARY, b"\x00\x04\x00\xfb\xff", rsv=RSV1) + HELLO,
+        [binary(b"\x00\x00\xff\xff"), text("hello")],
+    ),
     ("compressed, plain, compressed",
      frame(TEXT, squeeze(b"a"), rsv=RSV1) + HELLO + frame(TEXT, squeeze(b"b"), rsv=RSV1),
      [text("a"), text("hello"), text("b")]),
@@ -196,7 +201,7 @@ FAULTY_COMPRESSED: list[tuple[str, bytes, int]] = [
     ("too big inside", frame(TEXT, squeeze(b"a" * 301), rsv=RSV1), 1009),
     ("too big over fragments",
      fragments(BINARY, squeeze(b"a" * 301)[:3], squeeze(b"a" * 301)[3:], rsv=RSV1), 1009),
-    # A stored block of 4 bytes, for which the tail that every message ends in is the data.
+    ("bad UTF-8 in the tail", frame(TEXT, b"\x00\x04\x00\xfb\xff", rsv=RSV1), 1007),
     ("too big at its end",
      frame(BINARY, squeeze(b"a" * 297) + b"\x04\x00\xfb\xff", rsv=RSV1), 1009),
 ]  # fmt: skip
@@ -213,33 +218,35 @@ def test_valid_bytes_give_their_events_wherever_they_are_cut(
 
 
 @pytest.mark.parametrize(("name", "data", "code"), FAULTY)
+@pytest.mark.parametrize("deflate", [False, True])
 def test_a_broken_frame_is_one_fault_with_and_without_deflate(
-    name: str, data: bytes, code: int
+    name: str, data: bytes, code: int, deflate: bool
 ) -> None:
-    assert_fault(data, code, deflate=False)
-    assert_fault(data, code, deflate=True)
+    assert_fault(data, code, Limits(), deflate=deflate)
+    assert_fault(data, code, SMALL, deflate=deflate)
 
 
 @pytest.mark.parametrize(("name", "data", "code"), FAULTY_UNCOMPRESSED)
 def test_a_reserved_bit_that_nobody_agreed_on_is_a_fault(name: str, data: bytes, code: int) -> None:
-    assert_fault(data, code, deflate=False)
+    assert_fault(data, code, Limits(), deflate=False)
 
 
 @pytest.mark.parametrize(("name", "data", "code"), FAULTY_COMPRESSED)
 def test_a_broken_compressed_message_is_one_fault(name: str, data: bytes, code: int) -> None:
-    assert_fault(data, code, deflate=True)
+    assert_fault(data, code, SMALL, deflate=True)
 
 
-def assert_fault(data: bytes, code: int, *, deflate: bool) -> None:
+def assert_fault(data: bytes, code: int, limits: Limits, *, deflate: bool) -> None:
     """After `data` comes one fault, what was valid before it comes first, and nothing after."""
     before = [("Ping", (b"1",)), text("hello")]
     data = frame(PING, b"1") + HELLO + data
-    whole = receive(data + HELLO, deflate=deflate, limits=SMALL)
+    whole = receive(data + HELLO, deflate=deflate, limits=limits)
     assert [event for event in whole if event != text("hello")] == [before[0], fault(code)]
     assert whole[:2] == before
     assert whole[-1] == fault(code)
-    for cuts in ([len(data)], [len(data) - 1], range(len(data))):
-        assert receive(data + HELLO, cuts, deflate=deflate, limits=SMALL) == whole
+    for cut in range(len(data)):
+        assert receive(data + HELLO, [cut], deflate=deflate, limits=limits) == whole
+    assert receive(data + HELLO, range(len(data)), deflate=deflate, limits=limits) == whole
 
 
 def test_nothing_comes_after_a_close_or_a_fault_in_later_bytes() -> None:
@@ -266,11 +273,16 @@ STREAMS = st.lists(
 
 
 @settings(deadline=None, max_examples=150)
-@given(STREAMS, st.lists(st.integers(0, 400), max_size=8), st.booleans())
+@given(
+    STREAMS,
+    st.lists(st.integers(0, 400), max_size=8),
+    st.sampled_from([SMALL, Limits(max_fragments=4)]),
+    st.booleans(),
+)
 def test_whatever_comes_every_cut_gives_the_same_events(
-    data: bytes, cuts: list[int], deflate: bool
+    data: bytes, cuts: list[int], limits: Limits, deflate: bool
 ) -> None:
-    whole = receive(data, limits=SMALL, deflate=deflate)
-    assert receive(data, cuts, limits=SMALL, deflate=deflate) == whole
-    assert receive(data, range(len(data)), limits=SMALL, deflate=deflate) == whole
+    whole = receive(data, limits=limits, deflate=deflate)
+    assert receive(data, cuts, limits=limits, deflate=deflate) == whole
+    assert receive(data, range(len(data)), limits=limits, deflate=deflate) == whole
     assert all(name not in ("Close", "Fault") for name, _ in whole[:-1])

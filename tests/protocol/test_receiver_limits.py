@@ -9,7 +9,8 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from fws_gevent.message import Message
-from fws_gevent.protocol.frames import Event, Fault, Limits, Ping, Receiver
+from fws_gevent.protocol.frames import Close, Event, Fault, Ping
+from fws_gevent.protocol.receiver import Limits, Receiver
 
 CONT, TEXT, BINARY, PING = Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING
 
@@ -87,6 +88,30 @@ def test_a_message_of_as_many_fragments_as_may_be_comes_and_one_more_is_1008(cap
     receiver = Receiver(limits)
     assert feed(receiver, *flood) == []
     assert codes(feed(receiver, frame(CONT, b"a"))) == [1008]
+
+
+def test_the_documented_limits_are_the_defaults() -> None:
+    assert Limits() == Limits(max_message_size=1 << 20, max_fragments=4096)
+
+
+def test_compression_that_nobody_agreed_on_is_refused_by_default() -> None:
+    assert codes(feed(Receiver(Limits()), squeezed(b"a"))) == [1002]
+
+
+@pytest.mark.parametrize("start", [b"\x83", b"\xf1", b"\x80", b"\x09", b"\x89\xff", b"\x81\x05"])
+def test_a_broken_header_is_refused_at_its_second_byte(start: bytes) -> None:
+    receiver = Receiver(Limits())
+    both = start.ljust(2, b"\x80")
+    assert feed(receiver, both[:1]) == []
+    assert codes(feed(receiver, both[1:])) == [1002]
+
+
+def test_the_limit_of_messages_is_none_of_control_frames() -> None:
+    receiver = Receiver(Limits(max_message_size=1, max_fragments=1))
+    reason = "r" * 123
+    last = Frame(Opcode.CLOSE, b"\x03\xe8" + reason.encode()).serialize(mask=True)
+    events = feed(receiver, frame(PING, b"p" * 125), frame(TEXT, b"a"), last)
+    assert events == [Ping(b"p" * 125), "a", Close(1000, reason)]
 
 
 def test_control_frames_are_no_fragments() -> None:

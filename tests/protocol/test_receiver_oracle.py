@@ -26,13 +26,12 @@ from fws_gevent.protocol.frames import (
     TEXT,
     Close,
     Fault,
-    Limits,
-    Receiver,
     encode,
     encode_close,
     is_close_code,
     parse_close,
 )
+from fws_gevent.protocol.receiver import Limits, Receiver
 
 Seen = tuple[str, Any]
 NAMES = {TEXT: "Message", BINARY: "BinaryMessage", PING: "Ping", PONG: "Pong"}
