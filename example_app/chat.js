@@ -30,6 +30,7 @@ let retryTimer = 0;
 let stableTimer = 0;
 let wasOnline = false;
 let state = "connecting";
+let following = true; // the end of the list is in sight, and stays so
 const unsettled = new Set(); // own messages that the loss of the connection may take along
 
 // The list of messages.
@@ -55,10 +56,11 @@ function atEnd() {
 
 function scrollToEnd() {
   log.scrollTop = log.scrollHeight;
+  following = true;
   newer.hidden = true;
 }
 
-function add(entry, follow = atEnd()) {
+function add(entry, follow = following) {
   get("empty").hidden = true;
   messages.append(entry);
   while (messages.childElementCount > MOST_ENTRIES) {
@@ -86,7 +88,7 @@ function addMessage(name, text, own) {
   const said = make("p", "said", text);
   said.dir = "auto";
   entry.append(about, said);
-  add(entry, own || atEnd());
+  add(entry, own || following);
   return entry;
 }
 
@@ -170,7 +172,7 @@ function lose(lost, code, reason) {
     show("offline", "Offline");
     return;
   }
-  show("offline", "Offline, reconnecting…");
+  show("offline", "Offline, retrying…");
   const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempts);
   attempts += 1;
   retryTimer = setTimeout(connect, delay * (0.5 + Math.random() / 2));
@@ -188,7 +190,7 @@ function showForm() {
   const excess = textField.value.length - LONGEST_MESSAGE;
   let hint = "";
   if (excess > 0) hint = `Too long to send by ${excess} characters.`;
-  else if (!online) hint = "Not connected: what you write stays here until you can send it.";
+  else if (!online) hint = "Not connected. What you write stays here until you can send it.";
   if (get("hint").textContent !== hint) get("hint").textContent = hint;
   get("hint").dataset.kind = excess > 0 ? "wrong" : "";
   textField.setAttribute("aria-invalid", String(excess > 0));
@@ -235,7 +237,8 @@ nameField.addEventListener("input", () => {
   remember(() => localStorage.setItem("fws-chat-name", nameField.value.trim()));
 });
 log.addEventListener("scroll", () => {
-  if (atEnd()) newer.hidden = true;
+  following = atEnd();
+  if (following) newer.hidden = true;
 });
 newer.addEventListener("click", () => {
   scrollToEnd();
@@ -254,9 +257,9 @@ addEventListener("offline", () => {
   lose(stranded, 1006, "no network");
   stranded.close();
 });
-addEventListener("resize", () => {
-  if (newer.hidden) scrollToEnd();
-});
+new ResizeObserver(() => {
+  if (following) scrollToEnd();
+}).observe(log);
 
 remember(() => (nameField.value = localStorage.getItem("fws-chat-name") ?? ""));
 connect();

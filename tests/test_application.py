@@ -193,6 +193,8 @@ def test_sigterm_closes_all_clients_and_ends_it_well(
         assert client.at_end()
     assert command.wait() == 0
     assert "Traceback" not in command.output
+    told_to_end, _, _ = command.output.partition("Worker exiting")
+    assert "stopping: closing 3 connections" in told_to_end  # at once, not when the worker is gone
 
 
 def test_sigterm_without_a_client_ends_it_well(gunicorn: Gunicorn) -> None:

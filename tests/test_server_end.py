@@ -78,6 +78,17 @@ def test_stop_twice_and_at_once_is_stop_once(
     assert [record.getMessage() for record in caplog.records].count("stopped") == 1
 
 
+def test_a_stop_that_was_interrupted_can_be_called_again(serve: Serve, connect: Connect) -> None:
+    server = serve(grace=1000.0)
+    connect(server)
+    until(lambda: server.users)
+    with Timeout(0.05, False):
+        server.stop()
+    with Timeout(PATIENCE):
+        server.stop(0)
+    assert not server.users
+
+
 def test_after_stop_nobody_gets_in(serve: Serve) -> None:
     server = serve()
     assert server.server_port

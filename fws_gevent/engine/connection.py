@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
 
-from ..protocol.frames import SHORT_HEADERS, encode
+from ..protocol.frames import SHORT_HEADERS, encode, header
 from .exchange import Closed, Exchange, Opening, Peer
 from .payload import OPCODES, Data, as_text_if_utf8, convert, frame_for
+from .transport import FLUSH_SIZE
 
 if TYPE_CHECKING:
     from ..storage.base import BaseStorageObject
@@ -86,9 +87,18 @@ class Connection(Exchange):
             return self._send_specially(data)
         size = len(data)
         if size < 126:
-            self.write(SHORT_HEADERS[opcode][size] + data)  # type: ignore[operator]
-        else:
+            frame = SHORT_HEADERS[opcode][size] + data  # type: ignore[operator]
+            if self._outbox:
+                self.write(frame)
+            else:  # what `write` does with the first frame of a turn, without the call
+                self._outbox.append(frame)
+                self.reactor.dirty.append(self)
+                if not self.reactor.will_flush:
+                    self.reactor.schedule_flush()
+        elif size < FLUSH_SIZE:
             self.write(encode(opcode, data))  # type: ignore[arg-type]
+        else:
+            self.write_through(header(opcode, size), data)  # type: ignore[arg-type]
         if self.queued:
             self._wait_for_room()
         return True

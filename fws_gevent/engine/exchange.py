@@ -127,6 +127,7 @@ class Exchange(Watched):
         is 0.05 µs of the 2 µs that a message takes beside the kernel.
         """
         events = None if self._steady and not self.queued else self._catch_up()
+        server = self.server
         if events is None:
             reactor = self.reactor
             try:
@@ -141,7 +142,7 @@ class Exchange(Watched):
                 self.give_up(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
                 return
             self.heard = self.wheel.now
-            if self.server.data_route.emit is None:
+            if server.data_route.emit is None:
                 events = self._receiver.feed(reactor.buffer, size)
             else:
                 events = self._decode(bytes(memoryview(reactor.buffer)[:size]))
@@ -151,7 +152,6 @@ class Exchange(Watched):
                     self.again = True  # there may be more, and no edge comes for it
                 if len(events) > _SLICE:
                     events = self._put_by(events)
-        server = self.server
         for event in events:
             if isinstance(event, Message):
                 emit = server.message_route.emit

@@ -221,6 +221,7 @@ class Reactor:
         self._hub.loop.run_callback(self._wake)
 
     def _turn(self, me: greenlet) -> None:
+        """Work off the queue, and what is new, until there is nothing or the hub has its turn."""
         queue, rearm = self._queue, self.rearm
         work = self.work = 0
         more = True
@@ -241,15 +242,16 @@ class Reactor:
                 if self._runner is not me:
                     return  # it was blocked; the queue is another's now
                 work += 1
-                if work + self.work > TURN:
-                    self.flush()
-                    self._poll()  # who has something new comes in behind who is at it
-                    self._more.send()
-                    return
+                if work > TURN:
+                    break
             self.flush()
+            if work + self.work > TURN:
+                self._poll()  # who has something new comes in behind who is at it
+                self._more.send()
+                return
             if queue:
                 continue  # a write failed, and its connection has to be told
-            if not more or work + self.work > TURN:
+            if not more:
                 return  # the loop wakes us again if there is more
             news = self._poll()
             if not news:

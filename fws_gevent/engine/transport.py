@@ -143,11 +143,31 @@ class Transport:
             self.on_lost(error)
             return
         if sent < len(data):
-            self._offset = sent
-            self._wait(data)
-            self.reactor.want_write(self.descriptor)
+            self._wait_from(sent, data)
         elif self.ending:
             self.on_written()
+
+    def write_through(self, header: bytes, payload: bytes | bytearray) -> None:
+        """Write a large frame now, after what was written before; copied only if it has to wait."""
+        self.flush()
+        if self.waiting or self.secure:
+            self.write(header + payload)
+            return
+        try:
+            sent = self._socket.sendmsg((header, payload))
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.on_lost(error)
+            return
+        if sent < len(header) + len(payload):
+            self._wait_from(sent, header + payload)
+
+    def _wait_from(self, sent: int, data: bytes) -> None:
+        """The kernel took the first `sent` bytes of `data` alone: the rest waits."""
+        self._offset = sent
+        self._wait(data)
+        self.reactor.want_write(self.descriptor)
 
     def _wait(self, data: bytes) -> None:
         if self.waiting is None:

@@ -51,14 +51,21 @@ class Fault(NamedTuple):
 Event = Message | Ping | Pong | Close | Fault
 
 
-def encode(opcode: int, payload: bytes | bytearray, flags: int = FIN) -> bytes:
-    """One frame from the server, unmasked; `flags` are FIN and, for a compressed message, RSV1."""
-    size = len(payload)
+def header(opcode: int, size: int, flags: int = FIN) -> bytes:
+    """The header of a frame from the server, unmasked.
+
+    `size` is that of the payload; `flags` are FIN and, for a compressed message, RSV1.
+    """
     if size < 126:
-        return _SHORT[flags | opcode][size] + payload
+        return _SHORT[flags | opcode][size]
     if size < 65536:
-        return _MEDIUM.pack(flags | opcode, 126, size) + payload
-    return _LARGE.pack(flags | opcode, 127, size) + payload
+        return _MEDIUM.pack(flags | opcode, 126, size)
+    return _LARGE.pack(flags | opcode, 127, size)
+
+
+def encode(opcode: int, payload: bytes | bytearray, flags: int = FIN) -> bytes:
+    """One whole frame from the server; see `header`."""
+    return header(opcode, len(payload), flags) + payload
 
 
 def encode_close(code: int, reason: str = "") -> bytes:

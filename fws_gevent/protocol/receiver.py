@@ -33,6 +33,7 @@ except ImportError:  # a platform for which websockets has no wheel and no compi
     from websockets.utils import apply_mask
 
 _RESERVED = 0x70
+_FIN_TEXT = FIN | TEXT
 _WHOLE: dict[int, type[Message]] = {FIN | TEXT: Message, FIN | BINARY: BinaryMessage}
 """What a frame is whose first byte says that it is a whole, uncompressed message."""
 
@@ -91,33 +92,14 @@ class Receiver:
 
         A fault is the last of them: valid messages before it are events as ever.
         """
+        if 5 < size < 132 and data[0] == _FIN_TEXT and data[1] - size == 122 and self._quick:
+            # One short text and nothing else, as chats and notifications read: half the time.
+            payload = apply_mask(data[6:size], data[2:6])
+            if payload.isascii():
+                return [Message(payload)]
         events: list[Event] = []
-        position = 0
         try:
-            # Messages in one whole frame of less than 64 KiB, as nearly all of them are, are taken
-            # right here: a third of the time of the general way, which is right for them too.
-            while self._quick and size - position >= 8:
-                kind = _WHOLE.get(data[position])
-                if kind is None:
-                    break
-                second = data[position + 1]
-                if second < 254:
-                    start = position + 6
-                    end = start - MASKED + second
-                elif second == 254:
-                    start = position + 8
-                    end = start + (data[position + 2] << 8 | data[position + 3])
-                    if end - start < 126:
-                        break
-                else:
-                    break
-                if end > size or second < MASKED:
-                    break
-                payload = apply_mask(data[start:end], data[start - 4 : start])
-                if not payload.isascii() and kind is Message:
-                    _check_text(payload)
-                events.append(kind(payload))
-                position = end
+            position = self._whole(data, size, events) if self._quick else 0
             if position != size:
                 self._pieces(data, position, size, events)
         except _Broken as broken:
@@ -125,6 +107,44 @@ class Receiver:
             self._message = self._inflater = None
             events.append(broken.fault)
         return events
+
+    def _whole(self, data: bytes | bytearray, size: int, events: list[Event]) -> int:
+        """Take messages in one whole frame each, as nearly all of them are; returns their end.
+
+        A third of the time of the general way, `_frame`, which is right for them too.
+        """
+        position = 0
+        while size - position >= 8:
+            kind = _WHOLE.get(data[position])
+            if kind is None:
+                break
+            second = data[position + 1]
+            if second < 254:
+                start = position + 6
+                end = start - MASKED + second
+            elif second == 254:
+                start = position + 8
+                end = start + (data[position + 2] << 8 | data[position + 3])
+                if end - start < 126:
+                    break
+            else:
+                start = position + 14
+                end = start + int.from_bytes(data[position + 2 : start - 4], "big")
+                if not 65536 <= end - start <= self._limits.max_message_size:
+                    break
+            if end > size or second < MASKED:
+                break
+            mask = data[start - 4 : start]
+            if second < 255:
+                payload = apply_mask(data[start:end], mask)
+            else:
+                with memoryview(data) as view:
+                    payload = apply_mask(view[start:end], mask)
+            if not payload.isascii() and kind is Message:
+                _check_text(payload)
+            events.append(kind(payload))
+            position = end
+        return position
 
     def _pieces(
         self, data: bytes | bytearray, position: int, size: int, events: list[Event]

@@ -1,0 +1,163 @@
+"""Headless Chromium, and the chat page in windows of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from ..clients import PATIENCE
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+)
+
+
+@contextmanager
+def chromium(binary: str, driver: str, folder: Path) -> Iterator[Chrome]:
+    """A Chromium with an empty profile in `folder`; it has ended when this has."""
+    options = Options()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # Both paths are given, or Selenium would look for a driver on the network.
+    service = Service(driver, env={**os.environ, "HOME": str(folder)})
+    browser = Chrome(options, service)
+    process = int(browser.capabilities["goog:processID"])
+    try:
+        yield browser
+    finally:
+        try:
+            browser.quit()
+        finally:
+            _see_it_end(process)
+
+
+def _see_it_end(process: int) -> None:
+    with suppress(AssertionError):
+        wait_until(lambda: not _is_running(process))
+        return
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Poll until `condition` holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "that did not come"
+        time.sleep(0.02)
+
+
+class Shown(NamedTuple):
+    """A message as the page shows it."""
+
+    own: bool
+    who: str
+    said: str
+
+
+class Window:
+    """A window with the chat page."""
+
+    def __init__(self, browser: Chrome, port: int) -> None:
+        self._browser = browser
+        browser.switch_to.new_window("window")
+        self._handle = browser.current_window_handle
+        browser.get(f"http://127.0.0.1:{port}/")
+
+    @property
+    def browser(self) -> Chrome:
+        """The browser, with this window in front."""
+        if self._browser.current_window_handle != self._handle:
+            self._browser.switch_to.window(self._handle)
+        return self._browser
+
+    def __getitem__(self, name: str) -> WebElement:
+        """The element with this id."""
+        return self.browser.find_element(By.ID, name)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a script returns."""
+        return self.browser.execute_script(script, *arguments)
+
+    @property
+    def state(self) -> str:
+        """The connection's state, in the page's words."""
+        return self["state"].text
+
+    @property
+    def messages(self) -> list[Shown]:
+        """The messages, without the notes between them."""
+        found = self.run(
+            "return [...document.querySelectorAll('.message')].map((entry) => ["
+            "  entry.classList.contains('own'),"
+            "  entry.querySelector('.who').textContent,"
+            "  entry.querySelector('.said').textContent])"
+        )
+        return [Shown(*each) for each in found]
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes between the messages, without their times."""
+        return [
+            each.text.rpartition(".")[0]
+            for each in self.browser.find_elements(By.CSS_SELECTOR, ".note")
+        ]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the console of the browser says that it has not said before."""
+        entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in entries]
+
+    def wait_for(self, state: str) -> Window:
+        """Wait for a state of the connection."""
+        wait_until(lambda: self.state == state)
+        return self
+
+    def is_called(self, name: str) -> Window:
+        """Write a name into its field."""
+        self["name"].clear()
+        self["name"].send_keys(name)
+        return self
+
+    def say(self, text: str) -> None:
+        """Write a message and press Enter."""
+        self["text"].send_keys(text, Keys.ENTER)
+
+    def is_sized(self, width: int, height: int, scheme: str = "light") -> None:
+        """Have this size and colour scheme."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        wait_until(lambda: self.run("return innerWidth") == width)
