@@ -92,9 +92,8 @@ class Connection(Exchange):
                 self.write(frame)
             else:  # what `write` does with the first frame of a turn, without the call
                 self._outbox.append(frame)
-                self.reactor.dirty.append(self)
-                if not self.reactor.will_flush:
-                    self.reactor.schedule_flush()
+                if self.reactor.current is not self:
+                    self.reactor.mark(self)
         elif size < FLUSH_SIZE:
             self.write(encode(opcode, data))  # type: ignore[arg-type]
         else:

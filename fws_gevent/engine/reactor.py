@@ -50,7 +50,10 @@ class Task(Protocol):
     descriptor: int
 
     def run(self) -> None:
-        """Do what there is to do; may block."""
+        """Do what there is to do, and flush its own output; may block."""
+
+    def flush(self) -> None:
+        """Write what was sent to it in this turn. Runs anywhere; must not block."""
 
     def abort(self) -> None:
         """End at once: a run failed in a way that nobody foresaw."""
@@ -68,9 +71,6 @@ class Socketed(Task, Protocol):
     def drain(self) -> None:
         """Write more of what the kernel refused before. Runs anywhere; must not block."""
 
-    def flush(self) -> None:
-        """Write what was sent in this turn. Runs anywhere; must not block."""
-
 
 class Reactor:
     """Runs the tasks of one server in the thread that it is started in."""
@@ -81,8 +81,10 @@ class Reactor:
         self.buffer = bytearray(BUFFER_SIZE)
         self.offloading = 0
         self.work = 0
-        self.dirty: list[Socketed] = []
-        self.will_flush = False
+        self.current: Task | None = None
+        """The task that runs now: it flushes its own output, unless it blocks."""
+        self._dirty: list[Socketed] = []
+        self._will_flush = False
         self._queue: deque[Task] = deque()
         self._by_descriptor: dict[int, Socketed] = {}
         self._runner: greenlet | None = None
@@ -142,17 +144,19 @@ class Reactor:
         if self._runner is None:
             self._more.send()
 
-    def schedule_flush(self) -> None:
-        """See to it that `dirty` is flushed; called for its first entry outside a runner's turn."""
-        self.will_flush = True
-        self._hub.loop.run_callback(self.flush)
+    def mark(self, task: Socketed) -> None:
+        """Have `task.flush` called at the end of this turn."""
+        self._dirty.append(task)
+        if not self._will_flush:
+            self._will_flush = True
+            self._hub.loop.run_callback(self.flush)
 
     def flush(self) -> None:
         """Write what was sent since the last time: one send for each connection."""
-        dirty = self.dirty
-        self.will_flush = self._runner is not None
+        dirty = self._dirty
+        self._will_flush = self._runner is not None
         if dirty:
-            self.dirty = []
+            self._dirty = []
             self.work += len(dirty)
             for task in dirty:
                 task.flush()
@@ -186,12 +190,15 @@ class Reactor:
                 return
             runner, self._parked = self._parked or greenlet(self._live, self._hub), None
             self._runner = runner
-            self.will_flush = True
+            self._will_flush = True
             runner.switch()
             if self._runner is not runner:
                 return  # it parked: nothing is left for now
             self._runner = None
             self.blocked += 1
+            if self.current is not None:
+                self.current.flush()
+                self.current = None
             self.flush()
 
     def _starve(self) -> None:
@@ -211,7 +218,7 @@ class Reactor:
                 self._retire()
                 return
             self._runner = None
-            self.will_flush = False
+            self._will_flush = False
             self._parked = me
             self._hub.switch()
 
@@ -227,7 +234,7 @@ class Reactor:
         more = True
         while True:
             while queue:
-                task = queue.popleft()
+                task = self.current = queue.popleft()
                 try:
                     task.context.run(task.run)
                 except BaseException as error:  # noqa: BLE001 - a runner outlives its tasks
@@ -244,6 +251,7 @@ class Reactor:
                 work += 1
                 if work > TURN:
                     break
+            self.current = None
             self.flush()
             if work + self.work > TURN:
                 self._poll()  # who has something new comes in behind who is at it

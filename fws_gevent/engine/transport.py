@@ -113,11 +113,9 @@ class Transport:
     def write(self, frame: bytes) -> None:
         """Send `frame` at the end of this turn, or at once with what is there if that is much."""
         outbox = self._outbox
-        if not outbox:
-            reactor = self.reactor
-            reactor.dirty.append(self)  # type: ignore[arg-type]
-            if not reactor.will_flush:
-                reactor.schedule_flush()
+        task: Any = self
+        if not outbox and self.reactor.current is not task:
+            self.reactor.mark(task)
         outbox.append(frame)
         if len(frame) * len(outbox) >= FLUSH_SIZE:  # near enough, and no sum to keep
             self.flush()

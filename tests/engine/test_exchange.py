@@ -291,3 +291,25 @@ def test_a_fault_after_our_close_brings_no_second_one(serve: Serve, connect: Con
     client.drop()
     until(lambda: seen)
     assert seen == [(4001, "enough")]
+
+
+def test_what_a_filter_sent_before_it_blocks_leaves_at_once(
+    serve: Serve, connect: Connect
+) -> None:
+    release = Event()
+
+    class Wait(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send("working")
+            release.wait(PATIENCE)
+            web_socket_instance.send("done")
+
+    server = serve([Wait])
+    client = connect(server)
+    client.send("go")
+    assert client.receive() == "working"
+    server.broadcast("meanwhile")
+    assert client.receive() == "meanwhile"
+    release.set()
+    assert client.receive() == "done"

@@ -26,7 +26,7 @@ class Job:
         self.waiting: Any = None
         self.context = Context()
         self.descriptor = descriptor
-        self.runs = 0
+        self.runs = self.flushes = 0
         self.aborted = False
         self._function = function
 
@@ -41,7 +41,7 @@ class Job:
         raise AssertionError
 
     def flush(self) -> None:
-        raise AssertionError
+        self.flushes += 1
 
     def on_hang_up(self) -> None:
         raise AssertionError
@@ -84,6 +84,7 @@ def test_a_task_that_blocks_leaves_the_queue_to_another_runner(reactor: Reactor)
     reactor.schedule(other)
     until(lambda: other.runs)
     assert reactor.blocked == 1
+    assert blocked.flushes == 1, "what it sent before it blocked must not wait for it"
     release.set()
     until(lambda: not blocked.busy)
     assert order == ["other", "blocked"]

@@ -182,9 +182,10 @@ def test_a_close_that_says_stay_away_is_heeded_until_the_user_asks(
     assert ada.notes == ["The connection ended (1008, not like this)"]
     assert ada.browser.find_element(By.CSS_SELECTOR, ".own .doubt").text == "may not have arrived"
     assert not ada["send"].is_enabled()
+    assert len(came) == 1
     ada["retry"].click()
     ada.wait_for("Online")
-    assert len(came) == 2
+    wait_until(lambda: len(came) == 2)
     assert not ada["retry"].is_displayed()
     assert ada.complaints == []
 
