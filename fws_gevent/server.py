@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 from gevent import Timeout
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
@@ -69,7 +70,7 @@ class FilteredWebSocketServer(Server, WSGIServer):
             settings.allowed_origins, settings.subprotocols, settings.deflate == "on"
         )
         self.proxies = settings.proxies
-        self._stopping = False
+        self._stopping = BoundedSemaphore(1)
         self._finished = Event()
         if settings.key is not None and settings.cert is not None:
             extra.setdefault("ssl_context", tls_context(settings.key, settings.cert))
@@ -115,21 +116,19 @@ class FilteredWebSocketServer(Server, WSGIServer):
         Returns when all is written and told, after `timeout` seconds (`grace` by default) at the
         latest; what has not ended by then is cut off.
         """
-        if self._stopping:
-            self._finished.wait()
-            return
-        self._stopping = True
-        grace = self.settings.grace if timeout is None else timeout
-        self.close()
-        if self.settings.socket_path is not None:
-            Path(self.settings.socket_path).unlink(missing_ok=True)
-        if self.reactor.started:
-            _log.info("stopping: closing %d connections", len(self.users))
-            self.drain(grace)
-            WSGIServer.stop(self, timeout=0)
-            self.stop_engine()
-        _log.info("stopped")
-        self._finished.set()
+        with self._stopping:
+            if self._finished.is_set():
+                return
+            self.close()
+            if self.settings.socket_path is not None:
+                Path(self.settings.socket_path).unlink(missing_ok=True)
+            if self.reactor.started:
+                _log.info("stopping: closing %d connections", len(self.users))
+                self.drain(self.settings.grace if timeout is None else timeout)
+                WSGIServer.stop(self, timeout=0)
+                self.stop_engine()
+            _log.info("stopped")
+            self._finished.set()
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until `stop`, SIGTERM or Ctrl-C, which close every connection first."""

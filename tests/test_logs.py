@@ -85,19 +85,24 @@ def test_lines_below_the_level_are_left_out(level: str) -> None:
 
 
 def test_to_configure_twice_gives_no_line_twice() -> None:
-    written(configure_logging, "info", "json")
-    lines = written(configure_logging)
+    def twice() -> None:
+        configure_logging("info", "json")
+        configure_logging()
+
+    lines = written(twice)
     LOGGER.info("once")
     assert len(lines()) == 1
 
 
-def test_other_loggers_are_left_alone() -> None:
+def test_other_loggers_are_left_alone_and_get_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = StringIO()
     root = logging.getLogger()
-    before = list(root.handlers), root.level
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(others)])
     lines = written(configure_logging)
-    assert (root.handlers, root.level) == before
-    logging.getLogger("another").info("not ours")
-    assert lines() == []
+    logging.getLogger("another").warning("theirs")
+    LOGGER.warning("ours")
+    assert others.getvalue() == "theirs\n"
+    assert [line.rsplit(" ", 1)[1] for line in lines()] == ["ours"]
 
 
 @pytest.mark.parametrize(("configured", "ours"), [(None, True), ("fws_gevent", False), ("", False)])

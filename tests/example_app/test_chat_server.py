@@ -12,11 +12,10 @@ from websocket import WebSocket, create_connection
 
 from example_app.page import ASSETS
 
-from ..clients import PATIENCE, ROOT, Command
+from ..clients import PATIENCE, Command
 from ..conftest import Connect, Serve, Start
 from ..raw_http import exchange
-
-SCRIPT = str(ROOT / "example_app" / "chat_server.py")
+from .conftest import SCRIPT
 
 
 @pytest.fixture
