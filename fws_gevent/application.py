@@ -20,7 +20,7 @@ import gevent
 from gevent.event import Event
 
 from .command import DEFAULT_FILTERS
-from .engine.exchange import Opening, Peer
+from .engine.facts import Opening, Peer
 from .engine.server import Server
 from .errors import CloseCode, OriginRefused
 from .filters.base import FilterBase

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gevent import Timeout
 from geventwebsocket.handler import WebSocketHandler
 
-from .engine.exchange import Opening, Peer
+from .engine.facts import Opening, Peer
 from .errors import HandshakeRefused
 from .http_headers import WSGIHeaders
 from .protocol.forwarded import Client, who_is

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gevent.event import Event
 
 from ..protocol.frames import SHORT_HEADERS, encode, header
-from .exchange import Closed, Exchange, Opening, Peer
+from .exchange import Exchange
+from .facts import Closed, Opening, Peer
 from .payload import OPCODES, Data, as_text_if_utf8, convert, frame_for
 from .transport import FLUSH_SIZE
 

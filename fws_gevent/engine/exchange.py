@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from contextvars import Context, copy_context
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CloseCode
 from ..message import Message
 from ..protocol import frames
 from ..protocol.receiver import Receiver
+from .facts import Closed, Opening, Peer
 from .keepalive import Watched
 from .reactor import BUFFER_SIZE
 from .transport import SecureSocket
@@ -30,29 +31,6 @@ _SLICE = 256  # events of one connection before others have their turn
 _SMALL = 6 * _SLICE  # bytes that can't be more frames than that
 _PING = frames.encode(frames.PING, b"")
 _NO_CONTEXT = Context()
-
-
-class Closed(NamedTuple):
-    """What disconnect filters get as `data`."""
-
-    code: int
-    reason: str
-
-
-class Peer(NamedTuple):
-    """What is known of a client from its upgrade request; `window_bits` is deflate's, 0 without."""
-
-    path: str
-    remote_address: tuple[str, int]
-    subprotocol: str | None = None
-    window_bits: int = 0
-
-
-class Opening(NamedTuple):
-    """What a new connection starts with: its WSGI environ, and bytes that came with the request."""
-
-    environ: dict[str, Any]
-    early: bytes = b""
 
 
 class Exchange(Watched):

@@ -28,7 +28,7 @@ from ..storage.base import BaseStorageObject
 from ..storage.memory import MemoryStorageObject
 from .connection import Connection
 from .consumer import ConsumerQueue
-from .exchange import Closed, Opening, Peer
+from .facts import Closed, Opening, Peer
 from .keepalive import Patience
 from .payload import Data, convert, frame_for
 from .reactor import Reactor

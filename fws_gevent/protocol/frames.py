@@ -20,6 +20,8 @@ SHORT_HEADERS = _SHORT[FIN:]
 """The headers of unfragmented frames of less than 126 bytes, by opcode and size."""
 
 MAX_CONTROL = 125
+_RESERVED = 0x70
+_OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 class Ping(NamedTuple):
@@ -61,6 +63,24 @@ def header(opcode: int, size: int, flags: int = FIN) -> bytes:
     if size < 65536:
         return _MEDIUM.pack(flags | opcode, 126, size)
     return _LARGE.pack(flags | opcode, 127, size)
+
+
+def header_fault(first: int, second: int, *, compression: bool) -> str | None:
+    """What RFC 6455 §5.2 and §5.5 forbid in a client's first two header bytes, or None.
+
+    `compression` says whether a message may be compressed, which RSV1 marks (RFC 7692 §6).
+    """
+    opcode = first & 0x0F
+    compressed = compression and first & _RESERVED == RSV1 and opcode in (TEXT, BINARY)
+    if first & _RESERVED and not compressed:
+        return "reserved bits are set"
+    if opcode not in _OPCODES:
+        return "unknown opcode"
+    if opcode >= CLOSE and first < FIN:
+        return "fragmented control frame"
+    if opcode >= CLOSE and second & 0x7F > MAX_CONTROL:
+        return "control frame too long"
+    return None if second & MASKED else "frame is not masked"
 
 
 def encode(opcode: int, payload: bytes | bytearray, flags: int = FIN) -> bytes:

@@ -23,6 +23,7 @@ from .frames import (
     Fault,
     Ping,
     Pong,
+    header_fault,
     parse_close,
 )
 from .utf8 import unfinished_utf8
@@ -32,7 +33,6 @@ try:
 except ImportError:  # a platform for which websockets has no wheel and no compiler
     from websockets.utils import apply_mask
 
-_RESERVED = 0x70
 _FIN_TEXT = FIN | TEXT
 _WHOLE: dict[int, type[Message]] = {FIN | TEXT: Message, FIN | BINARY: BinaryMessage}
 """What a frame is whose first byte says that it is a whole, uncompressed message."""
@@ -173,7 +173,7 @@ class Receiver:
             return -1
         first, second = data[position], data[position + 1]
         opcode, length = first & 0x0F, second & 0x7F
-        self._check_header(first, opcode, second, length)
+        self._check_header(first, opcode, second)
         if length > MAX_CONTROL:
             start += 2 if length == 126 else 8
             if size < start:
@@ -198,27 +198,16 @@ class Receiver:
         self._mask = mask
         return self._payload(data, start, size, events)
 
-    def _check_header(self, first: int, opcode: int, second: int, length: int) -> None:
+    def _check_header(self, first: int, opcode: int, second: int) -> None:
         """Refuse what RFC 6455 §5.2 and §5.4 forbid in a frame's first two bytes."""
-        compressed = first & RSV1 and self._deflate and opcode in (TEXT, BINARY)
-        if first & _RESERVED and not (compressed and first & _RESERVED == RSV1):
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "reserved bits are set")
-        if opcode >= CLOSE:
-            if opcode > PONG:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "unknown opcode")
-            if first < FIN:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "fragmented control frame")
-            if length > MAX_CONTROL:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "control frame too long")
-        elif opcode > BINARY:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "unknown opcode")
-        elif opcode == CONTINUATION:
-            if self._message is None:
-                raise _Broken(CloseCode.PROTOCOL_ERROR, "continuation of no message")
-        elif self._message is not None:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "new message inside a fragmented one")
-        if second < MASKED:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, "frame is not masked")
+        fault = header_fault(first, second, compression=self._deflate)
+        if fault is None and opcode < CLOSE:
+            if opcode == CONTINUATION and self._message is None:
+                fault = "continuation of no message"
+            elif opcode != CONTINUATION and self._message is not None:
+                fault = "new message inside a fragmented one"
+        if fault is not None:
+            raise _Broken(CloseCode.PROTOCOL_ERROR, fault)
 
     def _check_size(self, first: int, opcode: int, length: int) -> None:
         """Refuse a data frame as soon as its header announces too much."""

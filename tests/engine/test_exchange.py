@@ -293,9 +293,7 @@ def test_a_fault_after_our_close_brings_no_second_one(serve: Serve, connect: Con
     assert seen == [(4001, "enough")]
 
 
-def test_what_a_filter_sent_before_it_blocks_leaves_at_once(
-    serve: Serve, connect: Connect
-) -> None:
+def test_what_a_filter_sent_before_it_blocks_leaves_at_once(serve: Serve, connect: Connect) -> None:
     release = Event()
 
     class Wait(WebSocketMessageFilter):

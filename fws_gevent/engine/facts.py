@@ -1,0 +1,28 @@
+"""What is known of a connection at its beginning and at its end."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Closed(NamedTuple):
+    """What disconnect filters get as `data`."""
+
+    code: int
+    reason: str
+
+
+class Peer(NamedTuple):
+    """What is known of a client from its upgrade request; `window_bits` is deflate's, 0 without."""
+
+    path: str
+    remote_address: tuple[str, int]
+    subprotocol: str | None = None
+    window_bits: int = 0
+
+
+class Opening(NamedTuple):
+    """What a new connection starts with: its WSGI environ, and bytes that came with the request."""
+
+    environ: dict[str, Any]
+    early: bytes = b""
