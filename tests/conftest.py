@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gevent
 import pytest
 
 from fws_gevent.filters.base import FilterBase
@@ -59,7 +60,8 @@ def serve() -> Iterator[Serve]:
 
     yield start
     for server in servers:
-        server.stop(timeout=0.2)
+        with gevent.Timeout(5):
+            server.stop(timeout=0.2)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 current: ContextVar[Connection | None] = ContextVar("fws_connection", default=None)
 """The connection whose filters run here; None elsewhere."""
 
+_MANY = FLUSH_SIZE // 128  # short frames that are as much as is written at once
+
 
 class Connection(Exchange):
     """One open WebSocket, as filters use it.
@@ -84,17 +86,14 @@ class Connection(Exchange):
         room, and no longer than a slow reader is borne. Raises TypeError for other types.
         """
         opcode = OPCODES.get(data.__class__)
-        if opcode is None or self._special or self.reactor.offloading:
+        if self.reactor.current is not self or self._special or opcode is None:
             return self._send_specially(data)
+        # An answer from this connection's own filter: it is flushed when the run ends.
         size = len(data)
         if size < 126:
-            frame = SHORT_HEADERS[opcode][size] + data  # type: ignore[operator]
-            if self._outbox:
-                self.write(frame)
-            else:  # what `write` does with the first frame of a turn, without the call
-                self._outbox.append(frame)
-                if self.reactor.current is not self:
-                    self.reactor.mark(self)
+            self._outbox.append(SHORT_HEADERS[opcode][size] + data)  # type: ignore[operator]
+            if len(self._outbox) > _MANY:
+                self.flush()
         elif size < FLUSH_SIZE:
             self.write(encode(opcode, data))  # type: ignore[arg-type]
         else:
@@ -104,14 +103,17 @@ class Connection(Exchange):
         return True
 
     def _send_specially(self, data: Data) -> bool:
-        """Send what needs to be looked at twice: other types, deflate, or from another thread."""
+        """Send what needs a second look: to others, other types, deflate, from another thread."""
         if self.ending:
             return False
         opcode, payload = convert(data)
-        if self.reactor.elsewhere():
+        if self.reactor.offloading and self.reactor.elsewhere():
             self.reactor.call_here(self.send, data)
-        else:
+        elif len(payload) < FLUSH_SIZE or self.window_bits:
             self.write(frame_for(opcode, payload, self.window_bits))
+            self._wait_for_room()
+        else:
+            self.write_through(header(opcode, len(payload)), payload)
             self._wait_for_room()
         return True
 

@@ -27,8 +27,7 @@ BUFFER_SIZE = 256 * 1024
 """Bytes read at once, into one buffer for all: a runner decodes them before anything can yield."""
 
 TURN = 256
-"""Units of work (a task, 4 KiB read, a write) after which the hub gets its turn: a flood on one
-connection keeps timers and new connections waiting for a millisecond or two, no longer."""
+"""Units of work (a task, 4 KiB read, a write), a millisecond or two, until the hub has its turn."""
 
 _AGAIN = 4
 """As many sockets ready at once make it worth asking for more before going back to the hub."""
@@ -130,7 +129,7 @@ class Reactor:
             self._poller.remove(descriptor)
 
     def want_write(self, descriptor: int) -> None:
-        """Call the task's `drain` when `descriptor`, which took less than all, takes more."""
+        """Call the task's `drain` when `descriptor`, now full, takes more."""
         if self.rearm is not None and descriptor in self._by_descriptor:
             self.rearm(descriptor, WRITE)
 
@@ -175,6 +174,9 @@ class Reactor:
 
     def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
         """Run a filter in gevent's thread pool and return what it returns, or raise that."""
+        if self.current is not None:
+            self.current.flush()
+            self.current = None  # the thread may begin before this runner is seen to be blocked
         self.offloading += 1
         try:
             return self._hub.threadpool.apply(copy_context().run, (call, instance, data))
