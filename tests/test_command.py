@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -236,3 +238,9 @@ def test_what_can_not_work_is_told_in_one_line_with_status_2(
     assert re.fullmatch(r"[^\n]+: error: [^\n]+\n", command.output), command.output
     assert says.format(**words) in command.output
     assert "Traceback" not in command.output
+
+
+def test_the_script_is_the_command() -> None:
+    script = Path(sys.executable).with_name("fws_server")
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
+    assert "--max_queue" in done.stdout
