@@ -169,6 +169,17 @@ def test_who_sends_no_next_request_is_dropped(serve: Serve) -> None:
         assert read_to_end(client).startswith(b"HTTP/1.1 426 ")
 
 
+@pytest.mark.parametrize("body", ["Content-Length: 10", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("then", ["keep-alive", "close"])
+def test_who_never_sends_the_body_that_nobody_reads_is_dropped(
+    body: str, then: str, serve: Serve
+) -> None:
+    with open_socket(serve(request_timeout=0.2)) as client:
+        client.settimeout(5)
+        client.sendall(request("POST / HTTP/1.1", body, f"Connection: {then}"))
+        assert read_to_end(client).startswith(b"HTTP/1.1 426 ")
+
+
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: "])
 def test_who_drips_a_request_is_dropped(start: bytes, serve: Serve) -> None:
     server = serve(request_timeout=0.2)

@@ -107,15 +107,17 @@ class Connection(Exchange):
         if self.ending:
             return False
         opcode, payload = convert(data)
+        frame = frame_for(opcode, payload, self.window_bits)
         if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self.send, data)
-        elif len(payload) < FLUSH_SIZE or self.window_bits:
-            self.write(frame_for(opcode, payload, self.window_bits))
-            self._wait_for_room()
+            self.reactor.call_here(self._send_frame, frame)
         else:
-            self.write_through(header(opcode, len(payload)), payload)
-            self._wait_for_room()
+            self._send_frame(frame)
         return True
+
+    def _send_frame(self, frame: bytes) -> None:
+        if not self.ending:
+            self.write(frame)
+            self._wait_for_room()
 
     def sendMessage(self, data: Data) -> bool:
         """Send as the ancestor did: as `send`, but bytes go as text if they are UTF-8."""
