@@ -237,10 +237,19 @@ class Server:
         It is encoded once for all, and compressed once for each window size agreed on. Raises
         TypeError for what can't be sent.
         """
-        if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self.broadcast, data, group, exclude)
-            return
         opcode, payload = convert(data)
+        if self.reactor.offloading and self.reactor.elsewhere():
+            self.reactor.call_here(self._spread, opcode, bytes(payload), group, exclude)
+        else:
+            self._spread(opcode, payload, group, exclude)
+
+    def _spread(
+        self,
+        opcode: int,
+        payload: bytes | bytearray,
+        group: str | None,
+        exclude: Connection | None,
+    ) -> None:
         members = self.users if group is None else self.groups.get(group, _NOBODY)
         frames = {0: frame_for(opcode, payload, 0)}
         for connection in members.values():
