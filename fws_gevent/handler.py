@@ -48,6 +48,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
 
     server: FilteredWebSocketServer
     logger = _log
+    ignored_socket_errors = (*WebSocketHandler.ignored_socket_errors, "timed out")
 
     # Reading a request.
 
@@ -91,6 +92,20 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         http10 = version == "HTTP/1.0"
         self.close_connection = "keep-alive" not in options if http10 else "close" in options
         return True
+
+    def handle_one_response(self) -> None:
+        """Answer a request; no read or write of its bodies waits longer than `request_timeout`."""
+        self.socket.settimeout(self.server.settings.request_timeout or None)
+        super().handle_one_response()
+        if self.socket is not None:  # else it is a WebSocket's by now
+            self.socket.settimeout(None)
+            body = self.wsgi_input
+            if body.chunked_input:
+                whole = body.chunk_length == 0
+            else:
+                whole = body.position >= (self.content_length or 0)
+            if not whole:
+                self.close_connection = True  # what is left of the body is no request
 
     def _header_lines(self) -> Iterator[str]:
         room = MAX_HEAD
