@@ -23,6 +23,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_LINE = re.compile(
     r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) (HTTP/[0-9]\.[0-9])"
 )
+_ABSOLUTE = re.compile(r"(?i:https?)://[^/?#]+([/?].*)?")
 _KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\r\n\0]")
 _ONCE = ("host", "sec-websocket-key", "sec-websocket-version", "origin", "content-length")
@@ -91,6 +92,7 @@ class Accepted:
 def parse_request_line(line: str) -> tuple[str, str, str]:
     """Method, target and version of a request line without its line end (RFC 9112 §3).
 
+    A target in absolute form, as proxies send it, comes back as its path and query (§3.2.2).
     Raises HandshakeRefused.
     """
     parts = _REQUEST_LINE.fullmatch(line)
@@ -98,7 +100,8 @@ def parse_request_line(line: str) -> tuple[str, str, str]:
         raise HandshakeRefused(BAD_REQUEST, "malformed request line")
     if parts[3] not in ("HTTP/1.1", "HTTP/1.0"):
         raise HandshakeRefused("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here")
-    return parts[1], parts[2], parts[3]
+    absolute = _ABSOLUTE.fullmatch(parts[2])
+    return parts[1], (absolute[1] or "/") if absolute else parts[2], parts[3]
 
 
 def parse_headers(lines: Iterable[str]) -> Headers:

@@ -296,3 +296,17 @@ def test_http_1_1_needs_a_host_and_1_0_does_not() -> None:
     with pytest.raises(HandshakeRefused, match="Host") as caught:
         check_host(request(without="host"))
     assert caught.value.status.startswith("400")
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://host/chat?a=b", "/chat?a=b"),
+        ("HTTPS://host:443/", "/"),
+        ("http://host", "/"),
+        ("/http://host/", "/http://host/"),
+        ("*", "*"),
+    ],
+)
+def test_a_target_in_absolute_form_is_its_path(target: str, path: str) -> None:
+    assert parse_request_line(f"GET {target} HTTP/1.1") == ("GET", path, "HTTP/1.1")
