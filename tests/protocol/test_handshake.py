@@ -210,7 +210,7 @@ def test_a_client_wants_a_websocket_if_both_fields_say_so(
     [
         ("GET /chat?a=b HTTP/1.1", ("GET", "/chat?a=b", "HTTP/1.1")),
         ("OPTIONS * HTTP/1.0", ("OPTIONS", "*", "HTTP/1.0")),
-        ("GET http://a.example/ HTTP/1.1", ("GET", "http://a.example/", "HTTP/1.1")),
+        ("GET http://a.example/ HTTP/1.1", ("GET", "/", "HTTP/1.1")),
         ("GET / HTTP/2.0", "505"),
         ("GET / HTTP/0.9", "505"),
         ("GET / HTTP/1.2", "505"),
