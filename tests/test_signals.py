@@ -76,6 +76,25 @@ def test_emit_is_none_while_nobody_listens(bus: Bus, place: Place) -> None:
     assert route.emit is None
 
 
+def test_who_listened_before_the_route_was_made_is_heard_at_once(bus: Bus, place: Place) -> None:
+    ear = Ear()
+    bus.connect(ear, weak=False)
+    emit(bus.route(place), place)
+    assert len(ear.heard) == 1
+
+
+def test_connect_gives_the_receiver_back_so_that_it_decorates(bus: Bus, place: Place) -> None:
+    heard = []
+
+    @bus.connect
+    def receiver(server: object, *, web_socket_instance: Any, data: Any) -> None:
+        heard.append(data)
+
+    emit(bus.route(place), place)
+    receiver(place, web_socket_instance="ws", data="by hand")
+    assert heard == ["data", "by hand"]
+
+
 def test_a_chain_alone_is_called_directly(bus: Bus, place: Place) -> None:
     chain = Ear("chained")
     route = bus.route(place, chain)

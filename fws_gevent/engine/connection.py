@@ -88,11 +88,14 @@ class Connection(Exchange):
         opcode = OPCODES.get(data.__class__)
         if self.reactor.current is not self or self._special or opcode is None:
             return self._send_specially(data)
-        # An answer from this connection's own filter: it is flushed when the run ends.
+        # An answer from this connection's own filter, in a turn that will be flushed.
         size = len(data)
         if size < 126:
-            self._outbox.append(SHORT_HEADERS[opcode][size] + data)  # type: ignore[operator]
-            if len(self._outbox) > _MANY:
+            outbox = self._outbox
+            if not outbox:
+                self.reactor.dirty.append(self)
+            outbox.append(SHORT_HEADERS[opcode][size] + data)  # type: ignore[operator]
+            if len(outbox) > _MANY:
                 self.flush()
         elif size < FLUSH_SIZE:
             self.write(encode(opcode, data))  # type: ignore[arg-type]

@@ -56,9 +56,6 @@ class ConsumerQueue:
                 server.consumer_route.emit(server, server, data)
         self.again = True
 
-    def flush(self) -> None:
-        """Nothing is ever sent to the queue itself."""
-
     def abort(self) -> None:
         """One event failed in the engine; the others go on."""
         self.again = True

@@ -98,7 +98,7 @@ class Exchange(Watched):
         elif self._state == _OPEN:
             self._end(_CLOSING, Closed(code, reason))
 
-    def run(self) -> None:  # noqa: C901 - flat on purpose, see below
+    def run(self) -> None:
         """Handle what came, in a runner.
 
         This and `Receiver.feed` are a message's whole way in, and are kept flat: a call less
@@ -137,10 +137,6 @@ class Exchange(Watched):
                     emit(server, self, event)
             else:
                 self._control(event)
-        if self._outbox:
-            # An answer leaves while this connection is at hand in the processor's caches, the
-            # kernel's part of it too; to others it leaves at the end of the turn.
-            self.flush()
 
     def _catch_up(self) -> list[frames.Event] | None:
         """The events that come before what is to be read; None to read on."""

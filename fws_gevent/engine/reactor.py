@@ -49,10 +49,7 @@ class Task(Protocol):
     descriptor: int
 
     def run(self) -> None:
-        """Do what there is to do, and flush its own output; may block."""
-
-    def flush(self) -> None:
-        """Write what was sent to it in this turn. Runs anywhere; must not block."""
+        """Do what there is to do; may block."""
 
     def abort(self) -> None:
         """End at once: a run failed in a way that nobody foresaw."""
@@ -70,6 +67,9 @@ class Socketed(Task, Protocol):
     def drain(self) -> None:
         """Write more of what the kernel refused before. Runs anywhere; must not block."""
 
+    def flush(self) -> None:
+        """Write what was sent in this turn. Runs anywhere; must not block."""
+
 
 class Reactor:
     """Runs the tasks of one server in the thread that it is started in."""
@@ -81,8 +81,8 @@ class Reactor:
         self.offloading = 0
         self.work = 0
         self.current: Task | None = None
-        """The task that runs now: it flushes its own output, unless it blocks."""
-        self._dirty: list[Socketed] = []
+        """The task that runs now, in a turn that ends in a flush; None once it blocked."""
+        self.dirty: list[Socketed] = []
         self._will_flush = False
         self._queue: deque[Task] = deque()
         self._by_descriptor: dict[int, Socketed] = {}
@@ -145,17 +145,17 @@ class Reactor:
 
     def mark(self, task: Socketed) -> None:
         """Have `task.flush` called at the end of this turn."""
-        self._dirty.append(task)
+        self.dirty.append(task)
         if not self._will_flush:
             self._will_flush = True
             self._hub.loop.run_callback(self.flush)
 
     def flush(self) -> None:
         """Write what was sent since the last time: one send for each connection."""
-        dirty = self._dirty
+        dirty = self.dirty
         self._will_flush = self._runner is not None
         if dirty:
-            self._dirty = []
+            self.dirty = []
             self.work += len(dirty)
             for task in dirty:
                 task.flush()
@@ -174,9 +174,7 @@ class Reactor:
 
     def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
         """Run a filter in gevent's thread pool and return what it returns, or raise that."""
-        if self.current is not None:
-            self.current.flush()
-            self.current = None  # the thread may begin before this runner is seen to be blocked
+        self.current = None  # the thread may begin before this runner is seen to be blocked
         self.offloading += 1
         try:
             return self._hub.threadpool.apply(copy_context().run, (call, instance, data))
@@ -198,9 +196,7 @@ class Reactor:
                 return  # it parked: nothing is left for now
             self._runner = None
             self.blocked += 1
-            if self.current is not None:
-                self.current.flush()
-                self.current = None
+            self.current = None
             self.flush()
 
     def _starve(self) -> None:

@@ -114,7 +114,7 @@ class Transport:
         """Send `frame` at the end of this turn, or at once with what is there if that is much."""
         outbox = self._outbox
         task: Any = self
-        if not outbox and self.reactor.current is not task:
+        if not outbox:
             self.reactor.mark(task)
         outbox.append(frame)
         if len(frame) * len(outbox) >= FLUSH_SIZE:  # near enough, and no sum to keep

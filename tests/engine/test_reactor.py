@@ -84,7 +84,6 @@ def test_a_task_that_blocks_leaves_the_queue_to_another_runner(reactor: Reactor)
     reactor.schedule(other)
     until(lambda: other.runs)
     assert reactor.blocked == 1
-    assert blocked.flushes == 1, "what it sent before it blocked must not wait for it"
     release.set()
     until(lambda: not blocked.busy)
     assert order == ["other", "blocked"]
