@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PAGES := tests/example_app tests/web
 
-.PHONY: run test lint unit coverage bench autobahn clean
+.PHONY: run test lint unit unit-pages unit-rest coverage bench autobahn clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
@@ -14,8 +15,14 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+unit: $(VENV)/test.stamp ## in two halves at once: what has pages, and the rest
+	+$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-pages unit-rest
+
+unit-pages:
+	$(BIN)/python -m pytest $(PAGES)
+
+unit-rest:
+	$(BIN)/python -m pytest $(PAGES:%=--ignore=%)
 
 coverage: $(VENV)/test.stamp ## branch coverage of everything
 	$(BIN)/coverage run -m pytest

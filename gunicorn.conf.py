@@ -1,13 +1,37 @@
 """Read by gunicorn from the folder that it is started in."""
 
+import os
+import shutil
+import tempfile
 from typing import Any
 
-from fws_gevent.application import warn_of_many_workers
+from fws_gevent.composition import warn_of_many_workers
 from fws_gevent.logs import configure_logging
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_made = None if _FOLDER in os.environ else tempfile.mkdtemp(prefix="fws-metrics-")
+if _made is not None:
+    # Before any worker imports prometheus_client: over it, the workers add their numbers up.
+    os.environ[_FOLDER] = _made
 
 
 def when_ready(server: Any) -> None:
     """In the master, before the first worker: several of them need a shared storage object."""
     if server.cfg.workers > 1:
-        configure_logging()
+        # What the workers inherit, so it is as their own settings have it.
+        level, form = os.environ.get("FWS_LOG_LEVEL"), os.environ.get("FWS_LOG_FORMAT")
+        configure_logging(level or "info", form or "text")
         warn_of_many_workers()
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's names
+    """In the master: a worker ended, and what it had open is open no more."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it has no types
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's name
+    """In the master, at the end."""
+    if _made is not None:
+        shutil.rmtree(_made, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""An application made of filters: a chat with a page for browsers."""
+"""A chat with rooms, as a small Flask application: app.py is where to begin to read."""

@@ -1,37 +1,44 @@
-"""The WSGI application for gunicorn's stock GeventWebSocketWorker.
+"""The WSGI application for gunicorn, with our own worker or gevent-websocket's stock one.
 
-That worker answers the upgrade itself (with gevent-websocket) and then calls the application,
-which takes the socket over: from there on it is the same engine as our own server's. What the
-worker decides before the application is asked is its own: its HTTP parser, no deflate, and a
-close code where our own server would have answered 401, 403 or 503.
+Both parse the requests. With ours the application answers the upgrade, through the seam in
+`upgrade`; the stock worker has answered it before. From there on it is the same engine as our
+own server's.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import FrameType
 from typing import Any
 
-import gevent
 from gevent.event import Event
+from gevent.monkey import is_module_patched
 
-from .command import DEFAULT_FILTERS
+from .composition import (
+    DEFAULT_FILTERS,
+    Application,
+    cannot_upgrade,
+    import_filters,
+    is_loopback,
+    one_line_under_gunicorn,
+    only_websockets,
+    policy_of,
+    refuse_redis,
+    under_gunicorn,
+    warn_of_many_workers,
+)
 from .engine.facts import Opening, Peer
 from .engine.server import Server
-from .errors import CloseCode, OriginRefused
+from .errors import HandshakeRefused
 from .filters.base import FilterBase
 from .logs import configure_if_silent
-from .protocol.forwarded import who_is
-from .protocol.frames import encode_close
-from .protocol.handshake import Headers, Policy, check_origin
-from .server import Application, import_filters, only_websockets, refuse_redis
+from .protocol.forwarded import Client, who_is
+from .protocol.handshake import Headers, check_origin, negotiate, wants_websocket
 from .settings import Settings, from_environment
+from .stock_worker import close_refused, finish_at_the_end, headers_of, take_websocket
 from .storage.base import BaseStorageObject
-from .takeover import take_socket
+from .upgrade import UPGRADE, WORKER, NoRoom, NoSuchPath, Upgrade, Worker
 
 _log = logging.getLogger("fws_gevent.server")
 
@@ -52,83 +59,133 @@ class FilteredWebSocketApplication(Server):
     ) -> None:
         super().__init__(settings, storage_object, filters)
         self.application = application or only_websockets
-        self.policy = Policy(settings.allowed_origins, settings.subprotocols, deflate=False)
+        self.policy = policy_of(settings)
         self._proxies = settings.proxies
+        self._worker: Worker | None = None
         self._pid: int | None = None
         self._drained: Event | None = None
+        self.on_start: Callable[[Mapping[str, Any]], None] | None = None
+        """Called with the first request, when all is ready."""
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request of the worker's."""
-        if self._pid is None:
+        if self._pid is None and is_module_patched("socket"):
             self.start(environ)
-        websocket = environ.get("wsgi.websocket")
-        if websocket is None:
-            return self.application(environ, start_response)
-        # The handler would close the socket for a websocket that it holds to be open.
-        websocket.closed = True
+        if environ.get("wsgi.websocket") is not None:
+            return self._open(environ)
+        upgrade: Upgrade | None = environ.get(UPGRADE)
+        if upgrade is not None:
+            return self._answer(upgrade, environ, start_response)
+        asks = "HTTP_UPGRADE" in environ and wants_websocket(headers_of(environ))
+        if asks and self.node_at(environ["PATH_INFO"]) is not None:
+            return cannot_upgrade(environ, start_response)
+        return self.application(environ, start_response)
+
+    # Our own worker.
+
+    def _answer(
+        self, upgrade: Upgrade, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Make a WebSocket of the request, or refuse it with an HTTP status."""
         try:
-            socket, early = take_socket(websocket.handler)
+            request = upgrade.request
+            client = self._who(environ, request.headers)
+            node = self._admit(environ["PATH_INFO"], request.headers, client)
+            accepted = negotiate(request, self.policy, client.host)
+            claims = node.authenticate(request.headers, environ.get("QUERY_STRING", ""))
+        except HandshakeRefused as refused:
+            return _refuse(refused, start_response)
+        try:
+            socket, early = upgrade.take(accepted.headers)
+        except OSError as error:
+            _log.debug("%s: lost before it opened: %s", client.address, error)
+            return []
+        window_bits = accepted.deflate.window_bits if accepted.deflate else 0
+        peer = Peer(
+            environ["PATH_INFO"], _address(environ, client), accepted.subprotocol, window_bits
+        )
+        node.adopt(socket, peer, Opening(_for_filters(environ, client), early, claims))
+        return []
+
+    # The stock worker.
+
+    def _open(self, environ: dict[str, Any]) -> Iterable[bytes]:
+        """Take over what the worker made a WebSocket of, or close it with a code."""
+        try:
+            socket, early = take_websocket(environ)
         except OSError as error:
             _log.debug("%s: lost before it opened: %s", environ.get("REMOTE_ADDR"), error)
             return []
-        headers = _headers(environ)
-        client = who_is(environ.get("REMOTE_ADDR", ""), headers, self._proxies)
+        headers = headers_of(environ)
+        client = self._who(environ, headers)
         try:
-            check_origin(headers, self.policy, client.host)
-        except OriginRefused as refused:
-            _refuse(socket, CloseCode.FORBIDDEN, str(refused))
+            node = self._admit(environ["PATH_INFO"], headers, client)
+            claims = node.authenticate(headers, environ.get("QUERY_STRING", ""))
+        except HandshakeRefused as refused:
+            close_refused(socket, refused)
             return []
-        if self.at_capacity:
-            _refuse(socket, CloseCode.TRY_AGAIN_LATER, "no room for more")
-            return []
-        port = int(environ.get("REMOTE_PORT") or 0)
-        same = client.address == environ.get("REMOTE_ADDR")
-        peer = Peer(
-            environ["PATH_INFO"], (client.address, port if same else 0), self._agreed(headers)
-        )
-        self.adopt(socket, peer, Opening(environ, early))
+        peer = Peer(environ["PATH_INFO"], _address(environ, client), self._agreed(headers))
+        node.adopt(socket, peer, Opening(environ, early, claims))
         return []
 
-    def app_protocol(self, _path: str) -> str | None:
+    def app_protocol(self, _path: str) -> str:
         """gevent-websocket asks this for the one subprotocol that it may agree on."""
-        return self.policy.subprotocols[0] if self.policy.subprotocols else None
+        return self.policy.subprotocols[0]
 
     def _agreed(self, headers: Headers) -> str | None:
         wanted = self.app_protocol("")
-        return wanted if wanted and wanted in headers.joined("sec-websocket-protocol") else None
+        return wanted if wanted in headers.listed("sec-websocket-protocol") else None
+
+    # Both.
+
+    def _who(self, environ: Mapping[str, Any], headers: Headers) -> Client:
+        return who_is(environ.get("REMOTE_ADDR") or "", headers, self._proxies)
+
+    def _admit(self, path: str, headers: Headers, client: Client) -> Server:
+        """The node for a client that asks for a WebSocket. Raises HandshakeRefused for others."""
+        worker = self._worker
+        node = self.node_at(path)
+        if node is None:
+            raise NoSuchPath
+        if node.at_capacity or (worker is not None and worker.connections > worker.capacity):
+            raise NoRoom
+        check_origin(headers, self.policy, client.host)
+        return node
 
     def start(self, environ: Mapping[str, Any]) -> None:
         """Begin to serve in this process, and see to it that it ends with Close frames."""
+        several = bool(environ.get("wsgi.multiprocess"))
+        self.settle_keys(alone=not several and is_loopback(environ.get("SERVER_NAME", "")))
+        self.tokens.several_processes = several
         self._pid = os.getpid()
         self.start_engine()
         self.announce()
-        if environ.get("wsgi.multiprocess") and not self.storage_object.shared:
+        if several and not self.storage_object.shared:
             warn_of_many_workers()
-        # gunicorn's worker leaves on SIGTERM without a word to its WebSockets; the connections
-        # are closed when the signal comes, and at exit, whichever is first.
-        previous = signal.getsignal(signal.SIGTERM)
+        self._worker = environ.get(WORKER)
+        if self._worker is not None:
+            self._worker.serving(self)
+        else:
+            finish_at_the_end(self.finish)
+        if self.on_start is not None:
+            self.on_start(environ)
 
-        def on_term(number: int, frame: FrameType | None) -> None:
-            gevent.spawn(self.finish)
-            if callable(previous):
-                previous(number, frame)
+    def finish(self, grace: float | None = None) -> None:
+        """Close every connection with 1001 within `grace` seconds, the setting's by default.
 
-        if callable(previous):
-            signal.signal(signal.SIGTERM, on_term)
-        atexit.register(self.finish)
-
-    def finish(self) -> None:
-        """Close every connection with 1001 within `grace`; waits if that has begun already."""
+        Whoever calls it again waits until that is done.
+        """
         if self._pid != os.getpid():
             return  # a fork inherited this
+        seconds = self.settings.grace if grace is None else grace
         if self._drained is not None:
-            self._drained.wait(self.settings.grace)
+            self._drained.wait(seconds)
             return
         self._drained = Event()
         _log.info("stopping: closing %d connections", len(self.users))
-        self.drain(self.settings.grace)
+        self.drain(seconds)
         self._drained.set()
 
 
@@ -144,37 +201,44 @@ def build_application(
     environment. Without FWS_FILTERS and without a filter defined so far it has the command's
     default filters. Raises ConfigurationError.
     """
-    chosen = Settings(**{**from_environment(os.environ), **settings})
-    configure_if_silent(chosen.log_level, chosen.log_format)
-    nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
-    import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
-    refuse_redis(chosen)
-    return FilteredWebSocketApplication(chosen, storage_object, application, filters)
+    with one_line_under_gunicorn():
+        chosen = Settings(**{**from_environment(os.environ), **settings})
+        configure_if_silent(chosen.log_level, chosen.log_format)
+        nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
+        import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
+        refuse_redis(chosen)
+        node = FilteredWebSocketApplication(chosen, storage_object, application, filters)
+        if under_gunicorn():
+            node.settle_keys(alone=False)
+        return node
 
 
-def warn_of_many_workers() -> None:
-    """Say loudly what several processes without shared storage do to broadcasts."""
-    _log.error(
-        "SEVERAL WORKERS, STORAGE IN MEMORY: each worker has its own connections, groups and "
-        "storage, so a broadcast reaches only the clients of one worker. Run one worker "
-        "(gunicorn -w 1), or give them a shared storage object."
-    )
+def _address(environ: Mapping[str, Any], client: Client) -> tuple[str, int]:
+    """Address and port of the client; the port is unknown (0) behind a proxy."""
+    port = environ.get("REMOTE_PORT") or ""
+    known = client.address == environ.get("REMOTE_ADDR") and port.isdecimal()
+    return client.address, int(port) if known else 0
 
 
-def _headers(environ: Mapping[str, Any]) -> Headers:
-    """The request's headers as the WSGI environ has them."""
-    return Headers(
-        (name[5:].replace("_", "-").lower(), value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    )
+def _for_filters(environ: Mapping[str, Any], client: Client) -> dict[str, Any]:
+    """The environ that connect filters get: without the seam, the client as proxies name it."""
+    mine = {name: value for name, value in environ.items() if name not in (UPGRADE, WORKER)}
+    mine["REMOTE_ADDR"] = client.address
+    if client.scheme is not None:
+        mine["wsgi.url_scheme"] = client.scheme
+    if client.host is not None:
+        mine["HTTP_HOST"] = client.host
+    return mine
 
 
-def _refuse(socket: Any, code: CloseCode, reason: str) -> None:
-    """Close a WebSocket that was answered already: with a Close, as far as the kernel takes it."""
-    _log.info("refused with %d: %s", code, reason)
-    try:
-        socket.send(encode_close(code, reason))
-    except OSError as error:
-        _log.debug("the refused client is gone: %s", error)
-    socket.close()
+def _refuse(refused: HandshakeRefused, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer that the request doesn't become a WebSocket, and why."""
+    _log.debug("refused with %s: %s", refused.status, refused)
+    body = f"{refused}\n".encode()
+    headers = [
+        *refused.headers,
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+    ]
+    start_response(refused.status, headers)
+    return [body]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .errors import FwsError
-from .parser import default_parser
-from .server import build_server
+from flask import Flask
+from flask.cli import NoAppException, ScriptInfo
 
-DEFAULT_FILTERS = (
-    "fws_gevent.filters.broadcast_message_filter",
-    "fws_gevent.filters.stdout_messages",
-)
+from .composition import DEFAULT_FILTERS, importable_from_here
+from .errors import ConfigurationError, FwsError
+from .extension import extension_of
+from .server import build_server, default_parser
+
+PROGRAM = "fws_server"
 
 
 @contextmanager
@@ -28,10 +30,36 @@ def one_line_errors(name: str) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says, until SIGTERM or Ctrl-C."""
-    parser = default_parser()
-    parser.prog = "fws_server"
-    options = parser.parse_args(arguments)
-    if not options.filters:
-        options.filters = DEFAULT_FILTERS
-    with one_line_errors(parser.prog):
-        build_server(options).serve_forever()
+    with one_line_errors(PROGRAM):
+        app = _app_in(arguments)
+        parser = default_parser(app)
+        parser.prog = PROGRAM
+        parser.add_argument(
+            "--app",
+            metavar="MODULE:NAME",
+            help="Flask application to serve, as flask --app names it",
+        )
+        options = parser.parse_args(arguments)
+        if app is None and not options.filters:
+            options.filters = DEFAULT_FILTERS
+        build_server(options, application=app).serve_forever()
+
+
+def _app_in(arguments: Sequence[str] | None) -> Flask | None:
+    """The application that --app names; its config comes before what the other flags say."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--app", nargs="?")
+    name: str | None = first.parse_known_args(arguments)[0].app
+    if name is None:
+        return None
+    importable_from_here()
+    try:
+        app = ScriptInfo(app_import_path=name).load_app()
+    except NoAppException as error:
+        why = " ".join(str(error).split())
+        raise ConfigurationError(f"--app {name}: {why}") from None
+    if extension_of(app) is None:
+        raise ConfigurationError(
+            f"--app {name}: {app.name} has no WebSockets; add FilteredWebSocket(app) to it"
+        )
+    return app

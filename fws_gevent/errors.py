@@ -79,6 +79,39 @@ class OriginRefused(HandshakeRefused):
     close_code = CloseCode.FORBIDDEN
 
 
+class TokenRefused(HandshakeRefused):
+    """The request brought a token that counts for nothing."""
+
+    close_code = CloseCode.UNAUTHENTICATED
+
+
+class TokenInvalid(FwsError):
+    """A token, ticket or refresh token that counts for nothing; the text says why, never what."""
+
+    close_code = CloseCode.UNAUTHENTICATED
+
+
+class NotIssued(FwsError):
+    """A token that can't be issued or revoked here: there is no key, or no place to remember it."""
+
+
+class StoreFull(NotIssued):
+    """As many tickets, refresh tokens or revocations are kept as may be."""
+
+
+class GroupRefused(FwsError):
+    """The connection's token doesn't grant the group that it should join.
+
+    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    """
+
+    close_code = CloseCode.FORBIDDEN
+
+    def __init__(self, group: str) -> None:
+        super().__init__(f"the token doesn't grant group {group!r}")
+        self.notice = f"Error: {CloseCode.FORBIDDEN.value} not allowed in group {group}"
+
+
 class FilterFailed(FwsError):
     """A filter raised; the chain stopped and its connection closes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket as sockets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from .protocol.handshake import (
     wants_websocket,
 )
 from .takeover import take_socket
+from .upgrade import NoRoom, NoSuchPath
 
 if TYPE_CHECKING:
     from .server import FilteredWebSocketServer
@@ -54,6 +56,9 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
 
     def handle(self) -> None:
         """Serve requests until the connection ends."""
+        if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
+            # An answer leaves in two writes, and the second would wait for the client's ACK.
+            self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         try:
             super().handle()
         except OSError as error:
@@ -165,15 +170,18 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         """Answer a request for a WebSocket; leaves plain HTTP to the application."""
         if not wants_websocket(self._request.headers):
             return None
-        server = self.server
+        environ = self.environ
         try:
-            if server.draining or server.at_capacity:
-                raise HandshakeRefused(
-                    "503 Service Unavailable", "no room for more", (("Retry-After", "5"),)
-                )
-            accepted = negotiate(self._request, server.policy, self._who().host)
+            node = self.server.node_at(environ["PATH_INFO"])
+            if node is None:
+                raise NoSuchPath
+            if self.server.draining or node.at_capacity:
+                raise NoRoom
+            accepted = negotiate(self._request, self.server.policy, self._who().host)
+            self._claims = node.authenticate(self._request.headers, environ["QUERY_STRING"])
         except HandshakeRefused as refused:
             return self._refuse(refused)
+        self._node = node
         self.start_response("101 Switching Protocols", list(accepted.headers))
         self.close_connection = True
         self.websocket = accepted
@@ -190,7 +198,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
         path = self.environ["PATH_INFO"]
         peer = Peer(path, self._peer(), accepted.subprotocol, window_bits)
-        self.server.adopt(socket, peer, Opening(self.environ, early))
+        self._node.adopt(socket, peer, Opening(self.environ, early, self._claims))
 
     def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
         body = f"{refused}\n".encode()

@@ -22,9 +22,16 @@ class LineFormatter(logging.Formatter):
         return super().formatMessage(record).translate(self._ESCAPES)
 
 
+class _Stopgap(logging.StreamHandler):  # type: ignore[type-arg]  # no generic at run time
+    """A handler that nobody asked for: whoever knows better takes its place."""
+
+
 def configure_logging(level: str = "info", form: str = "text") -> None:
     """Send the project's log lines to standard error; `form` is "text" or "json"."""
-    handler = logging.StreamHandler(sys.stderr)
+    _configure(logging.StreamHandler(sys.stderr), level, form)
+
+
+def _configure(handler: logging.Handler, level: str, form: str) -> None:
     handler.setFormatter(JsonFormatter(_JSON) if form == "json" else LineFormatter(_TEXT))
     logger = logging.getLogger("fws_gevent")
     logger.handlers = [handler]
@@ -33,6 +40,11 @@ def configure_logging(level: str = "info", form: str = "text") -> None:
 
 
 def configure_if_silent(level: str, form: str) -> None:
-    """Do so unless the program has configured logging by itself: start-up lines are for someone."""
-    if not logging.getLogger("fws_gevent").hasHandlers():
-        configure_logging(level, form)
+    """Do so unless the program has configured logging by itself: start-up lines are for someone.
+
+    Who is called later knows more: an application first, then the command with its flags.
+    """
+    logger = logging.getLogger("fws_gevent")
+    stopgap = any(isinstance(handler, _Stopgap) for handler in logger.handlers)
+    if stopgap or not logger.hasHandlers():
+        _configure(_Stopgap(sys.stderr), level, form)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from .errors import ConfigurationError
-from .settings import default_of, from_environment, from_file, table
+from .settings import ENVIRONMENT_PREFIX, but_not, default_of, from_environment, from_file, table
 
 
 class OptionParser(argparse.ArgumentParser):
-    """An ArgumentParser that starts from the environment and from `-c`, and complains in a line."""
+    """An ArgumentParser that starts from the environment and from `-c`, and complains in a line.
+
+    What is in `given` goes over these.
+    """
+
+    given: Mapping[str, Any] = MappingProxyType({})
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -26,6 +32,7 @@ class OptionParser(argparse.ArgumentParser):
             given = from_environment(os.environ)
             if path is not None:
                 given |= from_file(path)
+            given |= self.given
         except ConfigurationError as error:
             self.error(str(error))
         for name, value in given.items():
@@ -49,8 +56,25 @@ def _config_in(args: Sequence[str] | None) -> str | None:
     return found
 
 
-def default_parser() -> OptionParser:
-    """The parser of the command `fws_server`, for programs that add options of their own."""
+class _NoFlag(argparse.Action):
+    """A secret on the command line is refused without repeating it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, **{**more, "help": argparse.SUPPRESS})
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Refuse it."""
+        name = f"{ENVIRONMENT_PREFIX}{self.dest.upper()}"
+        parser.error(
+            f"{self.dest} is no flag, for others could read it: set {name}, or have it in -c FILE"
+        )
+
+
+def default_parser(given: Mapping[str, Any] | None = None) -> OptionParser:
+    """The parser of the command `fws_server`, for programs that add options of their own.
+
+    Settings in `given` go over the environment and the configuration file, and under the flags.
+    """
     parser = OptionParser(
         prog=None,
         description="A WebSocket server composed of filters.",
@@ -58,11 +82,17 @@ def default_parser() -> OptionParser:
         "Flags go over the configuration file, that over the environment.",
         allow_abbrev=False,
     )
+    parser.given = given or {}
     parser.add_argument(
         "-c", "--config", metavar="FILE.json", help="JSON file with long option names as keys"
     )
     for setting in table():
-        _add(parser, setting)
+        if setting.metadata["flag"]:
+            _add(parser, setting)
+        else:
+            parser.add_argument(
+                f"--{setting.name}", action=_NoFlag, nargs="?", default=default_of(setting)
+            )
     return parser
 
 
@@ -74,7 +104,7 @@ def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
         try:
             return parse(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
+            raise argparse.ArgumentTypeError(f"{error}{but_not(setting, text)}") from None
 
     default = default_of(setting)
     shown = " ".join(default) if isinstance(default, tuple) else default

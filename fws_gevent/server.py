@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import signal
-import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gevent
+from flask import Flask
 from gevent import Timeout
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
+from .composition import (
+    Application,
+    import_filters,
+    is_loopback,
+    only_websockets,
+    policy_of,
+    refuse_redis,
+)
 from .engine.server import Server
 from .errors import ConfigurationError
+from .extension import PATH, extension_of, with_config, with_pages
 from .filters.base import FilterBase
 from .handler import FilteredWebSocketHandler
 from .listener import BACKLOG, tcp_listener, tls_context, unix_listener
 from .logs import configure_if_silent
-from .parser import default_parser
-from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
-from .settings import Settings
+from .parser import OptionParser
+from .parser import default_parser as plain_parser
+from .settings import Settings, from_flask
 from .storage.base import BaseStorageObject
+from .web.service import WebService
 
 __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 
 _log = logging.getLogger("fws_gevent.server")
-
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-def only_websockets(
-    _environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    """The application for plain HTTP where there is no other: 426, and why."""
-    body = b"This is a WebSocket server: connect with ws:// or wss://.\n"
-    headers = [
-        *upgrade_headers(),
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-    ]
-    start_response(UPGRADE_REQUIRED, headers)
-    return [body]
 
 
 class FilteredWebSocketServer(Server, WSGIServer):
@@ -66,10 +59,11 @@ class FilteredWebSocketServer(Server, WSGIServer):
         **extra: Any,
     ) -> None:
         Server.__init__(self, settings, storage_object, filters)
-        self.policy = Policy(
-            settings.allowed_origins, settings.subprotocols, settings.deflate == "on"
-        )
+        self.settle_keys(alone=is_loopback(settings.host))
+        self.policy = policy_of(settings)
         self.proxies = settings.proxies
+        self.service: WebService | None = None
+        """The pages under /fws/, where `build_server` made some."""
         self._stopping = BoundedSemaphore(1)
         self._finished = Event()
         if settings.key is not None and settings.cert is not None:
@@ -109,6 +103,8 @@ class FilteredWebSocketServer(Server, WSGIServer):
         WSGIServer.start(self)
         _log.info("serving on %s", self.url)
         self.announce()
+        if self.service is not None and isinstance(self.address, tuple):
+            self.service.say_link(self.url.replace("ws", "http", 1))
 
     def stop(self, timeout: float | None = None) -> None:
         """Take no more connections, close those there are with 1001, and end.
@@ -164,6 +160,20 @@ class FilteredWebSocketServer(Server, WSGIServer):
             secure.close()
 
 
+def default_parser(application: object = None) -> OptionParser:
+    """The parser of the command `fws_server`, for programs that add options of their own.
+
+    For a Flask application with the extension, `app.config["FWS_…"]` goes over the environment
+    and the configuration file, and under the flags. Raises ConfigurationError for what is wrong
+    in it.
+    """
+    if not isinstance(application, Flask) or extension_of(application) is None:
+        return plain_parser()
+    parser = plain_parser(from_flask(application.config))
+    parser.set_defaults(path=PATH, configured=application)
+    return parser
+
+
 def build_server(
     options: Namespace,
     storage_object: BaseStorageObject | None = None,
@@ -175,10 +185,14 @@ def build_server(
 
     Imports the filter modules that `options.filters` names; the server then has all filters
     that are defined, or those in `filters`. `application` is the WSGI application for what is no
-    upgrade. What is in `extra` goes to gevent's WSGIServer.
+    upgrade; a Flask application with the extension has this server behind it then, any other gets
+    the pages under /fws/ beside it. What is in `extra` goes to gevent's WSGIServer.
 
     Raises ConfigurationError for what can't work, in one line.
     """
+    extension = extension_of(application)
+    if isinstance(application, Flask) and extension is not None:
+        options = with_config(options, application)
     settings = Settings.from_options(options)
     configure_if_silent(settings.log_level, settings.log_format)
     import_filters(settings.filters)
@@ -188,26 +202,12 @@ def build_server(
             "gevent has not patched socket and time: a filter that waits would stop the server; "
             "begin the program with: from gevent import monkey; monkey.patch_all()"
         )
-    return FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
-
-
-def import_filters(names: Iterable[str]) -> None:
-    """Import modules of filters, also from the current folder. Raises ConfigurationError."""
-    here = str(Path.cwd())
-    if "" not in sys.path and here not in sys.path:
-        sys.path.insert(0, here)
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception as error:
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ConfigurationError(f"can't import filter module {name}: {what}") from error
-
-
-def refuse_redis(settings: Settings) -> None:
-    """Raise ConfigurationError if Redis is asked for: better than to serve without it."""
-    if settings.redis_url is not None or settings.redis_host is not None:
-        raise ConfigurationError(
-            "--redis_url and --redis_host have no storage object yet; "
-            "give build_server(options, storage_object=...) one of your own"
-        )
+    if extension is not None:
+        storage_object = storage_object or extension.storage_object
+        filters = filters or extension.filters
+    server = FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
+    if extension is not None and isinstance(application, Flask):
+        server.service = extension.serve(application, server)
+    else:
+        server.application, server.service = with_pages(server.application, server)
+    return server

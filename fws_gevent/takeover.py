@@ -1,7 +1,7 @@
-"""Taking a socket over from the WSGI handler that answered its upgrade.
+"""Taking a socket over from who answered its upgrade, gevent's WSGI handler or gunicorn's.
 
-gevent's handler closes, and may read from, the socket that it holds when the request ends; after
-this it holds none, and neither environ nor handler nor buffered reader stays behind a WebSocket.
+They close, and may read from, the socket that they hold when the request ends; after this they
+hold none, and neither environ nor handler nor buffered reader stays behind a WebSocket.
 """
 
 from __future__ import annotations
@@ -30,13 +30,22 @@ def take_socket(handler: Any) -> tuple[Any, bytes]:
         early = b""
     # A filter that keeps the environ would keep this file, and with it the socket, open.
     handler.rfile.close()
+    taken = for_the_reactor(socket)
+    handler.socket = None
+    return taken, early
+
+
+def for_the_reactor(socket: Any) -> Any:
+    """A gevent socket as the engine wants it: it never waits, and who had it can't close it.
+
+    Raises OSError if the client is gone already.
+    """
     if socket.family in (sockets.AF_INET, sockets.AF_INET6):
         socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-    handler.socket = None
     if isinstance(socket, SSLSocket):
-        return SecureSocket(socket), early
+        return SecureSocket(socket)
     # A bare socket: gevent's own carries two watchers, and here the reactor waits.
     family, kind, protocol = socket.family, socket.type, socket.proto
     taken = _socket.socket(family, kind, protocol, socket.detach())
     taken.setblocking(False)
-    return taken, early
+    return taken

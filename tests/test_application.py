@@ -1,7 +1,8 @@
-"""gunicorn with gevent-websocket's stock worker and our wsgi.py, started as users start it."""
+"""gunicorn with gevent-websocket's stock worker, started as users start it."""
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 from collections.abc import Callable, Iterator
@@ -15,11 +16,21 @@ import pytest
 from fws_gevent.application import build_application
 from fws_gevent.errors import ConfigurationError
 
-from .clients import PATIENCE, Client, Command, frame
+from .clients import PATIENCE, ROOT, Client, Command, frame
 from .conftest import Connect, Identity, Start
 from .raw_http import exchange
 
 WORKER = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+
+SITE = """\
+from fws_gevent.application import build_application
+
+def page(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/html")])
+    return [b"<p>Hello"]
+
+app = build_application(page)
+"""
 
 Gunicorn = Callable[..., "Running"]
 
@@ -35,12 +46,15 @@ class Running(NamedTuple):
 def run(
     start: Start, identity: Identity, home: Path, *more: str, tls: bool = False, **environ: str
 ) -> Running:
-    """Start gunicorn on a free port; its control socket goes into a home of its own."""
+    """Start gunicorn on a free port; its module and its control socket are in `home`."""
+    (home / "plain_site.py").write_text(SITE)
+    path = os.pathsep.join((str(ROOT), str(home)))
     files = ["--keyfile", identity.key, "--certfile", identity.cert] if tls else []
     # A worker that is told to end while it starts misses that, and gunicorn waits for it.
     command = start(
         "-m", "gunicorn", "-k", WORKER, "-b", "127.0.0.1:0", "--graceful-timeout", "3",
-        *files, *more, "wsgi:app", environ={"HOME": str(home), **environ},
+        *files, *more, "plain_site:app",
+        environ={"HOME": str(home), "PYTHONPATH": path, **environ},
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: https?://127\.0\.0\.1:(\d+) ")[1])
     if not tls:  # the engine starts with the first request that the application gets
@@ -160,6 +174,7 @@ def test_it_says_once_with_which_storage_and_filters_it_serves(
     dial()
     running.command.wait_for(
         r" storage: memory \(this process only\)\n"
+        r".* auth: off, .*\n"
         r".* chain message: fws_gevent\.filters\.broadcast_message_filter\.\w+"
     )
     assert running.command.output.count(" storage: ") == 1

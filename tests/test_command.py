@@ -58,6 +58,7 @@ def test_it_says_where_it_serves_with_which_storage_and_filters(start: Start, fo
     command.wait_for(
         r"serving on ws://127\.0\.0\.1:[1-9]\d*/\n"
         r".* storage: memory \(this process only\)\n"
+        r".* auth: off, anybody may connect .*\n"
         r".* chain connect: my_filters\.Greet\n"
         rf".* chain message: my_filters\.First > my_filters\.Second > {BROADCAST}\.\w+\n"
     )
@@ -163,7 +164,12 @@ def test_every_line_of_a_json_log_is_an_object(start: Start, connect: Connect) -
     command.wait_for('"event": "close"')
     command.signal()
     assert command.wait() == 0
-    lines = [json.loads(line) for line in command.output.splitlines()]
+    written = command.output.splitlines()
+    told = [line for line in written if line.startswith("{")]
+    printed = [line for line in written if line not in told]
+    assert len(printed) == 1
+    assert printed[0].startswith("status page (this link works once): http://127.0.0.1:")
+    lines = [json.loads(line) for line in told]
     assert lines[0]["message"].startswith("serving on ws://")
     events = {line["event"]: line for line in lines if "event" in line}
     assert events["open"]["id"] == events["close"]["id"]
@@ -172,7 +178,7 @@ def test_every_line_of_a_json_log_is_an_object(start: Start, connect: Connect) -
 
 
 @pytest.mark.parametrize(("level", "told"), [("info", True), ("warning", False)])
-def test_the_log_level_leaves_lines_out(
+def test_the_log_level_leaves_writtenout(
     level: str, told: bool, start: Start, tmp_path: Path
 ) -> None:
     path = tmp_path / "fws.sock"

@@ -42,6 +42,7 @@ def test_no_two_close_codes_mean_the_same() -> None:
         (1011, False),
         (1012, True),
         (1013, True),
+        (1014, True),
         (4401, False),
         (4403, False),
     ],

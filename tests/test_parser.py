@@ -13,6 +13,12 @@ import pytest
 from fws_gevent.parser import default_parser
 from fws_gevent.settings import Settings, default_of, table
 
+SECRETS = {
+    "signing_key": "0123456789abcdef0123456789abcdef",
+    "admin_password": "scrypt:2:1:1$salt$0123456789abcdef0123456789abcdef",
+}
+"""The settings that stand on no command line, and values for them."""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -77,14 +83,57 @@ def test_key_and_certificate_go_beside_a_configuration_file(file: Path) -> None:
     assert (options.port, options.cert) == (2, "c.pem")
 
 
-@pytest.mark.parametrize("setting", table(), ids=lambda setting: setting.name)
+WITH_FLAG = [setting for setting in table() if setting.metadata["flag"]]
+TEXTS = {"path": "/ws"}
+"""What the settings without a default may be, where any text won't do."""
+
+
+@pytest.mark.parametrize("setting", WITH_FLAG, ids=lambda setting: setting.name)
 def test_every_setting_has_a_flag_and_help_tells_it(setting: Field[Any]) -> None:
     shown = default_parser().format_help()
     many, default = setting.metadata["many"], default_of(setting)
+    value = TEXTS.get(setting.name, "text") if default is None else default
     for flag in setting.metadata["flags"] or (f"--{setting.name}",):
         assert f"{flag} " in shown
-        given = parse(flag) if many else parse(flag, str(default or "text"))
-        assert getattr(given, setting.name) == ([] if many else default or "text")
+        given = parse(flag) if many else parse(flag, str(value))
+        assert getattr(given, setting.name) == ([] if many else value)
+
+
+def test_the_settings_without_a_flag_are_these() -> None:
+    without = {setting.name for setting in table() if not setting.metadata["flag"]}
+    assert without == {"signing_key", "admin_password"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_has_no_flag(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"--{name} " not in default_parser().format_help()
+    for arguments in ((f"--{name}", SECRETS[name]), (f"--{name}={SECRETS[name]}",)):
+        said = complaint(capsys, *arguments)
+        assert f"{name} is no flag" in said
+        assert SECRETS[name] not in said
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_comes_from_the_file_and_from_the_environment(
+    name: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert getattr(Settings.from_options(parse()), name) is None
+    monkeypatch.setenv(f"FWS_{name.upper()}", SECRETS[name])
+    assert getattr(Settings.from_options(parse()), name) == SECRETS[name]
+    other = {"signing_key": "other", "admin_password": SECRETS["admin_password"] + "0"}[name]
+    file.write_text(json.dumps({name: other}))
+    assert getattr(Settings.from_options(parse("-c", str(file))), name) == other
+
+
+def test_a_wrong_secret_is_not_shown(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text('{"admin_password": "the-password-itself"}')
+    told = complaint(capsys, "-c", str(file))
+    monkeypatch.setenv("FWS_ADMIN_PASSWORD", "the-password-itself")
+    told += complaint(capsys)
+    assert told.count("must be a hash") == 2
+    assert "the-password-itself" not in told
 
 
 def test_the_flag_wins_over_the_file_that_over_the_environment_that_over_the_default(

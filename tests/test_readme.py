@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
 from fws_gevent.errors import CloseCode
-from fws_gevent.settings import from_file
+from fws_gevent.settings import Settings, from_file, table
+from fws_gevent.tokens import Tokens
+from fws_gevent.tokens.keys import KeyRing
 from tests.clients import ROOT
 from tests.conftest import Connect, Start
-from tests.waiting import until
 
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+TOKENS = (ROOT / "docs" / "tokens.md").read_text("utf-8")
 
 
-SHOUT, SERVER, CHAIN, BUS, WSGI = blocks("python")
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+FLASK, SHOUT, SERVER, CHAIN, BUS, WSGI = blocks("python")
 
 
 @pytest.fixture
@@ -82,20 +87,69 @@ def test_the_configuration_is_one(folder: Path) -> None:
     assert set(given) == set(json.loads(blocks("json")[0]))
 
 
-def test_the_flask_application_answers_beside_the_sockets(folder: Path, start: Start) -> None:
+def test_any_other_application_is_one_of_websockets_too(folder: Path, start: Start) -> None:
     command = start(
         "-c", "import wsgi; print(type(wsgi.app).__name__, wsgi.app.application)", cwd=folder
     )
     assert command.wait() == 0
-    assert "FilteredWebSocketApplication <Flask" in command.output
+    assert "FilteredWebSocketApplication <function demo_app" in command.output
+
+
+def test_the_flask_application_does_what_the_readme_says(
+    tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    (tmp_path / "app.py").write_text(FLASK)
+    line = next(line for block in blocks("sh") for line in block.splitlines() if "fws run" in line)
+    arguments = line.partition("#")[0].split()
+    port = start("-m", *arguments, "-p", "0", cwd=tmp_path).port()
+    jar = build_opener(HTTPCookieProcessor())
+    for path in ("/login/ada", "/fws/token"):
+        answer = jar.open(f"http://127.0.0.1:{port}{path}", data=b"").read()
+    token = json.loads(answer)["access_token"]
+    offer = f"Sec-WebSocket-Protocol: fws, fws.bearer.{token}"
+    client = connect(port, "/ws", headers=[offer])
+    assert client.header("Sec-WebSocket-Protocol") == "fws"
+    client.send("room:tea hello")
+    assert client.receive() == "hello"
+    client.send("staff hello")
+    assert client.receive() == "Error: 4403 not allowed in group staff"
+    jar.open(f"http://127.0.0.1:{port}/tea", data=b"")
+    assert client.receive() == "Tea is ready"
+
+
+def test_the_tokens_page_has_an_application_that_starts(tmp_path: Path, start: Start) -> None:
+    application, _ = blocks("python", TOKENS)
+    (tmp_path / "app.py").write_text(application)
+    command = start("-m", "flask", "--app", "app", "fws", "check", cwd=tmp_path)
+    assert command.wait() == 0, command.output
+    assert "FWS_AUTH=required" in command.output
+
+
+def test_a_token_issued_as_the_tokens_page_says_is_valid() -> None:
+    _, issuing = blocks("python", TOKENS)
+    made: dict[str, str] = {}
+    exec(compile(issuing, "tokens.md", "exec"), made)
+    settings = Settings(signing_key="the secret of FWS_SIGNING_KEY, 32 bytes or more")
+    claims = Tokens(settings, KeyRing.from_settings(settings)).verify(made["token"])
+    assert (claims.subject, claims.groups) == ("ada", ("room:lobby",))
+
+
+def test_every_setting_that_the_docs_name_exists() -> None:
+    known = {f"FWS_{setting.name.upper()}" for setting in table()}
+    docs = [README, *(path.read_text("utf-8") for path in (ROOT / "docs").rglob("*.*"))]
+    named = {name for text in docs for name in re.findall(r"FWS_[A-Z_]*[A-Z]", text)}
+    assert named <= known
 
 
 def test_every_flag_of_the_readme_exists(start: Start) -> None:
-    command = start("-m", "fws_gevent", "--help")
-    assert command.wait() == 0
+    ours, flasks = (
+        start("-m", "fws_gevent", "--help"),
+        start("-m", "flask", "fws", "status", "--help"),
+    )
+    assert (ours.wait(), flasks.wait()) == (0, 0)
     flags = set(re.findall(r"(?<![\w-])--?[a-z_]{2,}\b", README)) - {"--help"}
-    until(lambda: "--log_format" in command.output)
-    assert {flag for flag in flags if flag not in command.output} <= {"-m"}
+    known = ours.output + flasks.output
+    assert {flag for flag in flags if flag not in known} <= {"-m"}
 
 
 def test_the_table_of_close_codes_is_the_catalogue() -> None:

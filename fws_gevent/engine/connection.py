@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gevent.event import Event
 
 from ..protocol.frames import SHORT_HEADERS, encode, header
+from ..tokens import Claims
 from .exchange import Exchange
 from .facts import Closed, Opening, Peer
 from .payload import OPCODES, Data, as_text_if_utf8, convert, frame_for
@@ -67,16 +68,26 @@ class Connection(Exchange):
 
     @property
     def token(self) -> Any:
-        """The connection's token, None at first. Connections that share one are a group."""
+        """The connection's token, None at first. Connections that share one are a group.
+
+        Where tokens are asked for (`auth`), it is the `Claims` of a checked one.
+        """
         return self._token
 
     @token.setter
     def token(self, token: Any) -> None:
+        if not (self.server.guard is None or token is None or isinstance(token, Claims)):
+            raise TypeError("with auth on, a connection's token is what its client proved")
         if self._token is not None:
             self.leave(group_name(self._token))
         self._token = token
         if token is not None:
             self.join(group_name(token))
+
+    @property
+    def subject(self) -> str | None:
+        """Who its checked token says it is; None without one."""
+        return self._token.subject if isinstance(self._token, Claims) else None
 
     def send(self, data: Data) -> bool:
         """Send a message: `str` as text, bytes as binary, a `Message` as it came.
@@ -131,7 +142,12 @@ class Connection(Exchange):
         self.server.broadcast(data, group, exclude=None if include_self else self)
 
     def join(self, group: str) -> None:
-        """Join a group; nothing happens if the connection is in it, or closed."""
+        """Join a group; nothing happens if the connection is in it, or closed.
+
+        Raises GroupRefused where tokens are asked for and this connection's doesn't grant it.
+        """
+        if self.server.guard is not None:
+            self.server.guard.check_join(self, group)
         if self.reactor.offloading and self.reactor.elsewhere():
             self.reactor.call_here(self.join, group)
         elif not self.ending:

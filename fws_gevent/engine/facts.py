@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..tokens import Claims
+
 
 class Closed(NamedTuple):
     """What disconnect filters get as `data`."""
@@ -22,7 +24,8 @@ class Peer(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What a new connection starts with: its WSGI environ, and bytes that came with the request."""
+    """What a new connection starts with: its WSGI environ, bytes that came along, its claims."""
 
     environ: dict[str, Any]
     early: bytes = b""
+    claims: Claims | None = None

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CloseCode
+from ..settings import Settings
 from .reactor import Reactor
 from .transport import Transport
 from .wheel import Wheel
+
+HARD_QUEUE = 16
+"""Times `max_queue` (or the largest message) that may ever wait for one connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,18 @@ class Patience:
     """Bytes that may ever wait: a burst passes, a flood to a dead reader doesn't."""
     queue_timeout: int
     """Time that more may wait before the reader is given up as too slow."""
+
+
+def patience_of(settings: Settings, wheel: Wheel) -> Patience:
+    """The patience that settings ask for."""
+    return Patience(
+        ping_interval=wheel.ticks(settings.ping_interval) if settings.ping_interval else 0,
+        ping_timeout=wheel.ticks(settings.ping_timeout),
+        close_timeout=wheel.ticks(settings.close_timeout),
+        max_queue=settings.max_queue,
+        hard_queue=HARD_QUEUE * max(settings.max_queue, settings.max_message_size),
+        queue_timeout=wheel.ticks(settings.max_queue_time),
+    )
 
 
 class Watched(Transport):
@@ -60,7 +76,7 @@ class Watched(Transport):
         if self._pinged and self.heard >= self._pinged:
             self._pinged = 0
         if self._pinged and now >= self._pinged + self.patience.ping_timeout:
-            self.give_up(CloseCode.ABNORMAL, "the peer doesn't answer pings")
+            self.unanswered()
             return
         interval = self.patience.ping_interval
         if interval and not self._pinged and now >= self.heard + interval:
@@ -102,6 +118,9 @@ class Watched(Transport):
             deadlines.append(self._slow_at)
         if self._pinged:
             deadlines.append(self._pinged + patience.ping_timeout)
+            next_ping = self._pinged + patience.ping_interval  # if this one is answered by then
+            if next_ping > self.wheel.now:
+                deadlines.append(next_ping)
         elif patience.ping_interval:
             deadlines.append(self.heard + patience.ping_interval)
         if deadlines:
@@ -109,6 +128,10 @@ class Watched(Transport):
 
     def ping(self) -> None:
         """Send a Ping."""
+        raise NotImplementedError
+
+    def unanswered(self) -> None:
+        """The peer didn't answer a Ping: it is gone."""
         raise NotImplementedError
 
     def give_up(self, code: CloseCode, reason: str) -> None:

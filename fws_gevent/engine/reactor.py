@@ -80,6 +80,8 @@ class Reactor:
         self.buffer = bytearray(BUFFER_SIZE)
         self.offloading = 0
         self.work = 0
+        self.bytes_in = self.bytes_out = 0
+        self.messages_in = self.messages_out = 0
         self.current: Task | None = None
         """The task that runs now, in a turn that ends in a flush; None once it blocked."""
         self.dirty: list[Socketed] = []

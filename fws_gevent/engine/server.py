@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from time import monotonic
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from time import monotonic, time
 from typing import Any
 
 from gevent import get_hub
 from gevent.event import Event
 
 from .. import signals
-from ..errors import CloseCode, FilterFailed, PublishFailed
+from ..errors import (
+    CloseCode,
+    ConfigurationError,
+    FilterFailed,
+    GroupRefused,
+    PublishFailed,
+)
 from ..filters.base import (
     FilterBase,
     WebSocketConnectFilter,
@@ -22,17 +29,23 @@ from ..filters.base import (
     WebSocketMessageFilter,
 )
 from ..filters.chain import Chain
+from ..protocol.handshake import Headers
 from ..protocol.receiver import Limits
 from ..settings import Settings
 from ..storage.base import BaseStorageObject
 from ..storage.memory import MemoryStorageObject
+from ..tokens import Claims, Tokens
+from ..tokens.keys import KeyRing
+from .closing import close_evenly, spread_of
 from .connection import Connection
 from .consumer import ConsumerQueue
 from .facts import Closed, Opening, Peer
-from .keepalive import Patience
-from .payload import Data, convert, frame_for
+from .guard import Gate, Guard
+from .keepalive import patience_of
+from .members import Membership
 from .reactor import Reactor
-from .wheel import Wheel
+from .statistics import Statistics
+from .wheel import Wheel, resolution_for
 
 _log = logging.getLogger("fws_gevent.server")
 _access = logging.getLogger("fws_gevent.access")
@@ -46,33 +59,16 @@ _BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
 )
 
 
-HARD_QUEUE = 16
-"""Times `max_queue` (or the largest message) that may ever wait for one connection."""
+AroundConnect = Callable[[dict[str, Any]], AbstractContextManager[Any]]
+
+_AUTH = {
+    "off": "off, anybody may connect (--auth required asks for a token)",
+    "optional": "optional, who brings no token is nobody and may join no group",
+    "required": "required, who brings no valid token is turned away",
+}
 
 
-class Users(dict[str, Connection]):
-    """Connections by id. A loop over it sees who was there when it began, and may wait inside."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(super().keys()))
-
-    def keys(self) -> Any:
-        """The ids, as they are now."""
-        return tuple(super().keys())
-
-    def values(self) -> Any:
-        """The connections, as they are now."""
-        return tuple(super().values())
-
-    def items(self) -> Any:
-        """Ids with their connections, as they are now."""
-        return tuple(super().items())
-
-
-_NOBODY = Users()
-
-
-class Server:
+class Server(Membership):
     """One node: its connections, groups, chains and storage.
 
     It is the sender of its events on the buses, and what consumer filters get as
@@ -85,21 +81,30 @@ class Server:
         settings: Settings,
         storage_object: BaseStorageObject | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
+        super().__init__(Reactor(settings.max_runners))
         self.settings = settings
         self.storage_object = storage_object or MemoryStorageObject()
-        self.users = Users()
-        self.groups: dict[str, Users] = {}
+        self.tokens = tokens or Tokens(settings, KeyRing.from_settings(settings))
+        self.guard = None if settings.auth == "off" else self.make_guard()
+        self.annexes: dict[str, Server] = {}
+        """Servers for WebSockets at paths of their own, which this one's chains don't hear of."""
+        self.around_connect: AroundConnect = nullcontext
+        """What connect filters run in, made from the WSGI environ: a Flask request context."""
         self.closes: Counter[int] = Counter()
+        self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
+        self.losses: Counter[str] = Counter(slow=0, keepalive=0)
+        self.started_at: float | None = None
         self.draining = False
         self.live = 0
         """Connections whose disconnect event is still to come."""
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
-        self.reactor = Reactor(settings.max_runners)
-        self.wheel = Wheel(_resolution(settings))
-        self.patience = _patience(settings, self.wheel)
+        self.wheel = Wheel(resolution_for(settings))
+        self.patience = patience_of(settings, self.wheel)
         self.queue = ConsumerQueue(self)
         self.chains: dict[str, Chain] = {}
+        self.statistics = Statistics(self)
         self._filters = filters
         self._empty = Event()
 
@@ -107,21 +112,38 @@ class Server:
 
     def start_engine(self) -> None:
         """Freeze the chains, subscribe them to their buses, and begin to serve."""
-        for name, _, base in _BUSES:
-            chosen = base.filters if self._filters is None else self._filters
-            links = [link for link in chosen if issubclass(link, base)]
-            self.chains[name] = Chain(links, self.reactor.offload, self._rescue)
+        self.freeze_chains()
         routes = [self._subscribe(name, bus) for name, bus, _ in _BUSES]
-        self.connect_route, self.data_route, self.message_route = routes[:3]
+        self.connect_route, self.data_route, messages = routes[:3]
         self.disconnect_route, self.consumer_route = routes[3:]
+        self.message_route: signals.Route | Gate = (
+            messages if self.guard is None else self.guard.before(messages)
+        )
+        self.started_at = time()
         self.reactor.start()
         self._ticker = get_hub().loop.timer(self.wheel.resolution, self.wheel.resolution)
         self._ticker.start(self.wheel.tick)
         self.reactor.schedule(self.queue)
+        self.statistics.start()
+        for annex in self.annexes.values():
+            annex.start_engine()
+
+    def freeze_chains(self) -> None:
+        """Take the filters that there are now; later ones don't join."""
+        for name, _, base in _BUSES:
+            chosen = base.filters if self._filters is None else self._filters
+            links = [link for link in chosen if issubclass(link, base)]
+            self.chains[name] = Chain(links, self.reactor.offload, self._rescue)
 
     def announce(self) -> None:
         """Log what this server is made of: its storage, and each chain's filters in order."""
         _log.info("storage: %s", self.storage_object)
+        _log.info("auth: %s", _AUTH[self.settings.auth])
+        if self.guard is not None and self.tokens.keys and not self.tokens.keys.lasting:
+            _log.warning(
+                "no signing key: tokens are signed with a random one, for this run only; "
+                "set FWS_SIGNING_KEY to have them outlive it"
+            )
         for name, chain in self.chains.items():
             if chain.filters:
                 links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
@@ -136,15 +158,16 @@ class Server:
     def drain(self, grace: float, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """Close every connection with `code` after what was sent, for `grace` seconds at most.
 
-        What is left then is cut off. Returns when all disconnect events were told, or the time
-        is over.
+        The closes are spread as `close_spread` says. What is left at the end is cut off. Returns
+        when all disconnect events were told, or the time is over.
         """
         self.draining = True
         deadline = monotonic() + grace
-        for connection in self.users.values():
-            connection.close(code, code.meaning)
+        open_ones = (*self.users.values(), *self.pending)
+        seconds = spread_of(len(open_ones), self.settings.close_spread, grace)
+        close_evenly(open_ones, seconds, code, code.meaning)
         self._wait_until_empty(deadline)
-        mute = self.users.values()
+        mute = (*self.users.values(), *self.pending)
         for connection in mute:
             connection.give_up(code, "cut off")
         if mute:
@@ -152,6 +175,8 @@ class Server:
             self._wait_until_empty(monotonic() + 1)
         if self.live:
             _log.warning("%d connections ended with a filter still at work", self.live)
+        for annex in self.annexes.values():
+            annex.drain(max(0.0, deadline - monotonic()), code)
 
     def _wait_until_empty(self, deadline: float) -> None:
         if self.live:
@@ -160,6 +185,8 @@ class Server:
 
     def stop_engine(self) -> None:
         """Leave the buses and free the watchers."""
+        for annex in self.annexes.values():
+            annex.stop_engine()
         for name, bus, _ in _BUSES:
             bus.disconnect(self.chains[name].receive)
         self._ticker.stop()
@@ -173,19 +200,61 @@ class Server:
         """Whether no connection more is taken."""
         return self.live >= self.settings.max_connections
 
+    @property
+    def pending(self) -> tuple[Connection, ...]:
+        """The connections that must still bring a token; nobody else hears of them."""
+        return () if self.guard is None else tuple(self.guard.pending.values())
+
+    def make_guard(self) -> Guard:
+        """What asks for tokens here."""
+        return Guard(self, self.tokens)
+
+    def node_at(self, path: str) -> Server | None:
+        """The server of the WebSockets at a path: this one, an annex, or None."""
+        annex = self.annexes.get(path)
+        if annex is not None:
+            return annex
+        return self if self.settings.path in (None, path) else None
+
+    def authenticate(self, headers: Headers, query: str) -> Claims | None:
+        """The claims of who asks for a WebSocket, if tokens are asked for and one came.
+
+        Raises TokenRefused for one that is not valid, HandshakeRefused for more than one.
+        """
+        return None if self.guard is None else self.guard.claims_of(headers, query)
+
+    def settle_keys(self, *, alone: bool) -> None:
+        """See to it that there is a signing key if tokens are asked for.
+
+        `alone`: whether this is one process on loopback, which may do with a random key.
+        Raises ConfigurationError.
+        """
+        if self.guard is None or self.tokens.keys is not None:
+            return
+        if not alone:
+            raise ConfigurationError(
+                f"auth {self.settings.auth} needs a signing key: set FWS_SIGNING_KEY "
+                "(python -c 'import secrets; print(secrets.token_hex(32))' makes one)"
+            )
+        self.tokens.keys = KeyRing.for_this_run()
+
     def adopt(self, socket: Any, peer: Peer, opening: Opening) -> Connection:
         """Take over a socket whose upgrade was answered; its events follow from here."""
         connection = Connection(self, socket, peer, opening)
         self.live += 1
-        self.users[connection.id] = connection
+        if self.guard is None or self.guard.enter(connection, opening.claims):
+            self.users[connection.id] = connection
+        else:
+            connection.held = opening.environ
         if self.settings.token is not None:
             connection.token = self.settings.token
         self.reactor.add(connection.descriptor, connection)
         self.reactor.schedule(connection)
         _access.info(
-            "open %s %s %s", connection.id, connection.peer_name, connection.path,
+            "open %s %s %s%s", connection.id, connection.peer_name, connection.path,
+            _as_whom(connection),
             extra={"event": "open", "id": connection.id, "peer": connection.peer_name,
-                   "path": connection.path},
+                   "path": connection.path, "subject": connection.subject},
         )  # fmt: skip
         if self.draining:
             connection.close(CloseCode.GOING_AWAY, CloseCode.GOING_AWAY.meaning)
@@ -194,6 +263,8 @@ class Server:
     def forget(self, connection: Connection, groups: Iterable[str]) -> None:
         """Send a connection nothing more: its socket is closed."""
         self.users.pop(connection.id, None)
+        if self.guard is not None:
+            self.guard.forget(connection)
         for group in groups:
             self.leave(group, connection)
 
@@ -201,71 +272,23 @@ class Server:
         """A connection ended, and its disconnect event was told."""
         self.live -= 1
         self.closes[closed.code] += 1
+        self.recent_closes.append((time(), closed))
         seconds = round(monotonic() - connection.opened_at, 3)
         _access.info(
-            "close %s %s %s %d %.3fs %s", connection.id, connection.peer_name, connection.path,
-            closed.code, seconds, closed.reason,
+            "close %s %s %s%s %d %.3fs %s", connection.id, connection.peer_name, connection.path,
+            _as_whom(connection), closed.code, seconds, closed.reason,
             extra={"event": "close", "id": connection.id, "peer": connection.peer_name,
-                   "path": connection.path, "code": int(closed.code), "reason": closed.reason,
-                   "seconds": seconds},
+                   "path": connection.path, "subject": connection.subject,
+                   "code": int(closed.code), "reason": closed.reason, "seconds": seconds},
         )  # fmt: skip
         if not self.live:
             self._empty.set()
-
-    def join(self, group: str, connection: Connection) -> None:
-        """Put a connection into a group."""
-        members = self.groups.get(group)
-        if members is None:
-            members = self.groups[group] = Users()
-        members[connection.id] = connection
-
-    def leave(self, group: str, connection: Connection) -> None:
-        """Take a connection out of a group; a group without members is none."""
-        members = self.groups.get(group)
-        if members is not None:
-            members.pop(connection.id, None)
-            if not members:
-                del self.groups[group]
-
-    # What filters and applications use.
-
-    def broadcast(
-        self, data: Data, group: str | None = None, exclude: Connection | None = None
-    ) -> None:
-        """Send to all connections, or to those in `group`, but not to `exclude`.
-
-        It is encoded once for all, and compressed once for each window size agreed on. Raises
-        TypeError for what can't be sent.
-        """
-        opcode, payload = convert(data)
-        if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self._spread, opcode, bytes(payload), group, exclude)
-        else:
-            self._spread(opcode, payload, group, exclude)
-
-    def _spread(
-        self,
-        opcode: int,
-        payload: bytes | bytearray,
-        group: str | None,
-        exclude: Connection | None,
-    ) -> None:
-        members = self.users if group is None else self.groups.get(group, _NOBODY)
-        frames = {0: frame_for(opcode, payload, 0)}
-        for connection in members.values():
-            if connection is exclude or connection.ending:
-                continue
-            frame = frames.get(connection.window_bits)
-            if frame is None:
-                frame = frame_for(opcode, payload, connection.window_bits)
-                frames[connection.window_bits] = frame
-            connection.write(frame)
 
     def _rescue(self, instance: Any, error: BaseException) -> None:
         """A filter raised and its chain stopped: what becomes of the connection."""
         if not isinstance(instance, Connection):
             return  # the consumer chain's events have none
-        if isinstance(error, PublishFailed):
+        if isinstance(error, PublishFailed | GroupRefused):
             instance.send(error.notice)
         else:
             code = FilterFailed.close_code
@@ -273,18 +296,5 @@ class Server:
             instance.close(code, code.meaning)
 
 
-def _resolution(settings: Settings) -> float:
-    """Seconds in a tick: one, or less where a time-out is set that short."""
-    times = (settings.ping_interval, settings.ping_timeout, settings.max_queue_time)
-    return min(1.0, *(seconds / 4 for seconds in (*times, settings.close_timeout) if seconds))
-
-
-def _patience(settings: Settings, wheel: Wheel) -> Patience:
-    return Patience(
-        ping_interval=wheel.ticks(settings.ping_interval) if settings.ping_interval else 0,
-        ping_timeout=wheel.ticks(settings.ping_timeout),
-        close_timeout=wheel.ticks(settings.close_timeout),
-        max_queue=settings.max_queue,
-        hard_queue=HARD_QUEUE * max(settings.max_queue, settings.max_message_size),
-        queue_timeout=wheel.ticks(settings.max_queue_time),
-    )
+def _as_whom(connection: Connection) -> str:
+    return "" if connection.subject is None else f" as {connection.subject}"

@@ -125,9 +125,12 @@ class Transport:
         outbox = self._outbox
         if not outbox:
             return
+        reactor = self.reactor
         if len(outbox) == 1:
+            reactor.messages_out += 1
             data = outbox.pop()
         else:
+            reactor.messages_out += len(outbox)
             data = b"".join(outbox)
             outbox.clear()
         if self.waiting:
@@ -140,6 +143,7 @@ class Transport:
         except OSError as error:
             self.on_lost(error)
             return
+        reactor.bytes_out += sent
         if sent < len(data):
             self._wait_from(sent, data)
         elif self.ending:
@@ -158,6 +162,8 @@ class Transport:
         except OSError as error:
             self.on_lost(error)
             return
+        self.reactor.messages_out += 1
+        self.reactor.bytes_out += sent
         if sent < len(header) + len(payload):
             self._wait_from(sent, header + payload)
 
@@ -188,6 +194,7 @@ class Transport:
                 except OSError as error:
                     self.on_lost(error)
                     return
+            self.reactor.bytes_out += sent
             self.queued -= sent
             self._offset += sent
             if self._offset == len(chunk):

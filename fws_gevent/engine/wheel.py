@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from ..settings import Settings
+
 
 class Timed(Protocol):
     """What has a deadline: one at a time, kept in `due`, a tick of its wheel (0 for none)."""
@@ -54,3 +56,9 @@ class Wheel:
     def __len__(self) -> int:
         """How many deadlines are set."""
         return sum(map(len, self._buckets.values()))
+
+
+def resolution_for(settings: Settings) -> float:
+    """Seconds in a tick: one, or less where a time-out is set that short."""
+    times = (settings.ping_interval, settings.ping_timeout, settings.max_queue_time)
+    return min(1.0, *(seconds / 4 for seconds in (*times, settings.close_timeout) if seconds))

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
+from ..errors import GroupRefused
 from .base import Call, FilterBase, StopChain
 
 _log = logging.getLogger("fws_gevent.filters")
 
 Offload = Callable[[Call, Any, Any], Any]
 Rescue = Callable[[Any, BaseException], None]
+Samples = deque[float]
+
+SAMPLED = 64
+"""One event in so many has the time measured that each filter takes."""
+
+KEPT = 256
+"""Measured times that are kept for each filter."""
 
 
 class Chain:
@@ -20,7 +29,8 @@ class Chain:
 
     `offload(call, web_socket_instance, data)` runs a filter outside the loop, for filters that
     ask for it. `rescue(web_socket_instance, error)` deals with the event's connection when a
-    filter raised and stopped the chain. `failures` and `stops` count per filter.
+    filter raised and stopped the chain. `failures` and `stops` count per filter, `runs` the
+    events; `samples` has the latest measured times per filter, in seconds.
     """
 
     def __init__(
@@ -29,13 +39,22 @@ class Chain:
         self.filters = tuple(filters)
         self.failures: Counter[type[FilterBase]] = Counter()
         self.stops: Counter[type[FilterBase]] = Counter()
+        self.runs = 0
+        self.samples: dict[type[FilterBase], Samples] = {
+            link: deque(maxlen=KEPT) for link in self.filters
+        }
+        self._ended: Counter[type[FilterBase]] = Counter()
         self._rescue = rescue
-        calls = [
+        self._calls = tuple(
             _offloaded(link.call_filter, offload) if link.offload else link.call_filter
             for link in self.filters
-        ]
-        self._calls = tuple(calls)
-        self._filter_of: dict[Call, type[FilterBase]] = dict(zip(calls, self.filters, strict=True))
+        )
+        samples = (self.samples[link] for link in self.filters)
+        self._timed = tuple(map(_timed, self._calls, samples))
+        self._filter_of: dict[Call, type[FilterBase]] = {
+            **dict(zip(self._calls, self.filters, strict=True)),
+            **dict(zip(self._timed, self.filters, strict=True)),
+        }
 
     def receive(self, _server: object, web_socket_instance: Any, data: Any) -> Any:
         """Run the filters on one event; returns what they left of `data`.
@@ -43,11 +62,13 @@ class Chain:
         What a filter raises ends here: it is logged and counted, and the chain stops unless the
         filter says `on_error = "skip"`.
         """
-        for call in self._calls:
+        runs = self.runs
+        self.runs = runs + 1
+        for call in self._calls if runs & (SAMPLED - 1) else self._timed:
             try:
                 result = call(web_socket_instance, data)
             except StopChain:
-                self.stops[self._filter_of[call]] += 1
+                self._stop(self._filter_of[call])
                 break
             except (KeyboardInterrupt, SystemExit):
                 raise
@@ -59,16 +80,41 @@ class Chain:
                     data = result
         return data
 
+    def calls_of(self, link: type[FilterBase]) -> int:
+        """How many events reached a filter: all but those that ended before it."""
+        before = self.filters[: self.filters.index(link)]
+        return self.runs - sum(self._ended[earlier] for earlier in before)
+
+    def _stop(self, link: type[FilterBase]) -> None:
+        self.stops[link] += 1
+        self._ended[link] += 1
+
     def _survives(self, link: type[FilterBase], instance: Any, error: BaseException) -> bool:
         """Deal with a filter that raised; whether the chain goes on."""
+        if isinstance(error, GroupRefused):
+            self._stop(link)
+            self._rescue(instance, error)
+            return False
         self.failures[link] += 1
         name = f"{link.__module__}.{link.__qualname__}"
         _log.error("filter %s failed on %s", name, instance, exc_info=error)
         if link.on_error == "skip":
             return True
+        self._ended[link] += 1
         self._rescue(instance, error)
         return False
 
 
 def _offloaded(call: Call, offload: Offload) -> Call:
     return lambda web_socket_instance, data: offload(call, web_socket_instance, data)
+
+
+def _timed(call: Call, samples: Samples) -> Call:
+    def timed(web_socket_instance: Any, data: Any) -> Any:
+        start = perf_counter()
+        try:
+            return call(web_socket_instance, data)
+        finally:
+            samples.append(perf_counter() - start)
+
+    return timed

@@ -56,9 +56,13 @@ class Headers:
         values = self.all(name)
         return values[0] if values else None
 
+    def listed(self, name: str) -> list[str]:
+        """The members of a list-valued field such as Sec-WebSocket-Protocol, as they are."""
+        return [part.strip() for part in self.joined(name).split(",") if part.strip()]
+
     def tokens(self, name: str) -> list[str]:
         """The members of a list-valued field such as Connection, in lower case."""
-        return [part.strip().lower() for part in self.joined(name).split(",") if part.strip()]
+        return [part.lower() for part in self.listed(name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +210,7 @@ def check_origin(headers: Headers, policy: Policy, host: str | None = None) -> N
 
 def choose_subprotocol(headers: Headers, known: Sequence[str]) -> str | None:
     """The first of the server's subprotocols that the client offers (RFC 6455 §4.2.2)."""
-    parts = [part.strip() for part in headers.joined("sec-websocket-protocol").split(",")]
-    offered = [part for part in parts if part]
+    offered = headers.listed("sec-websocket-protocol")
     if not all(_TOKEN.fullmatch(part) for part in offered):
         raise HandshakeRefused(BAD_REQUEST, "malformed Sec-WebSocket-Protocol")
     return next((name for name in known if name in offered), None)

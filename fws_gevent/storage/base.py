@@ -17,6 +17,11 @@ class BaseStorageObject(ABC):
 
     shared = False
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it can be used now; without it a server isn't ready."""
+        return True
+
     @abstractmethod
     def get(self, key: Any) -> AbstractSet[Any] | None:
         """The values under `key`, or None if there are none."""

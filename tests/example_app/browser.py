@@ -86,13 +86,29 @@ class Shown(NamedTuple):
 
 
 class Window:
-    """A window with the chat page."""
+    """A window with the example's page.
 
-    def __init__(self, browser: Chrome, port: int) -> None:
+    Each person has a host of their own, such as ada.localhost, and so cookies of their own.
+    """
+
+    def __init__(self, browser: Chrome, port: int, name: str) -> None:
         self._browser = browser
         browser.switch_to.new_window("window")
         self._handle = browser.current_window_handle
-        browser.get(f"http://127.0.0.1:{port}/")
+        self.url = f"http://{name.lower()}.localhost:{port}/"
+        browser.get(self.url)
+        if self.is_at("login"):
+            self["name"].send_keys(name, Keys.ENTER)
+            wait_until(lambda: self.is_at(""))
+
+    def close(self) -> None:
+        """Close it; another one is in front then."""
+        self.browser.close()
+        self._browser.switch_to.window(self._browser.window_handles[0])
+
+    def is_at(self, path: str) -> bool:
+        """Whether it shows the page at a path."""
+        return self.browser.current_url == self.url + path
 
     @property
     def browser(self) -> Chrome:
@@ -128,10 +144,23 @@ class Window:
     @property
     def notes(self) -> list[str]:
         """The notes between the messages, without their times."""
-        return [
-            each.text.rpartition(".")[0]
-            for each in self.browser.find_elements(By.CSS_SELECTOR, ".note")
-        ]
+        return self._texts(".note", "firstChild.textContent.trim()")
+
+    @property
+    def people(self) -> list[str]:
+        """Who is in the room, as it is shown."""
+        return self._texts("#people li", "textContent")
+
+    @property
+    def room(self) -> str:
+        """The room whose button is pressed."""
+        (room,) = self._texts("#rooms [aria-pressed=true]", "dataset.room")
+        return room
+
+    def _texts(self, selector: str, what: str) -> list[str]:
+        script = f"return [...document.querySelectorAll(arguments[0])].map((each) => each.{what})"
+        found: list[str] = self.run(script, selector)
+        return found
 
     @property
     def complaints(self) -> list[str]:
@@ -144,11 +173,9 @@ class Window:
         wait_until(lambda: self.state == state)
         return self
 
-    def is_called(self, name: str) -> Window:
-        """Write a name into its field."""
-        self["name"].clear()
-        self["name"].send_keys(name)
-        return self
+    def enter(self, room: str) -> None:
+        """Press a room's button."""
+        self.browser.find_element(By.CSS_SELECTOR, f"[data-room={room}]").click()
 
     def say(self, text: str) -> None:
         """Write a message and press Enter."""

@@ -1,29 +1,32 @@
-"""The chat page in a real browser: what is said, and how it stays connected."""
+"""chat.js in a real browser: what is said, who is there, rooms and announcements."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
 
-from example_app.page import chat_page
-from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
-from fws_gevent.server import FilteredWebSocketServer
-
-from ..clients import Command
-from ..conftest import Connect, Serve, Start
+from ..conftest import Start
 from .browser import Shown, wait_until
-from .conftest import SCRIPT, Open, needs_chromium
+from .conftest import SCRIPT, Meet, Open, needs_chromium
 
 pytestmark = needs_chromium
 
-REFUSED = "net::ERR_CONNECTION_REFUSED"
+NOISE = """
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+class Noise(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance, data):
+        if data["type"] == "say":
+            for text in ("[]", "null", '{"type": "constructor"}', "<i>plain</i> text"):
+                web_socket_instance.broadcast(text)
+"""
 
 
-def test_two_windows_chat_with_each_other(port: int, window: Open) -> None:
-    ada, grace = window(port).is_called("Ada"), window(port).is_called("Grace")
+def test_two_people_chat_with_each_other(port: int, window: Open) -> None:
+    ada, grace = window(port, "Ada"), window(port, "Grace")
     ada.say("Hello!")
     wait_until(lambda: grace.messages == [Shown(False, "Ada", "Hello!")])
     grace.say("Good morning.")
@@ -35,12 +38,13 @@ def test_two_windows_chat_with_each_other(port: int, window: Open) -> None:
 
 
 def test_own_messages_stand_right_and_others_left_with_their_times(
-    port: int, window: Open, connect: Connect
+    port: int, window: Open, meet: Meet
 ) -> None:
-    ada = window(port)
-    connect(port).send("left")
+    ada = window(port, "Ada")
+    meet(port, "Linus").say("left")
     wait_until(lambda: ada.messages)
     ada.say("right")
+    wait_until(lambda: len(ada.messages) == 2)
     left, right = ada.browser.find_elements(By.CSS_SELECTOR, ".said")
     log = ada["messages"].rect
     assert left.rect["x"] == pytest.approx(log["x"], abs=1)
@@ -52,128 +56,118 @@ def test_own_messages_stand_right_and_others_left_with_their_times(
     assert len(times) == 2
 
 
-def test_whatever_comes_is_shown_as_text(port: int, window: Open, connect: Connect) -> None:
-    shown: dict[str | bytes, tuple[str, str]] = {
-        "plain text": ("Someone", "plain text"),
-        "<b>x</b><img src=x>": ("Someone", "<b>x</b><img src=x>"),
-        '{"name": "<i>Eve</i>", "text": "<script>1</script>"}': (
-            "<i>Eve</i>",
-            "<script>1</script>",
-        ),
-        '{"name": " ", "text": "a\\n b"}': ("Anonymous", "a\n b"),
-        '{"name": "Eve", "text": ""}': ("Someone", '{"name": "Eve", "text": ""}'),
-        '{"name": 1, "text": 2}': ("Someone", '{"name": 1, "text": 2}'),
-        "[1, 2]": ("Someone", "[1, 2]"),
-        "null": ("Someone", "null"),
-        '{"name"': ("Someone", '{"name"'),
-        b"\0\1\2": ("Someone", "(a binary message of 3 bytes)"),
-        "x" * 20_005: ("Someone", "x" * 20_000 + "… (5 more characters are not shown)"),
-    }
-    ada, other = window(port), connect(port)
-    for sent in shown:
-        other.send(sent)
-    wait_until(lambda: len(ada.messages) == len(shown))
-    assert ada.messages == [Shown(False, *each) for each in shown.values()]
-    assert ada.run("return document.querySelectorAll('#log :is(b, i, img, script)').length") == 0
+def test_own_words_from_another_window_are_own_too(port: int, window: Open) -> None:
+    one, other = window(port, "Ada"), window(port, "Ada")
+    other.say("from here")
+    wait_until(lambda: one.messages == other.messages == [Shown(True, "You", "from here")])
+    assert one.people == ["Ada (you)"]
+
+
+def test_whatever_comes_is_shown_as_text(port: int, window: Open, meet: Meet) -> None:
+    name = "<i>Eve</i>"
+    said = ["<b>x</b><img src=x>", "<script>1</script>", "a\n b", '{"type": "people"}']
+    ada, eve = window(port, "Ada"), meet(port, name)
+    for text in said:
+        eve.say(text)
+    wait_until(lambda: len(ada.messages) == len(said))
+    assert [each.who for each in ada.messages] == [name] * len(said)
+    assert [each.said for each in ada.messages] == said
+    wait_until(lambda: ada.people == [name, "Ada (you)"])
+    eve.post("/announce", text="<b>bold</b>")
+    wait_until(lambda: ada["announced"].text == "<b>bold</b>")
+    assert ada["announcer"].text == f"{name} announces:"
+    assert (
+        ada.run("return document.querySelectorAll(':is(b, i, #log img, #log script)').length") == 0
+    )
     assert ada.complaints == []
 
 
-def test_what_goes_over_the_wire_is_json_with_name_and_text(
-    port: int, window: Open, connect: Connect
+def test_who_is_here_moves_when_somebody_comes_and_goes(
+    port: int, window: Open, meet: Meet
 ) -> None:
-    listener = connect(port)
-    ada = window(port)
-    ada.say("without a name")
-    assert json.loads(listener.receive()) == {"name": "Anonymous", "text": "without a name"}
-    ada.is_called("Ada").say('  "quoted"  ')
-    assert json.loads(listener.receive()) == {"name": "Ada", "text": '"quoted"'}
+    ada, grace = window(port, "Ada"), window(port, "Grace")
+    wait_until(lambda: ada.people == ["Ada (you)", "Grace"])
+    wait_until(lambda: grace.people == ["Ada", "Grace (you)"])
+    assert ada.notes == ["You are in the lobby.", "Grace came."]
+    grace.close()
+    wait_until(lambda: ada.people == ["Ada (you)"])
+    assert ada.notes[2:] == ["Grace left."]
+    linus = [meet(port, "Linus"), meet(port, "Linus")]
+    wait_until(lambda: ada.people == ["Ada (you)", "Linus"])
+    linus[0].drop()
+    linus[1].say("still here")
+    wait_until(lambda: ada.messages)
+    assert ada.notes[3:] == ["Linus came."]
 
 
-def test_it_says_when_the_server_is_gone_and_comes_back_with_it(start: Start, window: Open) -> None:
-    server = start(SCRIPT, "-p", "0")
-    ada, grace = (window(server.port()) for _ in range(2))
-    _stop(server)
-    for each in (ada, grace):
-        each.wait_for("Offline, retrying…")
-        assert not each["send"].is_enabled()
-        assert each["send"].text == "Offline"
-        assert each["hint"].text.startswith("Not connected.")
-        assert each.notes == ["The connection ended (1001, the server is shutting down)"]
-    ada.say("written while offline")
-    assert ada["text"].get_property("value") == "written while offline"
+def test_rooms_are_changed_with_a_button_and_a_refusal_is_said(port: int, window: Open) -> None:
+    linus = window(port, "Linus")
+    wait_until(lambda: linus.room == "lobby")
+    linus.say("in the lobby")
+    linus.enter("garden")
+    wait_until(lambda: linus.room == "garden")
+    assert linus.messages == []
+    linus.enter("staff")
+    wait_until(lambda: linus.notes[1:] == ["The room staff is not open to you."])
+    assert linus.room == "garden"
+    linus.say("in the garden")
+    wait_until(lambda: linus.messages)
+
+
+def test_a_window_comes_back_to_its_room(port: int, window: Open) -> None:
+    ada = window(port, "Ada")
+    ada.enter("staff")
+    wait_until(lambda: ada.room == "staff")
+    ada.browser.refresh()
+    wait_until(lambda: ada.people == ["Ada (you)"])
+    assert ada.room == "staff"
+    ada.run("sessionStorage.setItem('fws-chat-room', 'cellar')")
+    ada.browser.refresh()
+    wait_until(lambda: ada.people == ["Ada (you)"])
+    assert ada.room == "lobby"
+    assert ada.notes == ["The room cellar is not open to you.", "You are in the lobby."]
+
+
+def test_what_is_refused_comes_back_to_be_changed(port: int, window: Open) -> None:
+    ada = window(port, "Ada")
+    ada.say("GOOD MORNING")
+    wait_until(lambda: ada["hint"].text == "Please don't shout: it is all in capitals.")
+    assert ada["text"].get_property("value") == "GOOD MORNING"
+    assert ada["text"].get_attribute("aria-invalid") == "true"
     assert ada.messages == []
+    ada["text"].clear()
+    ada.say("  good morning :tea: ")
+    wait_until(lambda: ada.messages == [Shown(True, "You", "good morning ☕")])
+    assert ada["hint"].text == ""
+    assert ada["text"].get_attribute("aria-invalid") == "false"
 
-    start(SCRIPT, "-p", str(server.port())).port()
+
+def test_an_announcement_is_posted_and_shown_in_all_windows(port: int, window: Open) -> None:
+    ada, grace = window(port, "Ada"), window(port, "Grace")
+    grace.enter("garden")
+    ada.browser.find_element(By.TAG_NAME, "summary").click()
+    ada["announcement"].send_keys("The kitchen closes at five.\n")
+    wait_until(lambda: ada["banner"].is_displayed() and grace["banner"].is_displayed())
     for each in (ada, grace):
-        each.wait_for("Online")
-        assert each.notes[1:] == ["Back online. What others wrote in between is not shown here"]
-        assert all(REFUSED in complaint for complaint in each.complaints)
-    ada["send"].click()
-    wait_until(lambda: grace.messages == [Shown(False, "Anonymous", "written while offline")])
-    assert ada["text"].get_property("value") == ""
+        assert each["announcer"].text == "Ada announces:"
+        assert each["announced"].text == "The kitchen closes at five."
+    assert ada["announcement"].get_property("value") == ""
+    grace["dismiss"].click()
+    assert not grace["banner"].is_displayed()
+    assert grace.browser.switch_to.active_element == grace["text"]
+    ada["announcement"].send_keys("  \n")
+    wait_until(lambda: ada["announce-hint"].text == "An announcement has 1 to 200 characters.")
 
 
-def test_a_connection_lost_without_a_word_comes_back_too(start: Start, window: Open) -> None:
-    server = start(SCRIPT, "-p", "0")
-    ada = window(server.port())
-    server.process.kill()
-    server.wait()
-    ada.wait_for("Offline, retrying…")
-    assert ada.notes == ["The connection ended (1006)"]
-    start(SCRIPT, "-p", str(server.port())).port()
-    ada.wait_for("Online")
-    assert all(REFUSED in complaint for complaint in ada.complaints)
-
-
-def test_a_close_that_says_stay_away_is_heeded_until_the_user_asks(
-    serve: Serve, window: Open, chains: None
+def test_what_is_no_message_of_the_chat_is_a_note_or_nothing(
+    start: Start, window: Open, meet: Meet, tmp_path: Path
 ) -> None:
-    server, came = _serve_closing(serve, 1008, "not like this")
-    ada = window(server)
-    ada.say("something")
-    ada.wait_for("Offline")
-    assert ada.notes == ["The connection ended (1008, not like this)"]
-    assert ada.browser.find_element(By.CSS_SELECTOR, ".own .doubt").text == "may not have arrived"
-    assert not ada["send"].is_enabled()
-    assert len(came) == 1
-    ada["retry"].click()
-    ada.wait_for("Online")
-    wait_until(lambda: len(came) == 2)
-    assert not ada["retry"].is_displayed()
+    (tmp_path / "noise.py").write_text(NOISE)
+    port = start(SCRIPT, "-p", "0", "-f", "noise", cwd=tmp_path).port()
+    ada, linus = window(port, "Ada"), meet(port, "Linus")
+    wait_until(lambda: len(ada.people) == 2)
+    linus.say("hello")
+    wait_until(lambda: ada.messages)
+    wait_until(lambda: ada.notes[-1] == "<i>plain</i> text")
+    assert ada.notes == ["You are in the lobby.", "Linus came.", "<i>plain</i> text"]
     assert ada.complaints == []
-
-
-@pytest.mark.parametrize("code", [1012, 1013])
-def test_a_close_that_says_come_back_is_followed(
-    code: int, serve: Serve, window: Open, chains: None
-) -> None:
-    server, came = _serve_closing(serve, code, "")
-    ada = window(server)
-    ada.say("something")
-    wait_until(lambda: len(came) == 2)
-    ada.wait_for("Online")
-    assert ada.notes[0] == f"The connection ended ({code})"
-
-
-def _serve_closing(serve: Serve, code: int, reason: str) -> tuple[int, list[Any]]:
-    """A server that closes after the first message; its port, and the connections that came."""
-    came: list[Any] = []
-
-    class Come(WebSocketConnectFilter):
-        @classmethod
-        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-            came.append(web_socket_instance)
-
-    class Close(WebSocketMessageFilter):
-        @classmethod
-        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-            web_socket_instance.close(code, reason)
-
-    server: FilteredWebSocketServer = serve([Come, Close], {"application": chat_page})
-    assert server.server_port
-    return server.server_port, came
-
-
-def _stop(server: Command) -> None:
-    server.signal()
-    assert server.wait() == 0

@@ -2,80 +2,75 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from websocket import WebSocket, create_connection
 
-from example_app.page import ASSETS
+from ..clients import Client
+from ..conftest import Serve, Start
+from .conftest import SCRIPT, Meet
 
-from ..clients import PATIENCE, Command
-from ..conftest import Connect, Serve, Start
-from ..raw_http import exchange
-from .conftest import SCRIPT
+KEYS = {"SECRET_KEY": "s" * 32, "FWS_SIGNING_KEY": "k" * 32}
 
 
-@pytest.fixture
-def chat(start: Start, tmp_path: Path) -> Command:
-    """The server, started in a folder that has nothing to do with it."""
-    return start(SCRIPT, "-p", "0", cwd=tmp_path, environ={"PYTHONPATH": ""})
+def test_it_starts_in_any_folder_and_is_a_chat(start: Start, meet: Meet, tmp_path: Path) -> None:
+    chat = start(SCRIPT, "-p", "0", cwd=tmp_path, environ={"PYTHONPATH": ""})
+    ada, linus = meet(chat.port(), "Ada"), meet(chat.port(), "Linus")
+    ada.say("hello")
+    assert linus.hear("said")["text"] == "hello"
 
 
-@pytest.fixture
-def clients(chat: Command) -> Iterator[list[WebSocket]]:
-    """Three connections to it."""
-    url = f"ws://127.0.0.1:{chat.port()}/"
-    opened = [create_connection(url, timeout=PATIENCE) for _ in range(3)]
-    yield opened
-    for each in opened:
-        each.shutdown()  # type: ignore[no-untyped-call]
+def test_it_prints_a_link_to_the_status_page_that_works_once(start: Start, meet: Meet) -> None:
+    chat = start(SCRIPT, "-p", "0")
+    ada = meet(chat.port(), "Ada")
+    link = chat.wait_for(r"http://127\.0\.0\.1:\d+(/fws/status\?ticket=\S+)")[1]
+    assert ada.ask("GET", link).status == 303
+    assert ada.ask("GET", "/fws/status").status == 200
+    ada.cookie = ""
+    assert ada.ask("GET", link).status == 401
 
 
-def test_everybody_else_gets_what_one_says(clients: list[WebSocket]) -> None:
-    ada, *others = clients
-    said = json.dumps({"name": "Ada", "text": "hello"})
-    ada.send(said)
-    assert [each.recv() for each in others] == [said, said]
-
-
-def test_nobody_gets_an_own_message_back(clients: list[WebSocket]) -> None:
-    ada, grace, _ = clients
-    ada.send("from Ada")
-    assert grace.recv() == "from Ada"
-    grace.send("from Grace")
-    assert ada.recv() == "from Grace"
-
-
-def test_it_serves_the_page_beside_the_chat(chat: Command) -> None:
-    for path, asset in ASSETS.items():
-        request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
-        (answer,) = exchange(chat.port(), request)
-        assert (answer.status, answer.body) == (200, asset.body)
-
-
-def test_it_ends_well_when_told_to(chat: Command, connect: Connect) -> None:
-    client = connect(chat.port())
+def test_it_ends_well_when_told_to(start: Start, meet: Meet) -> None:
+    chat = start(SCRIPT, "-p", "0")
+    ada = meet(chat.port(), "Ada")
+    ada.see("Ada")
     chat.signal()
+    client = ada.client
+    assert client is not None
     assert client.frame().close == (1001, "the server is shutting down")
     client.close(1001)
     assert chat.wait() == 0
     assert "Traceback" not in chat.output
 
 
-def test_it_runs_as_a_module_too(start: Start, connect: Connect) -> None:
-    command = start("-m", "example_app.chat_server", "-p", "0")
-    one, two = connect(command.port()), connect(command.port())
-    one.send("hello")
-    assert two.receive() == "hello"
+def test_it_runs_as_a_module_too(start: Start, meet: Meet) -> None:
+    meet(start("-m", "example_app.chat_server", "-p", "0").port(), "Ada").see("Ada")
 
 
-def test_more_filters_can_join(start: Start, connect: Connect) -> None:
+def test_more_filters_can_join(start: Start, meet: Meet) -> None:
     command = start(SCRIPT, "-p", "0", "-f", "fws_gevent.filters.stdout_messages")
-    connect(command.port()).send("hello")
-    command.wait_for(r"--MESSAGE--\n\w+ => hello\n")
+    meet(command.port(), "Ada").say("hello")
+    command.wait_for(r"--MESSAGE--\n\w+ => \{'type': 'say', 'text': 'hello'\}\n")
+
+
+def test_nobody_connects_without_a_token(start: Start) -> None:
+    port = start(SCRIPT, "-p", "0", environ={"FWS_TOKEN_TIMEOUT": "1"}).port()
+    client = Client(port, "/ws")
+    client.send('{"type": "say", "text": "hello"}')
+    assert client.frame().close[0] == 4401
+    client.drop()
+
+
+def test_flags_go_over_the_application_and_that_over_the_environment(start: Start) -> None:
+    environ = {"FWS_PATH": "/from-environment", "FWS_AUTH": "off", **KEYS}
+    command = start(SCRIPT, "-p", "0", "--path", "/chat", "--log_format", "json", environ=environ)
+    port = int(command.wait_for(r"serving on ws://\S+:(\d+)/")[1])
+    client = Client(port, "/chat")
+    client.send("hello")
+    assert client.frame().close[0] == 4401
+    client.drop()
+    assert all(line.startswith("{") for line in command.output.splitlines())
 
 
 def test_help_shows_the_flags(start: Start) -> None:
@@ -99,8 +94,15 @@ def test_what_can_not_work_is_told_in_one_line_with_status_2(
     arguments: list[str], says: str, start: Start, serve: Serve
 ) -> None:
     busy = serve().server_port
-    command = start(SCRIPT, "-p", "0", *(each.format(busy=busy) for each in arguments))
+    given = (each.format(busy=busy) for each in arguments)
+    command = start(SCRIPT, "-p", "0", *given, environ=KEYS)
     assert command.wait() == 2
     line = re.fullmatch(r"chat_server\.py: error: ([^\n]+)\n", command.output)
     assert line is not None, command.output
     assert says.format(busy=busy) in line[1]
+
+
+def test_other_machines_need_a_signing_key(start: Start) -> None:
+    command = start(SCRIPT, "-p", "0", "--host", "0.0.0.0")
+    assert command.wait() == 2
+    command.wait_for(r"chat_server\.py: error: auth required needs a signing key")

@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
+from fws_gevent.errors import GroupRefused
 from fws_gevent.filters.base import Call, FilterBase, StopChain
 from fws_gevent.filters.chain import Chain
 
@@ -194,3 +195,98 @@ def test_filters_that_share_one_function_each_run() -> None:
     assert A.run("ws", "a") == "abb"
     assert Chain(A.filters, bench.offload, bench.rescue).receive(None, "ws", "a") == "abb"
     assert C in A.filters
+
+
+# What it counts.
+
+
+def failing(cls: Any, web_socket_instance: Any, data: Any) -> None:
+    raise ValueError
+
+
+def test_calls_are_all_events_but_those_that_ended_before() -> None:
+    def picky(cls: Any, web_socket_instance: Any, data: Any) -> None:
+        if data == "stop":
+            raise StopChain
+        if data == "refuse":
+            raise GroupRefused("room")
+        if data == "fail":
+            raise ValueError
+
+    bench = Bench(add(""), picky, add(""), add(""))
+    for data in ["go"] * 200 + ["stop"] * 100 + ["refuse"] * 50 + ["fail"] * 70:
+        bench.receive(data)
+    second = bench.filters[1]
+    chain = bench.chain
+    assert chain.runs == 420
+    assert [chain.calls_of(each) for each in bench.filters] == [420, 420, 200, 200]
+    assert chain.stops == {second: 150}
+    assert chain.failures == {second: 70}
+
+
+def test_a_failure_that_is_skipped_ends_nothing() -> None:
+    bench = Bench(failing, raising(StopChain()), add(""), on_error="skip")
+    for _ in range(130):
+        bench.receive()
+    assert [bench.chain.calls_of(each) for each in bench.filters] == [130, 130, 0]
+    assert bench.chain.failures == {bench.filters[0]: 130}
+    assert bench.chain.stops == {bench.filters[1]: 130}
+
+
+def test_ends_in_several_filters_add_up() -> None:
+    def at(text: str) -> Callable[..., Any]:
+        def function(cls: Any, web_socket_instance: Any, data: Any) -> None:
+            if data == text:
+                raise StopChain
+
+        return function
+
+    bench = Bench(at("a"), at("b"), at("c"), add(""))
+    for data in "abcxabcxax":
+        bench.receive(data)
+    assert [bench.chain.calls_of(each) for each in bench.filters] == [10, 7, 5, 3]
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_refused_group_stops_the_chain_tells_the_connection_and_is_no_failure(
+    on_error: str, log: pytest.LogCaptureFixture
+) -> None:
+    error = GroupRefused("room")
+    bench = Bench(raising(error), add("b"), on_error=on_error)
+    assert bench.receive() == "a"
+    assert bench.rescued == [("ws", error)]
+    assert bench.chain.stops == {bench.filters[0]: 1}
+    assert not bench.chain.failures
+    assert log.records == []
+
+
+@pytest.mark.parametrize("offload", [False, True])
+def test_one_event_in_64_is_measured_and_the_latest_are_kept(offload: bool) -> None:
+    bench = Bench(add(""), failing, add(""), on_error="skip", offload=offload)
+    sizes = []
+    for _ in range(64 * 3):
+        bench.receive()
+        sizes.append([len(bench.chain.samples[each]) for each in bench.filters])
+    assert sizes == [[1, 1, 1]] * 64 + [[2, 2, 2]] * 64 + [[3, 3, 3]] * 64
+    assert all(0 <= time < 60 for each in bench.filters for time in bench.chain.samples[each])
+    for number in range(300):
+        bench.chain.runs = 64 * number  # so that the next one is measured
+        bench.receive()
+    assert [len(bench.chain.samples[each]) for each in bench.filters] == [256, 256, 256]
+
+
+def test_an_event_that_is_measured_is_treated_as_any() -> None:
+    def picky(cls: Any, web_socket_instance: Any, data: Any) -> Any:
+        if data == "stop":
+            raise StopChain
+        if data == "fail":
+            raise ValueError
+        return data + "!"
+
+    for data, left in (("go", "go!?"), ("stop", "stop"), ("fail", "fail")):
+        bench = Bench(picky, add("?"))
+        assert bench.receive(data) == left  # the first one is measured
+        assert len(bench.chain.samples[bench.filters[0]]) == 1
+        assert bench.chain.stops.total() == (data == "stop")
+        assert bench.chain.failures == ({bench.filters[0]: 1} if data == "fail" else {})
+        assert bench.chain.calls_of(bench.filters[1]) == (data == "go")

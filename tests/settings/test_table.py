@@ -1,24 +1,17 @@
-"""The settings: defaults, checks, and the places that they come from."""
+"""The settings: their defaults, their checks and what they hide."""
 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Callable
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.security import generate_password_hash
 
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.settings import (
-    Settings,
-    checked,
-    default_of,
-    from_environment,
-    from_file,
-    table,
-)
+from fws_gevent.settings import Settings, checked, default_of, table
 
 BY_NAME = {setting.name: setting for setting in table()}
 
@@ -45,11 +38,28 @@ def test_every_setting_has_a_help_text_and_a_default_that_passes_its_own_check(n
         ("grace", 10.0),
         ("deflate", "on"),
         ("log_format", "text"),
+        ("path", None),
+        ("auth", "off"),
+        ("signing_key", None),
+        ("signing_key_files", ()),
+        ("signing_algorithm", "HS256"),
+        ("token_issuer", "fws"),
+        ("token_audience", "fws"),
+        ("token_ttl", 3600.0),
+        ("token_leeway", 0.0),
+        ("token_timeout", 10.0),
+        ("token_clients", None),
+        ("token_rate", 60),
+        ("refresh_ttl", 1209600.0),
+        ("ticket_ttl", 30.0),
+        ("admin_password", None),
     ],
 )
 def test_the_documented_defaults_hold(name: str, default: Any) -> None:
     assert getattr(Settings(), name) == default
 
+
+HASH = generate_password_hash("x", method="pbkdf2:sha256:1")
 
 GOOD: list[tuple[str, Any, Any]] = [
     ("port", 0, 0),
@@ -67,6 +77,22 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("allowed_origins", ["HTTPS://App.example.com:443"], ("https://app.example.com",)),
     ("allowed_origins", ["*", "null"], ("*", "null")),
     ("trusted_proxies", ["10.0.0.0/8", "::1", "unix"], ("10.0.0.0/8", "::1", "unix")),
+    ("path", "/ws", "/ws"),
+    ("path", "/", "/"),
+    ("path", None, None),
+    ("auth", "Required", "required"),
+    ("signing_key", "s" * 32, "s" * 32),
+    ("signing_key", None, None),
+    ("signing_key_files", ["a=b.pem", "c=d=e.pem"], ("a=b.pem", "c=d=e.pem")),
+    ("signing_algorithm", "eddsa", "EdDSA"),
+    ("signing_algorithm", "EDDSA", "EdDSA"),
+    ("signing_algorithm", "rs256", "RS256"),
+    ("token_ttl", 1, 1.0),
+    ("token_leeway", 0, 0.0),
+    ("token_rate", 0, 0),
+    ("refresh_ttl", 1.5, 1.5),
+    ("admin_password", HASH, HASH),
+    ("admin_password", None, None),
 ]
 
 BAD: list[tuple[str, Any]] = [
@@ -99,6 +125,38 @@ BAD: list[tuple[str, Any]] = [
     ("allowed_origins", ["app.example.com"]),
     ("trusted_proxies", ["proxy.example.com"]),
     ("trusted_proxies", ["10.0.0.0/33"]),
+    ("path", "ws"),
+    ("path", ""),
+    ("path", "/ws?token=1"),
+    ("path", "/ws#part"),
+    ("auth", "yes"),
+    ("auth", True),
+    ("signing_key_files", "a=b.pem"),
+    ("signing_key_files", ["b.pem"]),
+    ("signing_key_files", ["=b.pem"]),
+    ("signing_key_files", ["a="]),
+    ("signing_algorithm", "none"),
+    ("signing_algorithm", "HS512"),
+    ("signing_algorithm", ""),
+    ("token_ttl", 0),
+    ("token_ttl", 0.5),
+    ("token_ttl", float("nan")),
+    ("token_ttl", 10**400),
+    ("token_timeout", 0),
+    ("token_leeway", -1),
+    ("token_rate", -1),
+    ("token_issuer", None),
+    ("token_audience", 5),
+    ("refresh_ttl", 0),
+    ("ticket_ttl", 0),
+]
+
+WRONG_SECRETS: list[tuple[str, Any]] = [
+    ("admin_password", "the-password-itself"),
+    ("admin_password", "scrypt:the-password-itself"),
+    ("admin_password", ["the-password-itself"]),
+    ("signing_key", ["the-password-itself"]),
+    ("redis_url", {"url": "the-password-itself"}),
 ]
 
 
@@ -115,6 +173,36 @@ def test_a_value_that_does_not_fit_is_refused_with_its_source(name: str, value: 
         checked(BY_NAME[name], value, "the source of it")
     assert str(caught.value).startswith("the source of it: must ")
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_SECRETS)
+def test_a_secret_that_does_not_fit_is_refused_and_not_shown(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        checked(BY_NAME[name], value, "the source of it")
+    assert str(caught.value).startswith("the source of it: must ")
+    assert "the-password-itself" not in str(caught.value)
+
+
+def test_the_secret_settings_are_these() -> None:
+    secret = {name for name, setting in BY_NAME.items() if setting.metadata["secret"]}
+    assert secret == {"signing_key", "admin_password", "redis_url"}
+
+
+@pytest.mark.parametrize("secret", ["signing_key", "admin_password", "redis_url"])
+@pytest.mark.parametrize("shown", [repr, str, "{}".format])
+def test_settings_do_not_show_their_secrets(secret: str, shown: Callable[[Any], str]) -> None:
+    given = Settings(**{secret: "the-secret-itself"})  # type: ignore[arg-type]
+    assert getattr(given, secret) == "the-secret-itself"
+    assert "the-secret-itself" not in shown(given)
+    assert "port=9000" in shown(given)
+
+
+@pytest.mark.parametrize("auth", ["optional", "required"])
+def test_a_group_for_those_without_a_token_does_not_go_with_tokens(auth: str) -> None:
+    with pytest.raises(ConfigurationError, match="-token names a group"):
+        Settings(token="group", auth=auth)
+    assert Settings(token="group").auth == "off"
+    assert Settings(auth=auth).token is None
 
 
 @pytest.mark.parametrize("given", [{"key": "k.pem"}, {"cert": "c.pem"}])
@@ -151,82 +239,3 @@ def test_options_give_settings_and_what_they_lack_has_its_default() -> None:
 def test_options_are_checked_and_the_flag_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"^--max_queue: must be"):
         Settings.from_options(argparse.Namespace(max_queue=0))
-
-
-def test_the_environment_gives_converted_values_of_what_it_names() -> None:
-    environ = {
-        "FWS_PORT": "1",
-        "FWS_PING_INTERVAL": "0.5",
-        "FWS_FILTERS": "a, b.c,,",
-        "FWS_DEFLATE": "OFF",
-        "FWS_ALLOWED_ORIGINS": "http://A.example:80",
-        "FWS_CONFIG": "read elsewhere",
-        "PORT": "2",
-        "NOT_FWS_HOST": "x",
-    }
-    assert from_environment(environ) == {
-        "port": 1,
-        "ping_interval": 0.5,
-        "filters": ("a", "b.c"),
-        "deflate": "off",
-        "allowed_origins": ("http://a.example",),
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "says"),
-    [
-        ("FWS_PORT", "many", "FWS_PORT must be a whole number, not 'many'"),
-        ("FWS_PORT", "", "FWS_PORT must be a whole number"),
-        ("FWS_PORT", "70000", "FWS_PORT must be 0 to 65535"),
-        ("FWS_GRACE", "soon", "FWS_GRACE must be a number of seconds"),
-        ("FWS_TRUSTED_PROXIES", "::1,there", "FWS_TRUSTED_PROXIES must be an address"),
-        ("FWS_PROT", "1", "unknown setting FWS_PROT; did you mean FWS_PORT?"),
-        ("FWS_", "1", "unknown setting FWS_"),
-        ("FWS_port", "1", "unknown setting FWS_port"),
-    ],
-)
-def test_a_wrong_or_unknown_variable_is_refused_by_name(name: str, text: str, says: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        from_environment({name: text})
-    assert says in str(caught.value)
-    assert "environment" in str(caught.value)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "fws.json"
-
-
-def test_a_file_gives_converted_values_of_what_it_names(file: Path) -> None:
-    content = {"port": 1, "filters": ["a", "b"], "ping_interval": 5, "key": None, "deflate": "off"}
-    file.write_text(json.dumps(content))
-    assert from_file(str(file)) == content | {"filters": ("a", "b")}
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b'{"prot": 1}', "unknown setting 'prot'; did you mean port?"),
-        (b'{"config": "other.json"}', "unknown setting 'config'"),
-        (b'{"port": "1"}', "port: must be a number, not '1'"),
-        (b'{"filters": "a"}', "filters: must be a list of texts"),
-        (b'{"ping_timeout": NaN}', "ping_timeout: must be a number of seconds"),
-        (b"[]", "must be a JSON object"),
-        (b"{", "is not JSON"),
-        (b"", "is not JSON"),
-        (b'{"host": "\xff"}', "not UTF-8"),
-    ],
-)
-def test_a_wrong_file_is_refused_by_its_name(file: Path, content: bytes, says: str) -> None:
-    file.write_bytes(content)
-    with pytest.raises(ConfigurationError) as caught:
-        from_file(str(file))
-    assert says in str(caught.value)
-    assert str(file) in str(caught.value)
-
-
-def test_a_file_that_is_not_there_is_refused_by_its_name(file: Path) -> None:
-    with pytest.raises(ConfigurationError, match="No such file") as caught:
-        from_file(str(file))
-    assert str(file) in str(caught.value)

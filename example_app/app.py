@@ -1,0 +1,207 @@
+"""The Flask application: who one is, the pages, and what they send to the WebSockets.
+
+The parts, in the order in which to read them: this file; rooms.py, who may be where; filters.py,
+what happens to messages; static/connection.js, the browser's side of the WebSocket;
+static/chat.js, what is seen of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from werkzeug.wrappers import Response as AnyResponse
+
+from fws_gevent import CloseCode, FilteredWebSocket, TokenGrant, signals
+from fws_gevent.composition import under_gunicorn
+
+from . import filters  # noqa: F401 - a filter joins its chain by being defined
+from .rooms import ROOMS, STAFF, group_of, rooms_for, to_json
+
+SIGNING_KEYS = ("FWS_SIGNING_KEY", "FWS_SIGNING_KEY_FILES")
+LONGEST_NAME = 40
+LONGEST_ANNOUNCEMENT = 200
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",  # a script that assigned innerHTML would fail
+        "trusted-types 'none'",
+    )
+)
+
+_log = logging.getLogger("fws_gevent.example")  # below the server's, whose lines it joins
+_arrivals = count(1)
+
+fws = FilteredWebSocket()
+chat = Blueprint("chat", __name__)
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """The application. `config` goes over what stands here. Raises ConfigurationError."""
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=os.environ.get("SECRET_KEY"),
+        SESSION_COOKIE_SAMESITE="Lax",
+        # Over TLS alone, also say SESSION_COOKIE_SECURE=True.
+        MAX_CONTENT_LENGTH=64 * 1024,
+        FWS_AUTH="required",
+    )
+    app.config.update(config or {})
+    random = _make_up_secrets(app)
+    app.register_blueprint(chat)
+    fws.init_app(app)
+    signals.client_connected.connect(log_arrival)
+    if random:
+        _log.warning("%s not set: made up, so log-ins end with this process", " and ".join(random))
+    return app
+
+
+def _make_up_secrets(app: Flask) -> list[str]:
+    """Set the secrets that are needed and not given to random ones; returns their names.
+
+    That is for one process alone: each of several workers would have secrets of its own, and
+    take the log-ins at the others for forged.
+    """
+    random = []
+    if not app.config["SECRET_KEY"]:
+        app.config["SECRET_KEY"] = secrets.token_hex(32)
+        random.append("SECRET_KEY")
+    given = any(name in app.config or name in os.environ for name in SIGNING_KEYS)
+    if not given and under_gunicorn():  # our own server makes one itself, if it is on loopback
+        app.config["FWS_SIGNING_KEY"] = secrets.token_hex(32)
+        random.append("FWS_SIGNING_KEY")
+    return random
+
+
+# Who one is.
+
+
+@fws.token_for_request
+def who() -> TokenGrant | None:
+    """Whom POST /fws/token issues a token for, and which groups that lets them join."""
+    name = session.get("name")
+    if name is None:
+        return None
+    return TokenGrant(subject=name, groups=[group_of(room) for room in rooms_for(name)])
+
+
+@chat.before_request
+def refuse_other_sites() -> None:
+    """Let no page of another site post a form in the name of who is logged in here."""
+    origin = request.headers.get("Origin")  # browsers send it with every POST
+    if request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
+        abort(403)
+
+
+@chat.get("/login")
+def log_in() -> AnyResponse | str:
+    """The form that asks for a name."""
+    return _log_in_page() if "name" not in session else redirect(url_for("chat.page"), 303)
+
+
+@chat.post("/login")
+def log_in_as() -> AnyResponse | tuple[str, int]:
+    """Believe the name: a real application would ask for a password here."""
+    name = " ".join(request.form.get("name", "").split())
+    if not name:
+        return _log_in_page("Please enter a name."), 400
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        return _log_in_page(f"A name has up to {LONGEST_NAME} visible characters."), 400
+    session.clear()
+    session["name"] = name
+    return redirect(url_for("chat.page"), 303)
+
+
+@chat.post("/logout")
+def log_out() -> AnyResponse:
+    """Log out, and end the chat in this person's other windows too.
+
+    With 4401 they ask for a token again, and whoever is logged in no more gets none. A copy of
+    a token stays good until it expires; `fws.revoke(subject=name)` would end it at once.
+    """
+    name = session.pop("name", None)
+    if name is not None:
+        fws.disconnect(subject=name, code=CloseCode.UNAUTHENTICATED, reason="logged out")
+    return redirect(url_for("chat.log_in"), 303)
+
+
+def _log_in_page(error: str | None = None) -> str:
+    return render_template("login.html", error=error, staff=STAFF, longest_name=LONGEST_NAME)
+
+
+# The chat.
+
+
+@chat.get("/")
+def page() -> AnyResponse | str:
+    """The chat, for who is logged in."""
+    name = session.get("name")
+    if name is None:
+        return redirect(url_for("chat.log_in"), 303)
+    return render_template(
+        "chat.html",
+        name=name,
+        rooms=ROOMS,
+        longest_announcement=LONGEST_ANNOUNCEMENT,
+        socket_path=request.script_root + str(fws.server.settings.path),
+    )
+
+
+@chat.post("/announce")
+def announce() -> tuple[str, int]:
+    """Show an announcement in all windows: any view may send to the WebSockets."""
+    name = session.get("name")
+    if name is None:
+        return "Log in first.", 401
+    text = request.form.get("text", "").strip()
+    if not text or len(text) > LONGEST_ANNOUNCEMENT:
+        return f"An announcement has 1 to {LONGEST_ANNOUNCEMENT} characters.", 400
+    fws.broadcast(to_json("announcement", name=name, text=text))
+    return "", 204
+
+
+@chat.after_app_request
+def protect(response: Response) -> Response:
+    """Have browsers load nothing from elsewhere, whatever slips into a page."""
+    for name, value in (
+        ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        # "no-referrer" would also take the Origin away, which `refuse_other_sites` looks at.
+        ("Referrer-Policy", "same-origin"),
+    ):
+        response.headers.setdefault(name, value)  # the pages under /fws/ have their own
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+# What else wants to know: anybody may listen on the server's buses.
+
+
+def log_arrival(server: Any, web_socket_instance: Any, data: Any) -> None:  # noqa: ARG001 - blinker's names
+    """Count who comes, in the log."""
+    _log.info("arrival %d: %s", next(_arrivals), web_socket_instance.token.subject)

@@ -1,0 +1,224 @@
+"""`flask fws …`: run a Flask application with its WebSockets, and work with a running one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from http.client import HTTPException
+from typing import Any, NoReturn
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, ScriptInfo, pass_script_info
+from werkzeug.security import generate_password_hash
+
+from .engine.server import Server
+from .errors import FwsError
+from .extension import FilteredWebSocket, extension_of
+from .settings import Settings
+from .tokens.clients import new_secret
+
+PATIENCE = 10
+"""Seconds for a running server to answer."""
+
+fws = AppGroup("fws", help="WebSockets: run the application, issue tokens, look what it does.")
+
+_url = click.option(
+    "--url", help="The running server's address; http://HOST:PORT of the settings by default."
+)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Turn an error of ours into one line on standard error and exit status 2."""
+    try:
+        yield
+    except (FwsError, ValueError) as error:
+        _fail(str(error))
+
+
+def _fail(why: str) -> NoReturn:
+    click.echo(f"flask fws: error: {why}", err=True)
+    raise SystemExit(2)
+
+
+def _extension() -> FilteredWebSocket:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
+    found = extension_of(app)
+    if found is None:
+        _fail(f"{app.name} has no WebSockets; add FilteredWebSocket(app) to it")
+    return found
+
+
+@fws.command(
+    with_appcontext=False,
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@pass_script_info
+def run(info: ScriptInfo, arguments: tuple[str, ...]) -> None:
+    """Serve the application with its WebSockets; takes the flags of fws_server."""
+    name = info.app_import_path or os.environ.get("FLASK_APP") or _found_here()
+    # A new interpreter: gevent has to patch before anything else is imported.
+    os.execv(  # noqa: S606 - our own interpreter and module
+        sys.executable, [sys.executable, "-m", "fws_gevent", "--app", name, *arguments]
+    )
+
+
+def _found_here() -> str:
+    for name in ("wsgi", "app"):
+        if os.path.isfile(f"{name}.py"):  # noqa: PTH113 - relative to here, as Flask looks
+            return name
+    _fail("which application? flask --app MODULE:NAME fws run")
+
+
+@fws.command()
+@click.argument("subject")
+@click.option("--group", "groups", multiple=True, help="A group that may be joined, or a pattern.")
+@click.option("--scope", default="", help="What else it is good for, such as: status publish")
+@click.option("--ttl", type=float, help="Seconds that it is valid.")
+def token(subject: str, groups: tuple[str, ...], scope: str, ttl: float | None) -> None:
+    """Print a token for SUBJECT."""
+    with _in_one_line():
+        click.echo(_extension().issue_token(subject, groups, scope, ttl))
+
+
+@fws.command()
+@click.option("--subject", help="Everything that this subject has so far.")
+@click.option("--jti", help="The token of this name.")
+@_url
+def revoke(subject: str | None, jti: str | None, url: str | None) -> None:
+    """Revoke tokens at a running server; one token is read from standard input."""
+    if subject is not None:
+        form = {"subject": subject}
+    elif jti is not None:
+        form = {"jti": jti}
+    else:
+        form = {"token": sys.stdin.read().strip()}
+    _ask(url, "revoke", "revoke", form)
+    click.echo("revoked")
+
+
+@fws.command()
+@click.argument("data")
+@click.option("--group", help="The group that gets it; everybody by default.")
+@_url
+def publish(data: str, group: str | None, url: str | None) -> None:
+    """Send DATA to the clients of a running server."""
+    _ask(url, "publish", "publish", {"data": data, **({"group": group} if group else {})})
+    click.echo("sent")
+
+
+@fws.command()
+@click.option("--json", "as_json", is_flag=True, help="All there is, for programs.")
+@_url
+def status(as_json: bool, url: str | None) -> None:
+    """Show what a running server does."""
+    found = _ask(url, "status?format=json", "status")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    node, rates = found["nodes"][0], found["rates"]
+    click.echo(f"{node['name']}: {found['state']} for {node['uptime']:.0f} s, auth {found['auth']}")
+    click.echo(f"connections: {found['connections']['now']} now, "
+               f"{found['connections']['opened']} in all")  # fmt: skip
+    click.echo(f"messages: {rates['messages_in']:g}/s in, {rates['messages_out']:g}/s out")
+    for chain in found["chains"]:
+        for link in chain["filters"]:
+            click.echo(f"{chain['name']}: {link['name']}: {link['calls']} calls, "
+                       f"{link['errors']} errors, {link['stops']} stops")  # fmt: skip
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}")
+
+
+@fws.command(with_appcontext=False)
+@pass_script_info
+def check(info: ScriptInfo) -> None:
+    """Print the chains and settings that the application starts with; fail for a wrong one."""
+    with _in_one_line():
+        app = info.load_app()
+        with app.app_context():
+            server = _extension().server
+        server.freeze_chains()
+    if server.guard is not None and server.tokens.keys is None:
+        click.echo("warning: no signing key, so this starts as one process on loopback alone")
+    for name, chain in server.chains.items():
+        links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
+        click.echo(f"chain {name}: {' > '.join(links) or '-'}")
+    for line in _shown(server):
+        click.echo(line)
+
+
+def _shown(server: Server) -> Iterator[str]:
+    for each in fields(Settings):
+        value = getattr(server.settings, each.name)
+        if each.metadata["secret"] and value is not None:
+            value = "(hidden)"
+        elif isinstance(value, tuple):
+            value = ",".join(value)
+        yield f"FWS_{each.name.upper()}={'' if value is None else value}"
+
+
+@fws.command("hash", with_appcontext=False)
+def hash_password() -> None:
+    """Print the hash of a password, for FWS_ADMIN_PASSWORD."""
+    stdin = sys.stdin
+    if stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = stdin.readline().rstrip("\n")
+    if not password:
+        _fail("an empty password protects nothing")
+    click.echo(generate_password_hash(password))
+
+
+@fws.command(with_appcontext=False)
+@click.argument("client_id")
+@click.option("--group", "groups", multiple=True, help="A group that its tokens may join.")
+@click.option("--scope", default="", help="What its tokens may be good for.")
+def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
+    """Make a client that may ask for tokens: its secret, and its entry for FWS_TOKEN_CLIENTS."""
+    secret, hashed = new_secret()
+    entry = {"secret": hashed, "groups": list(groups), "scope": scope}
+    click.echo(f"secret (shown once): {secret}", err=True)
+    click.echo(json.dumps({client_id: entry}))
+
+
+def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = None) -> Any:
+    """What a running server answers, asked with a token of our own making."""
+    extension = _extension()
+    settings = extension.server.settings
+    scheme = "http" if settings.cert is None else "https"
+    base = (url or f"{scheme}://{settings.host}:{settings.port}").rstrip("/")
+    with _in_one_line():
+        made = extension.issue_token("flask fws", scope=scope, ttl=60)
+    try:
+        request = Request(  # noqa: S310 - the operator's own URL
+            f"{base}/fws/{path}",
+            None if form is None else urlencode(form).encode(),
+            {"Authorization": f"Bearer {made}"},
+        )
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+            return json.load(answer)
+    except HTTPError as error:
+        _fail(f"{base} answers {error.code}: {_reason(error)}")
+    except URLError as error:
+        _fail(f"can't reach {base}: {error.reason}; see --url")
+    except (OSError, ValueError, HTTPException) as error:
+        _fail(f"{base} doesn't answer as expected: {error}; see --url")
+
+
+def _reason(error: HTTPError) -> str:
+    try:
+        content = json.load(error)
+    except ValueError:
+        return str(error.reason)
+    told = content.get("error_description") if isinstance(content, dict) else None
+    return str(told or error.reason)

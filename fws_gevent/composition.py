@@ -1,0 +1,130 @@
+"""What a server is composed of: filter modules, a storage, an application for plain HTTP."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError
+from .protocol.credentials import SUBPROTOCOL
+from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
+from .settings import Settings
+
+_log = logging.getLogger("fws_gevent.server")
+
+APP_LOAD_ERROR = 4
+"""The exit status by which a gunicorn worker says that it will never serve this application."""
+
+RIGHT_COMMAND = "run `flask fws run`, or gunicorn -k fws_gevent.worker.FilteredWebSocketWorker"
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""A WSGI application."""
+
+DEFAULT_FILTERS = (
+    "fws_gevent.filters.broadcast_message_filter",
+    "fws_gevent.filters.stdout_messages",
+)
+"""What a server does that is told nothing else."""
+
+
+def only_websockets(
+    _environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    """The application for plain HTTP where there is no other: 426, and why."""
+    return _upgrade_required(
+        "This is a WebSocket server: connect with ws:// or wss://.", start_response
+    )
+
+
+def cannot_upgrade(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer a WebSocket request to a server that can't make one of it: 426, and what can."""
+    why = f"This server ({environ.get('SERVER_SOFTWARE', 'unknown')}) can't open WebSockets"
+    _log.error("%s: %s", why, RIGHT_COMMAND)
+    return _upgrade_required(f"{why}: {RIGHT_COMMAND}.", start_response)
+
+
+def _upgrade_required(why: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    body = f"{why}\n".encode()
+    headers = [
+        *upgrade_headers(),
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+    ]
+    start_response(UPGRADE_REQUIRED, headers)
+    return [body]
+
+
+def importable_from_here() -> None:
+    """Have modules found in the current folder, as python -m does."""
+    here = str(Path.cwd())
+    if "" not in sys.path and here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def import_filters(names: Iterable[str]) -> None:
+    """Import modules of filters, also from the current folder. Raises ConfigurationError."""
+    importable_from_here()
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ConfigurationError(f"can't import filter module {name}: {what}") from error
+
+
+def refuse_redis(settings: Settings) -> None:
+    """Raise ConfigurationError if Redis is asked for: better than to serve without it."""
+    if settings.redis_url is not None or settings.redis_host is not None:
+        raise ConfigurationError(
+            "--redis_url and --redis_host have no storage object yet; "
+            "give build_server(options, storage_object=...) one of your own"
+        )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What upgrade requests are granted."""
+    known = tuple(dict.fromkeys((*settings.subprotocols, SUBPROTOCOL)))
+    return Policy(settings.allowed_origins, known, settings.deflate == "on")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost" or host.startswith("unix:"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def under_gunicorn() -> bool:
+    """Whether gunicorn loads us: it says so in the environment of its workers."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
+
+
+def warn_of_many_workers() -> None:
+    """Say loudly what several processes without shared storage do to broadcasts."""
+    _log.error(
+        "SEVERAL WORKERS, STORAGE IN MEMORY: each worker has its own connections, groups and "
+        "storage, so a broadcast reaches only the clients of one worker. Run one worker "
+        "(gunicorn -w 1), or give them a shared storage object."
+    )
+
+
+@contextmanager
+def one_line_under_gunicorn() -> Iterator[None]:
+    """Under gunicorn, end the worker in an orderly way for a wrong setting, with one line."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if not under_gunicorn():
+            raise
+        print(f"fws_gevent: error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(APP_LOAD_ERROR) from None

@@ -1,0 +1,177 @@
+"""What a server did so far, and lately: for the status page and for metrics."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from itertools import pairwise
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import CloseCode
+from ..filters.chain import Chain
+from ..tokens.claims import SUBJECT_GROUP
+
+if TYPE_CHECKING:
+    from .server import Server
+
+STEP = 2.0
+"""Seconds between two looks at the counters."""
+
+KEPT = 150
+"""Looks that are kept: five minutes."""
+
+LARGEST = 50
+"""Groups that a snapshot names."""
+
+Snapshot = dict[str, Any]
+"""A server's state as JSON has it."""
+
+_RATES = ("messages_in", "messages_out", "bytes_in", "bytes_out")
+
+
+class _Look(NamedTuple):
+    at: float
+    connections: int
+    messages_in: int
+    messages_out: int
+    bytes_in: int
+    bytes_out: int
+
+
+class Statistics:
+    """Looks at a server's counters every two seconds, on the wheel that its deadlines share."""
+
+    def __init__(self, server: Server) -> None:
+        self.due = 0
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._server = server
+        self._looks: deque[_Look] = deque(maxlen=KEPT + 1)
+        self._listeners: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin, in the process that serves."""
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.on_due()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, which must not block, after each look."""
+        self._listeners.append(listener)
+
+    def on_due(self) -> None:
+        """Look, tell, and look again later."""
+        self._looks.append(self._look())
+        self._server.wheel.schedule(self, self._server.wheel.ticks(STEP))
+        for listener in self._listeners:
+            listener()
+
+    def _look(self) -> _Look:
+        server, reactor = self._server, self._server.reactor
+        return _Look(
+            monotonic(), server.live, reactor.messages_in, reactor.messages_out,
+            reactor.bytes_in, reactor.bytes_out,
+        )  # fmt: skip
+
+    def snapshot(self, history: bool = True) -> Snapshot:
+        """All there is to know now; with `history`, the last five minutes too."""
+        server = self._server
+        now = time()
+        state = "draining" if server.draining else "serving"
+        uptime = 0.0 if server.started_at is None else round(now - server.started_at, 1)
+        here = {"name": self.name, "this": True, "uptime": uptime, "state": state,
+                "connections": server.live}  # fmt: skip
+        found: Snapshot = {
+            "time": now,
+            "state": state,
+            "nodes": [here],
+            "auth": server.settings.auth,
+            "connections": {
+                "now": server.live,
+                "opened": server.closes.total() + server.live,
+                "closed": server.closes.total(),
+                "limit": server.settings.max_connections,
+            },
+            "rates": self._rates(),
+            "totals": {name: getattr(server.reactor, name) for name in _RATES},
+            "groups": _groups(server),
+            "chains": [_chain(name, chain) for name, chain in server.chains.items()],
+            "losses": dict(server.losses),
+            "tokens": dict(server.tokens.counts),
+            "runners": {"blocked": server.reactor.blocked, "limit": server.settings.max_runners},
+            "storage": {
+                "name": str(server.storage_object),
+                "healthy": server.storage_object.healthy,
+                "shared": server.storage_object.shared,
+            },
+            "closes": [
+                {"code": code, "meaning": _meaning(code), "count": count}
+                for code, count in sorted(server.closes.items())
+            ],
+            "recent_closes": [
+                {"time": at, "code": closed.code, "reason": closed.reason}
+                for at, closed in reversed(server.recent_closes)
+            ],
+        }
+        if history:
+            found["history"] = self._history()
+        return found
+
+    def _rates(self) -> dict[str, float]:
+        if len(self._looks) < 2:
+            return dict.fromkeys(_RATES, 0.0)
+        return _rates_between(self._looks[-2], self._looks[-1])
+
+    def _history(self) -> dict[str, Any]:
+        looks = tuple(self._looks)
+        rates = [_rates_between(first, second) for first, second in pairwise(looks)]
+        return {
+            "step": STEP,
+            "connections": [look.connections for look in looks[1:]],
+            **{name: [each[name] for each in rates] for name in _RATES},
+        }
+
+
+def _rates_between(first: _Look, second: _Look) -> dict[str, float]:
+    seconds = max(second.at - first.at, 1e-3)
+    return {
+        name: round((getattr(second, name) - getattr(first, name)) / seconds, 1) for name in _RATES
+    }
+
+
+def _groups(server: Server) -> dict[str, Any]:
+    named = [(name, len(members)) for name, members in tuple(server.groups.items())
+             if not name.startswith(SUBJECT_GROUP)]  # fmt: skip
+    largest = heapq.nlargest(LARGEST, named, key=lambda each: each[1])
+    return {
+        "count": len(named),
+        "largest": [{"name": name, "size": size} for name, size in largest],
+    }
+
+
+def _chain(name: str, chain: Chain) -> dict[str, Any]:
+    filters = []
+    for link in chain.filters:
+        times = sorted(chain.samples[link])
+        filters.append(
+            {
+                "name": f"{link.__module__}.{link.__qualname__}",
+                "calls": chain.calls_of(link),
+                "p50": _quantile(times, 0.5),
+                "p99": _quantile(times, 0.99),
+                "errors": chain.failures[link],
+                "stops": chain.stops[link],
+            }
+        )
+    return {"name": name, "events": chain.runs, "filters": filters}
+
+
+def _quantile(ordered: list[float], part: float) -> float | None:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else None
+
+
+def _meaning(code: int) -> str:
+    meanings = {int(known): known.meaning for known in CloseCode}
+    return meanings.get(code, "an application's own")

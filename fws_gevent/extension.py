@@ -1,0 +1,297 @@
+"""The Flask extension: WebSockets, tokens and the status page beside an application's own views."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+from flask import Flask, current_app, has_app_context
+from werkzeug.wsgi import get_current_url
+
+from . import __version__
+from .application import FilteredWebSocketApplication
+from .composition import (
+    Application,
+    import_filters,
+    one_line_under_gunicorn,
+    refuse_redis,
+    under_gunicorn,
+)
+from .engine.payload import Data
+from .engine.server import Server
+from .errors import CloseCode, ConfigurationError
+from .filters.base import FilterBase
+from .logs import configure_if_silent
+from .settings import Settings, default_of, from_environment, from_flask, table
+from .storage.base import BaseStorageObject
+from .tokens import Tokens
+from .tokens.claims import group_of
+from .web.blueprint import make_blueprint
+from .web.oauth import issue
+from .web.service import TokenGrant, WebService, Who
+
+EXTENSION = "fws"
+"""The key in `app.extensions`."""
+
+_WEB = "fws.web"  # the same, for the application's own pages
+
+PATH = "/ws"
+"""Where WebSockets are beside a Flask application, unless FWS_PATH says otherwise."""
+
+W = TypeVar("W", bound=Who)
+
+
+class FilteredWebSocket:
+    """WebSockets for a Flask application: `fws = FilteredWebSocket(app)`, or `init_app` later.
+
+    Settings are `app.config["FWS_…"]`, over the environment's `FWS_…`. `filters` are the filters
+    of its server, all that are defined by default; `storage_object` is where they share data.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        storage_object: BaseStorageObject | None = None,
+        filters: Sequence[type[FilterBase]] | None = None,
+    ) -> None:
+        self.storage_object = storage_object
+        self.filters = filters
+        self._apps: WeakSet[Flask] = WeakSet()
+        self._who: Who | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Serve WebSockets beside `app`, and its tokens and status page under /fws/.
+
+        Raises ConfigurationError for settings that are wrong; under gunicorn that ends the
+        worker, with one line.
+        """
+        with one_line_under_gunicorn():
+            if EXTENSION in app.extensions:
+                raise ConfigurationError(f"{app.name} has a FilteredWebSocket already")
+            given = {"path": PATH, **from_environment(os.environ), **from_flask(app.config)}
+            settings = Settings(**given)
+            configure_if_silent(settings.log_level, settings.log_format)
+            import_filters(settings.filters)
+            if self.storage_object is None:
+                refuse_redis(settings)
+            node = FilteredWebSocketApplication(
+                settings, self.storage_object, app.wsgi_app, self.filters
+            )
+            if under_gunicorn():
+                node.settle_keys(alone=False)
+            self.show(app, node)
+        service = _web_of(app)
+        node.on_start = lambda environ: service.say_link(
+            get_current_url(dict(environ), host_only=True)
+        )
+        door = Door(node)
+        service.close_door = door.close
+        app.wsgi_app = door  # type: ignore[method-assign]  # Flask's own seam
+        # gevent-websocket asks the application that gunicorn has for the subprotocol.
+        app.app_protocol = node.app_protocol  # type: ignore[attr-defined]
+
+    def show(self, app: Flask, server: Server) -> None:
+        """Put the pages of `server` under /fws/ of `app`. Raises ConfigurationError."""
+        service = WebService(app.name, server, __version__)
+        service.who = self._who
+        server.around_connect = app.request_context
+        app.extensions[EXTENSION], app.extensions[_WEB] = self, service
+        self._apps.add(app)
+        app.register_blueprint(make_blueprint())
+
+    def serve(self, app: Flask, server: Server) -> WebService:
+        """Have `server`, our own, take the place of gunicorn's door. Raises ConfigurationError."""
+        service = _web_of(app)
+        service.serve(server)
+        server.around_connect = app.request_context
+        service.close_door()
+        return service
+
+    # What views use.
+
+    @property
+    def web(self) -> WebService:
+        """The pages of the present application, or of the only one. Raises RuntimeError."""
+        if has_app_context():
+            app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
+            if app in self._apps:
+                return _web_of(app)
+        if len(self._apps) != 1:
+            raise RuntimeError(
+                "which application's server is meant? call init_app(app), and use "
+                "`with app.app_context():` outside of its views"
+            )
+        return _web_of(next(iter(self._apps)))
+
+    @property
+    def server(self) -> Server:
+        """The server: its `users`, `groups`, `storage_object` and `queue`."""
+        return self.web.server
+
+    @property
+    def tokens(self) -> Tokens:
+        """What issues and checks tokens."""
+        return self.web.tokens
+
+    def broadcast(self, data: Data, group: str | None = None) -> None:
+        """Send to all connections, or to a group's. Raises TypeError for what can't be sent."""
+        self._call_there(self.server.broadcast, data, group)
+
+    def send_to(self, subject: str, data: Data) -> None:
+        """Send to all connections of one subject."""
+        self.broadcast(data, group_of(subject))
+
+    def disconnect(
+        self,
+        *,
+        subject: str | None = None,
+        id: str | None = None,  # noqa: A002 - what a connection's name is called
+        code: int = CloseCode.NORMAL,
+        reason: str = "disconnected by the application",
+    ) -> int:
+        """Close a subject's connections, or the one with an id; returns how many those are.
+
+        Whoever's token is still valid may come back: see `revoke`. Raises TypeError unless one
+        of the two is given.
+        """
+        if (subject is None) == (id is None):
+            raise TypeError("disconnect() needs a subject or an id")
+        server = self.server
+        if subject is not None:
+            found = list(server.groups.get(group_of(subject), {}).values())
+        else:
+            found = [each for each in (server.users.get(str(id)),) if each is not None]
+        for connection in found:
+            self._call_there(connection.close, code, reason)
+        return len(found)
+
+    def _call_there(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call `function` in the server's thread, whichever this is."""
+        reactor = self.server.reactor
+        if reactor.started and reactor.elsewhere():
+            reactor.call_here(function, *arguments)
+        else:
+            function(*arguments)
+
+    def issue_token(
+        self,
+        subject: str,
+        groups: Collection[str] = (),
+        scope: str | Collection[str] = (),
+        ttl: float | None = None,
+    ) -> str:
+        """A token for `subject`; see `Tokens.issue`. Raises NotIssued, ValueError."""
+        return self.tokens.issue(subject, groups, scope, ttl)
+
+    def issue_tokens(
+        self, subject: str, groups: Sequence[str] = (), scope: str = "", ttl: float | None = None
+    ) -> dict[str, Any]:
+        """A token and a refresh token, as `/fws/token` answers (RFC 6749 §5.1).
+
+        Raises NotIssued, ValueError. To be called in a view.
+        """
+        grant = TokenGrant(subject=subject, groups=tuple(groups), scope=scope, ttl=ttl)
+        return issue(grant, refreshable=grant)
+
+    def issue_ticket(self, subject: str, groups: Collection[str] = ()) -> str:
+        """A ticket for `?ticket=`, good for one connection within `ticket_ttl` seconds.
+
+        Raises NotIssued.
+        """
+        tokens = self.tokens
+        return tokens.issue_ticket(tokens.verify(tokens.issue(subject, groups)))
+
+    def revoke(self, *, subject: str | None = None, token: str | None = None) -> None:
+        """Revoke a token, or all that a subject has so far; their connections end with 4401.
+
+        Raises NotIssued, TokenInvalid for a token that is not valid any more, and TypeError
+        unless one of the two is given.
+        """
+        if (subject is None) == (token is None):
+            raise TypeError("revoke() needs a subject or a token")
+        if subject is not None:
+            self.tokens.revoke_subject(subject)
+        else:
+            self.tokens.revoke(self.tokens.verify(str(token)))
+
+    def token_for_request(self, who: W) -> W:
+        """Register, as a decorator, what says who a request for a token is.
+
+        `who()` is called in the request and answers a `TokenGrant` (or a dict of its fields, or
+        a subject alone), or None for nobody.
+        """
+        self._who = who
+        for app in self._apps:
+            _web_of(app).who = who
+        return who
+
+
+class Door:
+    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application."""
+
+    def __init__(self, node: FilteredWebSocketApplication) -> None:
+        self._node = node
+        self._inner: Application = node
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Answer one request."""
+        return self._inner(environ, start_response)
+
+    def close(self) -> None:
+        """Another server has the WebSockets: only the application is left behind this."""
+        self._inner = self._node.application
+
+
+def _web_of(app: Flask) -> WebService:
+    found: WebService = app.extensions[_WEB]
+    return found
+
+
+def extension_of(application: object) -> FilteredWebSocket | None:
+    """The extension of a Flask application that has it; None for any other."""
+    if not isinstance(application, Flask):
+        return None
+    found: FilteredWebSocket | None = application.extensions.get(EXTENSION)
+    return found
+
+
+def with_pages(application: Application, server: Server) -> tuple[Application, WebService]:
+    """A WSGI application with the pages of `server` under /fws/, and `application` elsewhere."""
+    pages = Flask("fws_gevent", static_folder=None)
+    extension = FilteredWebSocket()
+    extension.show(pages, server)
+    server.around_connect = nullcontext  # no application's own context, then
+
+    def dispatch(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        inner = pages if environ["PATH_INFO"].startswith("/fws/") else application
+        return inner(environ, start_response)
+
+    return dispatch, extension.web
+
+
+def options_of(application: Flask) -> Mapping[str, Any]:
+    """The settings in a Flask application's config. Raises ConfigurationError."""
+    return {"path": PATH, **from_flask(application.config)}
+
+
+def with_config(options: Namespace, application: Flask) -> Namespace:
+    """Options with the settings of a Flask application's config where they say nothing else.
+
+    Those of `default_parser(application)` have them already. Without this, an application that
+    asks for tokens would be served without. Raises ConfigurationError.
+    """
+    if getattr(options, "configured", None) is application:
+        return options
+    chosen = dict(vars(options))
+    defaults = {each.name: default_of(each) for each in table()}
+    for name, value in options_of(application).items():
+        if chosen.get(name) in (None, defaults[name]):
+            chosen[name] = value
+    return Namespace(**chosen)

@@ -1,0 +1,52 @@
+"""Where an upgrade request may carry a token, or a ticket for one."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import parse_qs
+
+from ..errors import HandshakeRefused
+from .handshake import BAD_REQUEST, Headers
+
+SUBPROTOCOL: Final = "fws"
+"""What a client offers beside its token, and the only part of the offer that is answered."""
+
+BEARER_SUBPROTOCOL: Final = "fws.bearer."
+"""Begins the offer that is a token: browsers can send no other header (RFC 6455 §1.9)."""
+
+TICKET: Final = "ticket"
+
+_BEARER = re.compile(r"(?i:bearer) +([\x21-\x7e]+) *")
+
+
+class Credentials(NamedTuple):
+    """What a request says about who sends it: a token, or a ticket, or neither."""
+
+    token: str | None = None
+    ticket: str | None = None
+
+
+def find_credentials(headers: Headers, query: str = "") -> Credentials:
+    """The token or ticket of a request, from its headers and the query of its URL.
+
+    A token stands in Authorization (RFC 6750 §2.1) or in Sec-WebSocket-Protocol, a ticket in the
+    query. Authorization with another scheme is none of ours. Raises HandshakeRefused for more
+    than one (RFC 6750 §2).
+    """
+    found = [Credentials(token=token) for token in _tokens(headers)]
+    found += [Credentials(ticket=ticket) for ticket in parse_qs(query).get(TICKET, [])]
+    if len(found) > 1:
+        raise HandshakeRefused(BAD_REQUEST, "more than one token or ticket in a request")
+    return found[0] if found else Credentials()
+
+
+def _tokens(headers: Headers) -> list[str]:
+    offers = headers.listed("sec-websocket-protocol")
+    tokens = [part[len(BEARER_SUBPROTOCOL) :] for part in offers
+              if part.startswith(BEARER_SUBPROTOCOL)]  # fmt: skip
+    for value in headers.all("authorization"):
+        bearer = _BEARER.fullmatch(value)
+        if bearer is not None:
+            tokens.append(bearer[1])
+    return tokens

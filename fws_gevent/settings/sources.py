@@ -1,0 +1,90 @@
+"""The places that settings come from: the environment, a JSON file, a Flask app's config."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from .table import but_not, checked, table
+from .values import Parse
+
+ENVIRONMENT_PREFIX = "FWS_"
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that FWS_… variables give; those that take many are separated by commas.
+
+    Raises ConfigurationError for a value that is wrong and for an FWS_ name that is none.
+    """
+    known = {ENVIRONMENT_PREFIX + each.name.upper(): each for each in table()}
+    given: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == ENVIRONMENT_PREFIX + "CONFIG":
+            continue
+        setting = known.get(name)
+        if setting is None:
+            raise ConfigurationError(f"environment: unknown setting {name}{_guess(name, known)}")
+        parse: Parse = setting.metadata["parse"]
+        try:
+            if setting.metadata["many"]:
+                parts = [part.strip() for part in text.split(",") if part.strip()]
+                given[setting.name] = tuple(parse(part) for part in parts)
+            else:
+                given[setting.name] = parse(text)
+        except ValueError as error:
+            wrong = f"environment: {name} {error}{but_not(setting, text)}"
+            raise ConfigurationError(wrong) from None
+    return given
+
+
+def from_file(path: str) -> dict[str, Any]:
+    """The settings in a JSON file, an object with long option names as keys.
+
+    Raises ConfigurationError.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"can't read configuration {path}: {reason}") from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"configuration {path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"configuration {path} must be a JSON object")
+    known = {each.name: each for each in table()}
+    for name in content:
+        if name not in known:
+            guess = _guess(name, known)
+            raise ConfigurationError(f"configuration {path}: unknown setting {name!r}{guess}")
+    return {
+        name: checked(known[name], value, f"configuration {path}: {name}")
+        for name, value in content.items()
+    }
+
+
+def from_flask(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among a Flask application's config, which are those called FWS_….
+
+    Raises ConfigurationError for a value that is wrong and for an FWS_ name that is none.
+    """
+    known = {ENVIRONMENT_PREFIX + each.name.upper(): each for each in table()}
+    given: dict[str, Any] = {}
+    for name, value in config.items():
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        setting = known.get(name)
+        if setting is None:
+            raise ConfigurationError(f"app.config: unknown setting {name}{_guess(name, known)}")
+        given[setting.name] = checked(setting, value, f"app.config: {name}")
+    return given
+
+
+def _guess(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,221 @@
+"""Every setting of a server: its name, default, bounds, flag and environment name, in one table."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..protocol.forwarded import Network, parse_networks
+from .values import (
+    Parse,
+    key_file,
+    lifetime,
+    one_of,
+    origin,
+    password_hash,
+    proxy,
+    seconds,
+    url_path,
+    whole,
+)
+
+
+def _setting(
+    default: Any,
+    parse: Parse,
+    text: str,
+    *flags: str,
+    many: bool = False,
+    secret: bool = False,
+    flag: bool = True,
+) -> Any:  # a dataclass field, which dataclass() gives the type of the annotation
+    return field(
+        default=default,
+        repr=not secret,
+        metadata={
+            "parse": parse,
+            "help": text,
+            "flags": flags,
+            "many": many,
+            "secret": secret,
+            "flag": flag,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a server is started with. Raises ConfigurationError for what doesn't fit together."""
+
+    port: int = _setting(9000, whole(0, 65535), "port to listen on", "-p", "--port")
+    host: str = _setting("127.0.0.1", str, "address to listen on, or unix:PATH for a socket file")
+    key: str | None = _setting(None, str, "private key file (PEM), for TLS", "-key")
+    cert: str | None = _setting(None, str, "certificate file (PEM), for TLS", "-cert")
+    token: str | None = _setting(
+        None, str, "token of connections that bring none: they are one group", "-token"
+    )
+    filters: tuple[str, ...] = _setting(
+        (), str, "modules of filters to import, in order", "-f", "--filters", many=True
+    )
+    path: str | None = _setting(
+        None, url_path, "path of WebSockets; without it any path is one, beside Flask /ws"
+    )
+    auth: str = _setting(
+        "off",
+        one_of("off", "optional", "required"),
+        "tokens at the socket: off, optional or required",
+    )
+    signing_key: str | None = _setting(
+        None, str, "secret that signs tokens (HS256), 32 bytes or more", secret=True, flag=False
+    )
+    signing_key_files: tuple[str, ...] = _setting(
+        (), key_file, "KID=FILE of keys that tokens are checked with; the first signs", many=True
+    )
+    signing_algorithm: str = _setting(
+        "HS256", one_of("HS256", "RS256", "ES256", "EdDSA"), "HS256, RS256, ES256 or EdDSA"
+    )
+    token_issuer: str = _setting("fws", str, "iss of tokens")
+    token_audience: str = _setting("fws", str, "aud of tokens")
+    token_ttl: float = _setting(3600.0, lifetime, "seconds that a token is valid")
+    token_leeway: float = _setting(
+        0.0, seconds, "seconds by which the clocks of who issues tokens may be off"
+    )
+    token_timeout: float = _setting(
+        10.0, lifetime, "seconds in which the token must come where one is required"
+    )
+    token_clients: str | None = _setting(
+        None, str, "JSON file of the clients that may ask for tokens"
+    )
+    token_rate: int = _setting(
+        60, whole(0), "requests a minute for tokens per client address, then 429; 0 for no bound"
+    )
+    refresh_ttl: float = _setting(14 * 86400.0, lifetime, "seconds that a refresh token is valid")
+    ticket_ttl: float = _setting(30.0, lifetime, "seconds that a ticket is valid")
+    admin_password: str | None = _setting(
+        None, password_hash, "hash of the status page's password", secret=True, flag=False
+    )
+    redis_url: str | None = _setting(None, str, "Redis to share data over", secret=True)
+    redis_host: str | None = _setting(None, str, "the same, by host")
+    redis_port: int = _setting(6379, whole(1, 65535), "and port")
+    redis_key: str = _setting("fws", str, "prefix of all Redis keys")
+    redis_channels: tuple[str, ...] = _setting(
+        ("global",), str, "Redis channels that feed the consumer chain", many=True
+    )
+    max_message_size: int = _setting(1 << 20, whole(1), "bytes of one message from a client")
+    max_fragments: int = _setting(4096, whole(1), "fragments of one message")
+    max_queue: int = _setting(1 << 20, whole(1), "bytes of output waiting per connection")
+    max_queue_time: float = _setting(
+        10.0, seconds, "seconds that more may wait before the reader is closed as too slow (1013)"
+    )
+    ping_interval: float = _setting(
+        20.0, seconds, "seconds of silence before a ping; 0 for no keep-alive"
+    )
+    ping_timeout: float = _setting(20.0, seconds, "seconds to answer it in")
+    close_timeout: float = _setting(5.0, seconds, "seconds to answer a Close in")
+    request_timeout: float = _setting(
+        10.0, seconds, "seconds for a TLS handshake, a request's head, or the next request"
+    )
+    max_connections: int = _setting(50_000, whole(1), "WebSockets open at once; more get 503")
+    grace: float = _setting(10.0, seconds, "seconds to close in at the end")
+    close_spread: float = _setting(
+        5.0,
+        seconds,
+        "seconds over which the closes at the end are spread, "
+        "so that clients don't come back all at once",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (), origin, "origins of other sites whose pages may connect, or *", many=True
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), proxy, "addresses or networks whose X-Forwarded-* headers count", many=True
+    )
+    subprotocols: tuple[str, ...] = _setting(
+        (), str, "subprotocols that the filters speak, the preferred first", many=True
+    )
+    deflate: str = _setting("on", one_of("on", "off"), "permessage-deflate: on or off")
+    max_runners: int = _setting(2000, whole(1), "filters that may block at once")
+    log_level: str = _setting(
+        "info", one_of("debug", "info", "warning", "error"), "debug, info, warning or error"
+    )
+    log_format: str = _setting("text", one_of("text", "json"), "text or json")
+
+    def __post_init__(self) -> None:
+        if (self.key is None) != (self.cert is None):
+            raise ConfigurationError("TLS needs both -key and -cert")
+        if self.token is not None and self.auth != "off":
+            raise ConfigurationError("-token names a group, and goes with --auth off alone")
+
+    @property
+    def socket_path(self) -> str | None:
+        """The socket file to listen on, if `host` names one."""
+        return self.host.removeprefix("unix:") if self.host.startswith("unix:") else None
+
+    @property
+    def proxies(self) -> tuple[Network | str, ...]:
+        """`trusted_proxies`, ready to compare with."""
+        return parse_networks(self.trusted_proxies)
+
+    @classmethod
+    def from_options(cls, options: argparse.Namespace) -> Settings:
+        """The settings of parsed options; what they lack has its default.
+
+        Raises ConfigurationError.
+        """
+        given = {}
+        for each in fields(cls):
+            value = getattr(options, each.name, None)
+            if value is not None:
+                given[each.name] = checked(each, value, f"--{each.name}")
+        return cls(**given)
+
+
+def table() -> tuple[Field[Any], ...]:
+    """The settings as dataclass fields; `metadata` has parse, help, flags, flag, many, secret.
+
+    A secret one's value is shown nowhere. Those without a `flag` stand in files or the environment
+    alone, since any user of a machine reads the command lines of the others.
+    """
+    return fields(Settings)
+
+
+def checked(setting: Field[Any], value: Any, source: str) -> Any:
+    """A value of a setting, as JSON or Python has it, checked and converted.
+
+    Raises ConfigurationError, which says where the value came from: `source`.
+    """
+    try:
+        return _convert(setting, value)
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: {error}{but_not(setting, value)}") from None
+
+
+def but_not(setting: Field[Any], value: Any) -> str:
+    """The end of a complaint about a value: what it was, unless that is a secret."""
+    return "" if setting.metadata["secret"] else f", not {value!r}"
+
+
+def _convert(setting: Field[Any], value: Any) -> Any:
+    parse: Parse = setting.metadata["parse"]
+    if setting.metadata["many"]:
+        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+            raise ValueError("must be a list of texts")
+        return tuple(parse(part) for part in value)
+    if value is None and setting.default is None:
+        return None
+    if isinstance(setting.default, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("must be a number")
+        if isinstance(setting.default, int) and isinstance(value, float):
+            raise ValueError("must be a whole number")
+        return parse(str(value))
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return parse(value)
+
+
+def default_of(setting: Field[Any]) -> Any:
+    """The built-in default of a setting."""
+    assert setting.default is not MISSING
+    return setting.default

@@ -1,0 +1,110 @@
+"""What a valid token says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ..errors import TokenInvalid
+
+SUBJECT_GROUP = "subject:"
+"""Begins the name of the group that all connections of one subject are in."""
+
+
+class Claims(dict[str, Any]):
+    """The claims of a token that was checked (RFC 7519 §4), as a dict and by name.
+
+    As a text it is the name of the group that all connections of its subject are in.
+    """
+
+    @property
+    def subject(self) -> str:
+        """Whom the token stands for (`sub`)."""
+        return str(self["sub"])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that may be joined; `*` in a name stands for any text."""
+        return tuple(self.get("groups", ()))
+
+    @property
+    def scope(self) -> frozenset[str]:
+        """What the token is good for beside joining groups (RFC 6749 §3.3)."""
+        return frozenset(str(self.get("scope", "")).split())
+
+    @property
+    def expires_at(self) -> float:
+        """When it ends (`exp`), in seconds since 1970."""
+        return float(self["exp"])
+
+    @property
+    def token_id(self) -> str:
+        """The token's own name (`jti`)."""
+        return str(self["jti"])
+
+    def may_join(self, group: str) -> bool:
+        """Whether the token grants a group. Only its subject is in a subject's own group."""
+        if group.startswith(SUBJECT_GROUP):
+            return group == str(self)
+        return any(fnmatchcase(group, _literal(pattern)) for pattern in self.groups)
+
+    def __str__(self) -> str:
+        return group_of(self.subject)
+
+
+def group_of(subject: str) -> str:
+    """The name of the group that all connections of a subject are in."""
+    return SUBJECT_GROUP + subject
+
+
+def checked_claims(payload: Mapping[str, Any]) -> Claims:
+    """The claims of a decoded token, if they have the types that they must have.
+
+    Raises TokenInvalid.
+    """
+    if not isinstance(payload.get("sub"), str) or not payload["sub"]:
+        raise TokenInvalid("claim sub must be a text")
+    if not isinstance(payload.get("jti"), str) or not payload["jti"]:
+        raise TokenInvalid("claim jti must be a text")
+    for name in ("iat", "exp"):
+        if not _is_date(payload.get(name)):
+            raise TokenInvalid(f"claim {name} must be a number of seconds since 1970")
+    groups = payload.get("groups", [])
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        raise TokenInvalid("claim groups must be a list of texts")
+    if not isinstance(payload.get("scope", ""), str):
+        raise TokenInvalid("claim scope must be a text, its parts separated by spaces")
+    return Claims(payload)
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def check_grant(subject: str, groups: Collection[str]) -> None:
+    """Raise ValueError for a subject or groups that no token can say."""
+    if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
+        raise ValueError("groups must be a list of texts")
+    if not isinstance(subject, str) or not subject:
+        raise ValueError("the subject must be a text")
+
+
+def scope_text(scope: str | Collection[str]) -> str:
+    """A scope as a token has it: its parts in order, separated by spaces, each once.
+
+    Raises ValueError for parts that are none.
+    """
+    parts = scope.split() if isinstance(scope, str) else scope
+    if not all(isinstance(part, str) and part.split() == [part] for part in parts):
+        raise ValueError("the parts of a scope must be texts without spaces")
+    return " ".join(dict.fromkeys(parts))
+
+
+def _literal(pattern: str) -> str:
+    """A pattern in which `*` alone is special, in the words of fnmatch."""
+    return pattern.replace("[", "[[]").replace("?", "[?]")

@@ -1,0 +1,301 @@
+"""Issuing, checking, renewing and revoking tokens."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
+
+import jwt
+
+from ..errors import NotIssued, TokenInvalid
+from ..settings import Settings
+from .claims import Claims, check_grant, checked_claims, scope_text
+from .keys import KeyRing
+from .store import (
+    Kind,
+    Listener,
+    MemoryTokenStore,
+    Refresh,
+    Revocation,
+    TokenStore,
+    digest,
+    new_family,
+)
+
+MAX_TOKEN = 8192
+"""Characters of a token; longer ones aren't looked at."""
+
+SUBJECT_REVOKED_FOR = 366 * 86400
+"""Seconds for which a subject's revocation is remembered: no token should live longer."""
+
+_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
+
+_REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+    (jwt.ExpiredSignatureError, "the token has expired"),
+    (jwt.ImmatureSignatureError, "the token is not valid yet"),
+    (jwt.InvalidAudienceError, "the token is for another audience"),
+    (jwt.InvalidIssuerError, "the token has another issuer"),
+    (jwt.InvalidSignatureError, "the token's signature doesn't fit"),
+    (jwt.InvalidAlgorithmError, "the token is signed with another algorithm"),
+    (jwt.exceptions.InvalidSubjectError, "claim sub must be a text"),
+    (jwt.exceptions.InvalidJTIError, "claim jti must be a text"),
+    (jwt.DecodeError, "the token is malformed"),
+)
+
+
+class Tokens:
+    """The tokens of a server: JSON Web Tokens (RFC 7519) that any language can issue and read.
+
+    Without `keys` nothing is issued and nothing is valid. `several_processes` is set where
+    processes that don't share `store` serve the same clients: what needs the store is then
+    refused, for it would work only now and then. `counts` has `issued`, `refused`, `revoked`.
+    """
+
+    def __init__(
+        self, settings: Settings, keys: KeyRing | None, store: TokenStore | None = None
+    ) -> None:
+        self.settings = settings
+        self.keys = keys
+        self.store = store or MemoryTokenStore()
+        self.several_processes = False
+        self.counts: Counter[str] = Counter(issued=0, refused=0, revoked=0)
+
+    # Tokens.
+
+    def issue(
+        self,
+        subject: str,
+        groups: Collection[str] = (),
+        scope: str | Collection[str] = (),
+        ttl: float | None = None,
+        family: str | None = None,
+    ) -> str:
+        """A new token for `subject` that ends after `ttl` seconds (`token_ttl` by default).
+
+        `groups` are the groups that it may join, patterns such as `room:*` among them; `scope`
+        is what else it is good for. Raises NotIssued without a signing key, ValueError for what
+        no token can say.
+        """
+        key = None if self.keys is None else self.keys.first
+        if key is None or self.keys is None or key.signing is None:
+            raise NotIssued("there is no key that signs tokens; see signing_key")
+        check_grant(subject, groups)
+        seconds = self.settings.token_ttl if ttl is None else ttl
+        if not 0 < seconds < 1e9:
+            raise ValueError("a token lives for more than 0 seconds and less than 1e9")
+        now = time.time()
+        claims: dict[str, Any] = {
+            "iss": self.settings.token_issuer,
+            "aud": self.settings.token_audience,
+            "sub": subject,
+            "iat": self._issued_at(subject, now),
+            "exp": math.ceil(now + seconds),
+            "jti": secrets.token_hex(16),
+            "groups": list(groups),
+            "scope": scope_text(scope),
+        }
+        if family is not None:
+            claims["family"] = family
+        token = jwt.encode(claims, key.signing, self.keys.algorithm, {"kid": key.kid})
+        if len(token) > MAX_TOKEN:
+            raise ValueError(f"the token would have over {MAX_TOKEN} characters")
+        self.counts["issued"] += 1
+        return token
+
+    def _issued_at(self, subject: str, now: float) -> int:
+        """The second that stands in what is issued now.
+
+        A revocation covers its whole second; what is issued later in it counts as the next one's.
+        """
+        revoked = self.store.revoked_at("sub", subject)
+        return int(now) if revoked is None else max(int(now), revoked + 1)
+
+    def verify(self, token: str) -> Claims:
+        """The claims of a token that is valid now. Raises TokenInvalid, which says what is wrong.
+
+        The algorithm is the configured one, whatever the token says.
+        """
+        try:
+            claims = self._decode(token)
+            self._check_not_revoked(claims)
+        except TokenInvalid:
+            self.counts["refused"] += 1
+            raise
+        return claims
+
+    def peek(self, token: str) -> Claims | None:
+        """The claims of a token that is valid now, else None; a refusal is not counted."""
+        try:
+            claims = self._decode(token)
+            self._check_not_revoked(claims)
+        except TokenInvalid:
+            return None
+        return claims
+
+    def _decode(self, token: str) -> Claims:
+        if self.keys is None:
+            raise TokenInvalid("there is no key to check tokens with")
+        if len(token) > MAX_TOKEN:
+            raise TokenInvalid(f"the token has over {MAX_TOKEN} characters")
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise TokenInvalid("the token is malformed") from None
+        key = self.keys.get(kid)
+        if key is None:
+            raise TokenInvalid("the token names a key that is not known here")
+        try:
+            payload = jwt.decode(
+                token,
+                key.verifying,
+                [self.keys.algorithm],
+                audience=self.settings.token_audience,
+                issuer=self.settings.token_issuer,
+                leeway=self.settings.token_leeway,
+                # Looked at below: it may be a second ahead, see `_issued_at`.
+                options={"require": _REQUIRED, "verify_iat": False},
+            )
+        except jwt.MissingRequiredClaimError as error:
+            raise TokenInvalid(f"the token has no claim {error.claim}") from None
+        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
+            reasons = (text for kind, text in _REASONS if isinstance(error, kind))
+            raise TokenInvalid(next(reasons, "the token is invalid")) from None
+        claims = checked_claims(payload)
+        if claims["iat"] > time.time() + self.settings.token_leeway + 1:
+            raise TokenInvalid("the token is not valid yet")
+        return claims
+
+    def _check_not_revoked(self, claims: Claims) -> None:
+        revoked_at = self.store.revoked_at
+        at = revoked_at("sub", claims.subject)
+        family = claims.get("family")
+        if (
+            (at is not None and int(claims["iat"]) <= at)
+            or revoked_at("jti", claims.token_id) is not None
+            or (family is not None and revoked_at("family", str(family)) is not None)
+        ):
+            raise TokenInvalid("the token was revoked")
+
+    # Refresh tokens.
+
+    def issue_refresh(
+        self,
+        subject: str,
+        groups: Collection[str] = (),
+        scope: str | Collection[str] = (),
+        family: str | None = None,
+    ) -> tuple[str, str]:
+        """A refresh token, and the family that it belongs to: a new one unless it is given.
+
+        Raises NotIssued where it could not be remembered, ValueError for what no token can say.
+        """
+        self._need_store("refresh tokens")
+        check_grant(subject, groups)
+        family = family or new_family()
+        token = secrets.token_urlsafe(32)
+        now = time.time()
+        grant = {"subject": subject, "groups": list(groups), "scope": scope_text(scope),
+                 "at": self._issued_at(subject, now)}  # fmt: skip
+        until = now + self.settings.refresh_ttl
+        self.store.put_refresh(digest(token), Refresh(grant, family), until, now)
+        return token, family
+
+    def spend_refresh(self, token: str) -> Refresh:
+        """What a refresh token was issued for. It is good for one use (RFC 9700 §4.14.2).
+
+        A second use means that somebody else has it too: its whole family is revoked, the tokens
+        issued from it included. Raises TokenInvalid, and NotIssued where none is remembered.
+        """
+        self._need_store("refresh tokens")
+        now = time.time()
+        found = self.store.spend_refresh(digest(token), now)
+        if found is not None and found.spent:
+            self.revoke_family(found.family)
+            found = None
+        if found is not None and self.store.revoked_at("family", found.family) is not None:
+            found = None
+        at = None if found is None else self.store.revoked_at("sub", found.grant["subject"])
+        if found is None or (at is not None and found.grant["at"] <= at):
+            self.counts["refused"] += 1
+            raise TokenInvalid("the refresh token is unknown, used, expired or revoked")
+        return found
+
+    # Tickets.
+
+    def issue_ticket(self, claims: Claims) -> str:
+        """A ticket: opens one connection, within `ticket_ttl` seconds, as a token would.
+
+        Raises NotIssued where it could not be remembered.
+        """
+        self._need_store("tickets")
+        ticket = secrets.token_urlsafe(32)
+        now = time.time()
+        self.store.put_ticket(digest(ticket), dict(claims), now + self.settings.ticket_ttl, now)
+        return ticket
+
+    def redeem(self, ticket: str) -> Claims:
+        """The claims that a ticket was issued for; it ends with this. Raises TokenInvalid."""
+        now = time.time()
+        found = self.store.take_ticket(digest(ticket), now)
+        if found is None or float(found["exp"]) + self.settings.token_leeway <= now:
+            self.counts["refused"] += 1
+            raise TokenInvalid("the ticket is unknown, used or expired")
+        claims = Claims(found)
+        try:
+            self._check_not_revoked(claims)
+        except TokenInvalid:
+            self.counts["refused"] += 1
+            raise
+        return claims
+
+    # Revocation.
+
+    def revoke(self, claims: Claims) -> None:
+        """Revoke one token; its connections end. Raises NotIssued."""
+        until = claims.expires_at + self.settings.token_leeway + 1
+        self._revoke("jti", claims.token_id, until)
+
+    def find_refresh(self, token: str) -> Refresh | None:
+        """What a refresh token stands for, without using it; None for an unknown one."""
+        return self.store.find_refresh(digest(token), time.time())
+
+    def revoke_family(self, family: str) -> None:
+        """Revoke the refresh tokens of a family, and the tokens issued from them.
+
+        Raises NotIssued.
+        """
+        longest = max(self.settings.refresh_ttl, self.settings.token_ttl)
+        self._revoke("family", family, time.time() + longest + self.settings.token_leeway)
+
+    def revoke_subject(self, subject: str) -> None:
+        """Revoke all that a subject was issued so far, this second included. Raises NotIssued."""
+        self._revoke("sub", subject, time.time() + SUBJECT_REVOKED_FOR)
+
+    def revoke_id(self, token_id: str) -> None:
+        """Revoke the token with this `jti`. Raises NotIssued."""
+        self._revoke("jti", token_id, time.time() + SUBJECT_REVOKED_FOR)
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with each `Revocation`."""
+        self.store.listen(listener)
+
+    def _revoke(self, kind: Kind, value: str, until: float) -> None:
+        self._need_store("revocations")
+        now = time.time()
+        self.store.revoke(Revocation(kind, value, int(now)), until, now)
+        self.counts["revoked"] += 1
+
+    @property
+    def can_remember(self) -> bool:
+        """Whether tickets, refresh tokens and revocations work here."""
+        return self.store.shared or not self.several_processes
+
+    def _need_store(self, what: str) -> None:
+        if not self.can_remember:
+            raise NotIssued(
+                f"{what} need a storage that all processes share: run one worker, or add Redis"
+            )

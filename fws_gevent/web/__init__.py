@@ -1,0 +1,1 @@
+"""What a server says over HTTP: tokens, the status page, health and metrics, a Flask blueprint."""

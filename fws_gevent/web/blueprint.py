@@ -1,0 +1,42 @@
+"""All that is under /fws/, as a Flask blueprint."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from . import health, oauth, publish, status
+from .answers import answer
+
+PREFIX = "/fws"
+
+
+def make_blueprint() -> Blueprint:
+    """A blueprint for one application; it finds what it needs in `app.extensions["fws"]`."""
+    made = Blueprint(
+        "fws", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static"
+    )
+    for path, view in (
+        ("/token", oauth.token),
+        ("/ticket", oauth.ticket),
+        ("/revoke", oauth.revoke),
+        ("/introspect", oauth.introspect),
+        ("/publish", publish.publish),
+        ("/login", status.log_in),
+        ("/logout", status.log_out),
+    ):
+        made.add_url_rule(path, view_func=view, methods=["POST"])
+    for path, view in (
+        ("/status", status.status),
+        ("/healthz", health.healthz),
+        ("/readyz", health.readyz),
+        ("/metrics", health.metrics),
+    ):
+        made.add_url_rule(path, view_func=view, methods=["GET"])
+    made.register_error_handler(RequestEntityTooLarge, _too_large)
+    return made
+
+
+def _too_large(error: HTTPException) -> Response:  # noqa: ARG001 - Flask hands it over
+    description = "the body is too large"
+    return answer({"error": "invalid_request", "error_description": description}, 413)

@@ -1,0 +1,43 @@
+"""For programs that watch: /healthz, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from ..metrics import CONTENT_TYPE, MULTIPROCESS
+from .service import service
+
+
+def healthz() -> Response:
+    """GET /fws/healthz: the process answers."""
+    return _text("ok\n")
+
+
+def readyz() -> Response:
+    """GET /fws/readyz: whether to send clients here; 503 while it drains or lacks its storage."""
+    server = service().server
+    if server.draining:
+        return _text("draining\n", 503)
+    if not server.storage_object.healthy:
+        return _text("the storage is down\n", 503)
+    return _text("ready\n")
+
+
+def metrics() -> Response:
+    """GET /fws/metrics: the numbers for Prometheus."""
+    found = service().metrics
+    if request.environ.get("wsgi.multiprocess") and not found.multiprocess:
+        return _text(
+            f"Several workers: set {MULTIPROCESS} to an empty folder before they start, "
+            "as the project's gunicorn.conf.py does.\n",
+            503,
+        )
+    found.update(service().server.statistics.snapshot(history=False))
+    return Response(found.render(), content_type=CONTENT_TYPE, headers=_UNCACHED)
+
+
+_UNCACHED = {"Cache-Control": "no-store"}
+
+
+def _text(text: str, status: int = 200) -> Response:
+    return Response(text, status, _UNCACHED, content_type="text/plain; charset=utf-8")

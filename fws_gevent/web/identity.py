@@ -1,0 +1,141 @@
+"""Who sends a request: a client with a secret, a token's subject, or a logged-in user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from flask import request
+
+from ..errors import TokenInvalid
+from ..protocol.forwarded import Client, who_is
+from ..protocol.handshake import Headers
+from ..protocol.origin import origin_allowed
+from ..tokens import Claims
+from ..tokens.clients import TokenClient
+from .answers import refuse, refuse_bearer, refuse_client, refuse_nobody
+from .service import TokenGrant, service
+
+LONGEST_BODY = 64 * 1024
+"""Bytes of a request's form."""
+
+
+class Identity(NamedTuple):
+    """Who asks, and what for: a client and a token's subject are one and the same to us."""
+
+    subject: str
+    scope: frozenset[str]
+
+
+def form() -> dict[str, str]:
+    """The request's form, in which nothing stands twice (RFC 6749 §3.2).
+
+    What has no value is left out, as that section has it.
+    """
+    request.max_content_length = LONGEST_BODY
+    if request.mimetype not in ("", "application/x-www-form-urlencoded"):
+        refuse(400, "invalid_request", "the body must be application/x-www-form-urlencoded")
+    lists = list(request.form.lists())
+    if request.content_length is None:
+        request.stream.read(1)  # in chunks, too long a body is but cut off: here it is told
+    for name, values in lists:
+        if len(values) > 1:
+            refuse(400, "invalid_request", f"{name[:40]} is there twice")
+    return {name: value for name, value in request.form.items() if value}
+
+
+def asker() -> Client:
+    """Who the request came from and by which scheme and host, as trusted proxies have it."""
+    peer = request.environ.get("REMOTE_ADDR") or ""
+    proxies = service().server.settings.proxies
+    return who_is(peer, Headers(request.headers.items()), proxies) if proxies else Client(peer)
+
+
+def client_address() -> str:
+    """The address that the request came from, as trusted proxies have it."""
+    return asker().address
+
+
+def is_secure() -> bool:
+    """Whether the request came over https, as trusted proxies have it."""
+    return request.is_secure or asker().scheme == "https"
+
+
+def client(fields: Mapping[str, str]) -> TokenClient | None:
+    """The client that authenticates itself, by HTTP Basic or in the form (RFC 6749 §2.3.1).
+
+    None if there is no attempt; one that fails ends the request.
+    """
+    basic = request.authorization
+    if basic is not None and basic.type == "basic":
+        if "client_secret" in fields:
+            refuse(400, "invalid_request", "the client authenticates itself in two ways")
+        parts = basic.parameters
+        client_id, secret = (unquote_plus(parts.get(part) or "") for part in _BASIC)
+    elif "client_secret" in fields:
+        client_id, secret = fields.get("client_id", ""), fields["client_secret"]
+    else:
+        return None
+    found = service().clients.authenticate(client_id, secret)
+    if found is None:
+        refuse_client("unknown client or wrong secret")
+    return found
+
+
+_BASIC = ("username", "password")
+
+
+def bearer() -> Claims | None:
+    """The claims of the token in Authorization; None if there is none, and a bad one ends it."""
+    scheme = request.authorization
+    if scheme is None or scheme.type != "bearer":
+        return None
+    try:
+        return service().tokens.verify(scheme.token or "")
+    except TokenInvalid as error:
+        refuse_bearer(401, "invalid_token", str(error))
+
+
+def identity(fields: Mapping[str, str]) -> Identity:
+    """Who asks: a client, or a token's subject. Nobody ends the request."""
+    found = client(fields)
+    if found is not None:
+        return Identity(found.client_id, frozenset(found.scope.split()))
+    claims = bearer()
+    if claims is None:
+        refuse_nobody()
+    return Identity(claims.subject, claims.scope)
+
+
+def need_scope(scope: str, fields: Mapping[str, str] | None = None) -> Identity:
+    """Who asks, if that has a scope; anybody else ends the request."""
+    found = identity(fields or {})
+    if scope not in found.scope:
+        refuse_bearer(403, "insufficient_scope", f"the scope {scope} is needed")
+    return found
+
+
+def check_origin() -> None:
+    """End the request of a page of another site; one without Origin is no browser's."""
+    origin = request.headers.get("Origin")
+    allowed = service().server.settings.allowed_origins
+    if origin is not None and not origin_allowed(origin, asker().host or request.host, allowed):
+        refuse(403, "access_denied", "this Origin is not allowed; see FWS_ALLOWED_ORIGINS")
+
+
+def logged_in() -> TokenGrant | None:
+    """Who the application's own `token_for_request` hook says this is; None for nobody.
+
+    The hook reads cookies, which browsers send along for every site, so the Origin counts.
+    """
+    who = service().who
+    if who is None:
+        return None
+    check_origin()
+    found = who()
+    if isinstance(found, str):
+        return TokenGrant(subject=found)
+    if isinstance(found, Mapping):
+        return TokenGrant(**found)
+    return found

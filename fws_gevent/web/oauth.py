@@ -1,0 +1,218 @@
+"""Tokens over HTTP: /token, /ticket, /revoke and /introspect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+from ..errors import NotIssued, TokenInvalid
+from ..tokens import Claims
+from ..tokens.claims import scope_text
+from ..tokens.store import new_family
+from .answers import (
+    REALM,
+    answer,
+    bound,
+    refuse,
+    refuse_bearer,
+    refuse_client,
+    refuse_nobody,
+    unavailable,
+)
+from .identity import Identity, bearer, client, client_address, form, identity, logged_in
+from .service import TokenGrant, service
+
+REVOKE_SCOPE = "revoke"
+INTROSPECT_SCOPE = "introspect"
+
+
+def token() -> Response:
+    """POST /fws/token: an access token (RFC 6749 §5.1) for a client, a refresh token or a user."""
+    bound(client_address())
+    fields = form()
+    kind = fields.get("grant_type")
+    if kind == "client_credentials":
+        return _for_client(fields)
+    if kind == "refresh_token":
+        return _for_refresh_token(fields)
+    if kind is not None:
+        refuse(400, "unsupported_grant_type",
+               "grant_type is client_credentials or refresh_token")  # fmt: skip
+    return _for_user(fields)
+
+
+def _for_client(fields: Mapping[str, str]) -> Response:
+    asking = client(fields)
+    if asking is None:
+        refuse_client("the client must authenticate itself")
+    scope = _narrowed(fields.get("scope"), asking.scope)
+    # No refresh token: a client that has its secret can ask again (RFC 6749 §4.4.3).
+    return _issued(TokenGrant(subject=asking.client_id, groups=asking.groups, scope=scope))
+
+
+def _for_refresh_token(fields: Mapping[str, str]) -> Response:
+    if "refresh_token" not in fields:
+        refuse(400, "invalid_request", "refresh_token is missing")
+    tokens, given = service().tokens, fields["refresh_token"]
+    found = tokens.find_refresh(given)
+    if found is not None and not found.spent:  # too much is asked for: it stays good for less
+        _narrowed(fields.get("scope"), found.grant["scope"])
+    try:
+        spent = tokens.spend_refresh(given)
+    except TokenInvalid as error:
+        refuse(400, "invalid_grant", str(error))
+    except NotIssued as error:
+        unavailable(str(error))
+    grant = spent.grant
+    scope = _narrowed(fields.get("scope"), grant["scope"])
+    return _issued(
+        TokenGrant(subject=grant["subject"], groups=grant["groups"], scope=scope),
+        refreshable=TokenGrant(
+            subject=grant["subject"], groups=grant["groups"], scope=grant["scope"]
+        ),
+        family=spent.family,
+    )
+
+
+def _for_user(fields: Mapping[str, str]) -> Response:
+    if service().who is None:
+        refuse(400, "invalid_request", "grant_type is missing")
+    grant = logged_in()
+    if grant is None:
+        # Not Basic: a browser would ask its user for a password that there isn't.
+        refuse(401, "invalid_client", "nobody is logged in", WWW_Authenticate=f"Bearer {REALM}")
+    scope = _narrowed(fields.get("scope"), grant.scope)
+    narrowed = TokenGrant(subject=grant.subject, groups=grant.groups, scope=scope, ttl=grant.ttl)
+    can_remember = service().tokens.can_remember
+    return _issued(narrowed, refreshable=narrowed if can_remember else None)
+
+
+def _narrowed(wanted: str | None, granted: str) -> str:
+    """The scope that is asked for, which must be a part of what may be had."""
+    if wanted is None:
+        return granted
+    if not set(wanted.split()) <= set(granted.split()):
+        refuse(400, "invalid_scope", "more than may be had is asked for")
+    return scope_text(wanted)
+
+
+def _issued(
+    grant: TokenGrant, refreshable: TokenGrant | None = None, family: str | None = None
+) -> Response:
+    try:
+        return answer(issue(grant, refreshable, family))
+    except NotIssued as error:
+        unavailable(str(error))
+
+
+def issue(
+    grant: TokenGrant, refreshable: TokenGrant | None = None, family: str | None = None
+) -> dict[str, Any]:
+    """The answer of RFC 6749 §5.1 for `grant`, with a refresh token for `refreshable` if given.
+
+    Raises NotIssued, and ValueError for a grant that no token can say.
+    """
+    tokens = service().tokens
+    if refreshable is not None:
+        family = family or new_family()
+    ttl = tokens.settings.token_ttl if grant.ttl is None else grant.ttl
+    issued: dict[str, Any] = {
+        "access_token": tokens.issue(grant.subject, grant.groups, grant.scope, ttl, family),
+        "token_type": "Bearer",
+        "expires_in": round(ttl),
+        "scope": scope_text(grant.scope),
+    }
+    if refreshable is not None:  # last, for it is remembered
+        issued["refresh_token"], _ = tokens.issue_refresh(
+            refreshable.subject, refreshable.groups, refreshable.scope, family
+        )
+    return issued
+
+
+def ticket() -> Response:
+    """POST /fws/ticket: a ticket for `?ticket=`, for who has a token or is logged in."""
+    bound(client_address())
+    form()
+    tokens = service().tokens
+    claims = bearer()
+    if claims is None:
+        grant = logged_in()
+        if grant is None:
+            refuse_nobody()
+        claims = _claims_for(grant)
+    try:
+        made = tokens.issue_ticket(claims)
+    except NotIssued as error:
+        unavailable(str(error))
+    lives = min(tokens.settings.ticket_ttl, claims.expires_at - time.time())
+    return answer({"ticket": made, "expires_in": max(0, int(lives))})
+
+
+def _claims_for(grant: TokenGrant) -> Claims:
+    tokens = service().tokens
+    try:
+        return tokens.verify(tokens.issue(grant.subject, grant.groups, grant.scope, grant.ttl))
+    except NotIssued as error:
+        unavailable(str(error))
+    except TokenInvalid as error:  # all that the subject has was revoked in this second
+        refuse_bearer(401, "invalid_token", str(error))
+
+
+def revoke() -> Response:
+    """POST /fws/revoke (RFC 7009): `token`; with the scope revoke also `subject` or `jti`.
+
+    Everybody may revoke their own tokens. What is unknown or not valid any more is no error.
+    """
+    fields = form()
+    asking = identity(fields)
+    given = [name for name in ("token", "subject", "jti") if fields.get(name)]
+    if len(given) != 1:
+        refuse(400, "invalid_request", "one of token, subject and jti is needed")
+    try:
+        _revoke(asking, given[0], fields[given[0]])
+    except NotIssued as error:
+        unavailable(str(error))
+    return answer({})
+
+
+def _revoke(asking: Identity, kind: str, value: str) -> None:
+    tokens = service().tokens
+    if kind == "subject":
+        _need_right(asking, value)
+        tokens.revoke_subject(value)
+    elif kind == "jti":
+        _need_right(asking, None)
+        tokens.revoke_id(value)
+    else:
+        refresh = tokens.find_refresh(value)
+        if refresh is not None:
+            _need_right(asking, refresh.grant["subject"])
+            tokens.revoke_family(refresh.family)
+            return
+        claims = tokens.peek(value)
+        if claims is not None:
+            _need_right(asking, claims.subject)
+            tokens.revoke(claims)
+
+
+def _need_right(asking: Identity, subject: str | None) -> None:
+    if REVOKE_SCOPE not in asking.scope and asking.subject != subject:
+        refuse_bearer(403, "insufficient_scope", "another's tokens need the scope revoke")
+
+
+def introspect() -> Response:
+    """POST /fws/introspect (RFC 7662): what a token says, for its subject or the scope introspect.
+
+    To anybody else, and for one that is not valid, it is not active.
+    """
+    fields = form()
+    asking = identity(fields)
+    if "token" not in fields:
+        refuse(400, "invalid_request", "token is missing")
+    claims = service().tokens.peek(fields["token"])
+    if claims is None or not (INTROSPECT_SCOPE in asking.scope or asking.subject == claims.subject):
+        return answer({"active": False})
+    return answer({**claims, "active": True, "token_type": "Bearer", "username": claims.subject})

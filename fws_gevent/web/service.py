@@ -1,0 +1,125 @@
+"""What the pages of one application stand on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+
+from ..engine.server import Server
+from ..engine.statistics import Snapshot
+from ..metrics import MULTIPROCESS, Metrics
+from ..tokens import Tokens
+from ..tokens.clients import TokenClients
+from .admin import Admin
+from .limits import RateLimiter
+from .live import StatusFeed
+
+_log = logging.getLogger("fws_gevent.server")
+
+LIVE = "/fws/status/live"
+"""Path of the status page's WebSocket."""
+
+LOG_INS = 10
+"""Attempts a minute per client address to log in to the status page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenGrant:
+    """Whom a token is for and what it may do: what a `token_for_request` hook answers.
+
+    `groups` are the groups that may be joined, `ttl` the seconds it is valid (`token_ttl` by
+    default).
+    """
+
+    subject: str
+    groups: tuple[str, ...] | list[str] = ()
+    scope: str = ""
+    ttl: float | None = None
+
+
+Who = Callable[[], TokenGrant | Mapping[str, Any] | str | None]
+
+
+class WebService:
+    """One application's pages: the server that they show, and who may do what."""
+
+    def __init__(self, name: str, server: Server, version: str) -> None:
+        self._name = name
+        self._version = version
+        self.who: Who | None = None
+        """Says who the present request is: the `token_for_request` hook."""
+        self.close_door: Callable[[], None] = lambda: None
+        """Called when another server takes the place of the one that is shown at first."""
+        self._metrics: Metrics | None = None
+        self.serve(server)
+
+    def serve(self, server: Server) -> None:
+        """Show `server` from now on, which is not started yet. Raises ConfigurationError."""
+        settings = server.settings
+        self.server = server
+        self.clients = TokenClients.from_file(settings.token_clients)
+        self.token_limiter = RateLimiter(settings.token_rate)
+        self.log_in_limiter = RateLimiter(LOG_INS)
+        self.admin = Admin(settings, server.tokens)
+        server.annexes[LIVE] = StatusFeed(server, self.admin, self.snapshot)
+        server.statistics.listen(self._on_look)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The server's tokens."""
+        return self.server.tokens
+
+    @property
+    def metrics(self) -> Metrics:
+        """The numbers for Prometheus; made in the process that serves them."""
+        if self._metrics is None:
+            self._metrics = Metrics(self._name)
+        return self._metrics
+
+    def say_link(self, url: str) -> None:
+        """Print the one-time link to the status page of the server at `url`, if there is one.
+
+        It is no log line: logs are kept, and read by more people.
+        """
+        secret = self.admin.link_secret
+        if secret is not None:
+            link = f"{url}fws/status?ticket={secret}"
+            print(f"status page (this link works once): {link}", file=sys.stderr, flush=True)
+
+    def snapshot(self, history: bool = True) -> Snapshot:
+        """What the status page shows."""
+        found = self.server.statistics.snapshot(history)
+        return {"version": self._version, "warnings": self._warnings(), **found}
+
+    def _warnings(self) -> list[str]:
+        warnings = []
+        if self.tokens.several_processes and not self.server.storage_object.shared:
+            warnings.append(
+                "Several workers without shared storage: this page shows one of them, and a "
+                "broadcast reaches its clients only."
+            )
+        keys = self.tokens.keys
+        if keys is not None and not keys.lasting:
+            warnings.append("No signing key is set: all tokens end with this process.")
+        if not self.server.storage_object.healthy:
+            warnings.append("The storage can't be reached.")
+        blocked, limit = self.server.reactor.blocked, self.server.settings.max_runners
+        if blocked >= limit:
+            warnings.append(f"All {limit} runners are blocked in filters: connections wait.")
+        return warnings
+
+    def _on_look(self) -> None:
+        if MULTIPROCESS in os.environ:  # whoever is asked adds up what all have written
+            self.metrics.update(self.server.statistics.snapshot(history=False))
+
+
+def service() -> WebService:
+    """The service of the present application."""
+    found: WebService = current_app.extensions["fws"].web
+    return found

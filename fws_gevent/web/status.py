@@ -1,0 +1,118 @@
+"""The status page, and the way in."""
+
+from __future__ import annotations
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from .admin import COOKIE, SCOPE, SESSION
+from .answers import answer, refuse_bearer, refuse_nobody
+from .identity import bearer, check_origin, client_address, is_secure
+from .service import LIVE, service
+
+TITLE = "Status"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+
+
+def status() -> AnyResponse:
+    """GET /fws/status: the page, or with ?format=json what it shows."""
+    secret = request.args.get("ticket")
+    opens = secret is not None and request.method == "GET"  # HEAD looks ahead, and has no effect
+    if opens and service().admin.open_link(secret or ""):
+        return _let_in()
+    as_json = request.args.get("format") == "json"
+    if not _is_allowed():
+        if as_json:
+            refuse_nobody()
+        return _way_in("This link was used already, or is wrong." if secret else None)
+    if as_json:
+        return answer(service().snapshot())
+    return _page(
+        "fws/status.html",
+        data_url=url_for("fws.status", format="json"),
+        live_path=request.script_root + LIVE,
+        logout_url=url_for("fws.log_out"),
+    )
+
+
+def log_in() -> AnyResponse:
+    """POST /fws/login: with the admin password, or a token with the scope status."""
+    check_origin()
+    request.max_content_length = 64 * 1024
+    seconds = service().log_in_limiter.wait(client_address())
+    if seconds:
+        refused = _way_in(f"Too many attempts: try again in {seconds} s.", 429)
+        refused.headers["Retry-After"] = str(seconds)
+        return refused
+    if not service().admin.log_in(request.form.get("secret", "")):
+        return _way_in("That is neither the password nor a token with the scope status.")
+    return _let_in()
+
+
+def log_out() -> AnyResponse:
+    """POST /fws/logout: forget who is logged in to the status page."""
+    check_origin()
+    response = redirect(url_for("fws.status"), 303)
+    response.delete_cookie(COOKIE, path=_cookie_path())
+    return response
+
+
+def _is_allowed() -> bool:
+    if service().admin.claims_of_cookie(request.cookies.get(COOKIE)) is not None:
+        return True
+    claims = bearer()
+    if claims is not None and SCOPE not in claims.scope:
+        refuse_bearer(403, "insufficient_scope", f"the scope {SCOPE} is needed")
+    return claims is not None
+
+
+def _let_in() -> AnyResponse:
+    response = redirect(url_for("fws.status"), 303)
+    response.headers["Cache-Control"] = "no-store"
+    response.set_cookie(
+        COOKIE,
+        service().admin.cookie(),
+        max_age=SESSION,
+        path=_cookie_path(),
+        secure=is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _cookie_path() -> str:
+    return request.script_root + "/fws/"
+
+
+def _way_in(error: str | None, status: int = 401) -> Response:
+    admin = service().admin
+    how = None
+    if admin.link_secret is not None:
+        how = "Open the link that the server printed when it started; it works once."
+    return _page("fws/login.html", status, login_url=url_for("fws.log_in"), error=error,
+                 how=how, form=admin.has_form)  # fmt: skip
+
+
+def _page(template: str, status: int = 200, **values: object) -> Response:
+    response = make_response(render_template(template, title=TITLE, **values), status)
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # With "no-referrer", browsers post the forms of the page with the Origin "null".
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,121 @@
+"""Servers that ask for tokens, what brings one, and filters that tell what they heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fws_gevent import GroupRefused
+from fws_gevent.engine.connection import Connection
+from fws_gevent.engine.guard import Guard
+from fws_gevent.engine.server import Server
+from fws_gevent.filters.base import (
+    FilterBase,
+    WebSocketConnectFilter,
+    WebSocketDisconnectFilter,
+    WebSocketMessageFilter,
+)
+from fws_gevent.server import FilteredWebSocketServer
+from tests.clients import Client, frame
+from tests.conftest import Connect, Serve
+from tests.tokens.issuing import SECRET
+
+
+class Script(WebSocketMessageFilter):
+    """`join NAME`, `try NAME`, `leave NAME`, or `who`; everything else is echoed."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        order, _, name = data.text.partition(" ")
+        if order == "join":
+            web_socket_instance.join(name)
+            web_socket_instance.send("joined")
+        elif order == "try":
+            try:
+                web_socket_instance.join(name)
+            except GroupRefused as error:
+                web_socket_instance.send(f"caught: {error}")
+        elif order == "leave":
+            web_socket_instance.leave(name)
+            web_socket_instance.send("left")
+        elif order == "who":
+            token = web_socket_instance.token
+            web_socket_instance.send("nobody" if token is None else token.subject)
+        else:
+            web_socket_instance.send(data)
+
+
+class Ears:
+    """Filters that note what they hear: of opened and ended connections, and of messages."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+
+    def filters(self) -> list[type[FilterBase]]:
+        """One for each chain, made anew; the bundled chains are not touched."""
+        return [
+            self._make("connect", WebSocketConnectFilter),
+            self._make("message", WebSocketMessageFilter),
+            self._make("disconnect", WebSocketDisconnectFilter),
+        ]
+
+    def _make(self, name: str, base: type[FilterBase]) -> type[FilterBase]:
+        def hear(cls: Any, web_socket_instance: Any, data: Any) -> None:
+            self.heard.append((name, data))
+
+        meta: Any = type(base)
+        made: type[FilterBase] = meta(f"Hear_{name}", (base,), {"filter": classmethod(hear)})
+        return made
+
+
+def guarded(
+    serve: Serve, *filters: type[FilterBase], auth: str = "required", **settings: Any
+) -> FilteredWebSocketServer:
+    """A server that asks for tokens, signed with a key that the tests know."""
+    return serve(filters or [Script], auth=auth, signing_key=SECRET, **settings)
+
+
+def guard_of(server: Server) -> Guard:
+    """Its guard."""
+    assert server.guard is not None
+    return server.guard
+
+
+def bearer(token: str) -> list[str]:
+    """The token as programs send it."""
+    return [f"Authorization: Bearer {token}"]
+
+
+def offer(token: str, *others: str) -> list[str]:
+    """The token as browsers send it."""
+    return [f"Sec-WebSocket-Protocol: {', '.join((*others, 'fws', f'fws.bearer.{token}'))}"]
+
+
+def greeted(client: Client) -> Client:
+    """The client, once the server has handled what it sent so far."""
+    client.raw(frame(9, b"there?"))
+    assert client.frame().payload == b"there?"
+    return client
+
+
+def of(server: Server, client: Client) -> Connection:
+    """The server's side of a client."""
+    members: tuple[Connection, ...] = (*server.users.values(), *server.pending)
+    (found,) = [each for each in members if each.remote_address[1] == client.port]
+    return found
+
+
+def is_empty(server: Server) -> bool:
+    """Whether nothing is left of connections that are gone."""
+    guard = guard_of(server)
+    return not (server.live or server.users or server.groups or guard.pending or guard._stays)
+
+
+def enter(server: FilteredWebSocketServer, connect: Connect, token: str) -> Client:
+    """A client with a token, which is in when this returns."""
+    return greeted(connect(server, headers=bearer(token)))
+
+
+def ask(client: Client, message: str) -> str | bytes:
+    """The answer to a message."""
+    client.send(message)
+    return client.receive()

@@ -1,0 +1,203 @@
+"""Renewed, narrowed and expired tokens: how long a connection may stay, and in which groups."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from fws_gevent.engine import guard as guard_module
+from fws_gevent.filters.base import WebSocketMessageFilter
+from tests.clients import frame
+from tests.conftest import Connect, Serve
+from tests.waiting import until
+
+from .guarded import Script, ask, bearer, enter, greeted, guard_of, guarded, is_empty, of
+
+FAST: dict[str, Any] = {"ping_timeout": 0.04}  # a tick of the wheel is 0.01 s
+
+
+class Clock:
+    """The guard's clock: it stands until the test sets it."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    standing = Clock()
+    monkeypatch.setattr(guard_module, "time", standing)
+    return standing
+
+
+# Groups.
+
+
+def test_only_groups_that_the_token_grants_are_joined(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    client = enter(server, connect, server.tokens.issue("ada", ["room:*", "lobby"]))
+    assert ask(client, "join room:1") == "joined"
+    assert ask(client, "join lobby") == "joined"
+    for refused in ("room", "lobby:1", "other", "subject:bob", "*", "room:*"[:4]):
+        assert ask(client, f"try {refused}") == f"caught: the token doesn't grant group {refused!r}"
+    assert of(server, client).groups == {"subject:ada", "room:1", "lobby"}
+    assert server.groups.keys() == {"subject:ada", "room:1", "lobby"}
+
+
+def test_a_refused_group_that_no_filter_minds_is_told_and_stops_the_chain_alone(
+    serve: Serve, connect: Connect
+) -> None:
+    class After(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send("after")
+
+    server = guarded(serve, Script, After)
+    client = enter(server, connect, server.tokens.issue("ada"))
+    assert ask(client, "join room") == "Error: 4403 not allowed in group room"
+    assert ask(client, "who") == "ada"  # it stays
+    assert client.receive() == "after"
+    chain = server.chains["message"]
+    assert chain.stops == {Script: 1}
+    assert not chain.failures
+    assert chain.calls_of(After) == 1
+    assert "room" not in server.groups
+
+
+def test_a_broadcast_to_a_subjects_group_reaches_all_of_its_connections_alone(
+    serve: Serve, connect: Connect
+) -> None:
+    server = guarded(serve)
+    one, two = (enter(server, connect, server.tokens.issue("ada")) for _ in range(2))
+    other = enter(server, connect, server.tokens.issue("bob"))
+    server.broadcast("for ada", group="subject:ada")
+    assert (one.receive(), two.receive()) == ("for ada", "for ada")
+    greeted(other)
+
+
+# Renewal.
+
+
+def test_a_new_token_for_the_same_subject_extends_the_stay(
+    serve: Serve, connect: Connect, clock: Clock
+) -> None:
+    server = guarded(serve, **FAST)
+    client = enter(server, connect, server.tokens.issue("ada", ttl=60))
+    assert ask(client, "token:" + server.tokens.issue("ada", ["room"], ttl=600)) == "token:accepted"
+    clock.now += 100
+    (stay,) = guard_of(server)._stays.values()
+    guard_of(server).on_due(stay)
+    assert ask(client, "join room") == "joined"
+    assert stay.until - clock.now > 400
+    assert guard_of(server)._stays.keys() == {of(server, client).id}
+
+
+def test_a_token_for_another_subject_changes_nothing(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    client = enter(server, connect, server.tokens.issue("ada", ["room"]))
+    before = of(server, client).token
+    until_ = guard_of(server)._stays[of(server, client).id].until
+    answer = ask(client, "token:" + server.tokens.issue("bob", ["other"], ttl=9999))
+    assert answer == "token:refused the token is for another subject"
+    assert of(server, client).token is before
+    assert guard_of(server)._stays[of(server, client).id].until == until_
+    assert server.groups.keys() == {"subject:ada"}
+    assert ask(client, "join room") == "joined"
+
+
+def test_a_token_that_is_not_valid_changes_nothing(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    client = enter(server, connect, server.tokens.issue("ada", ["room"]))
+    assert ask(client, "token:x") == "token:refused the token is malformed"
+    assert ask(client, "join room") == "joined"
+    assert ask(client, "who") == "ada"
+
+
+def test_a_narrower_token_leaves_the_groups_that_it_does_not_grant(
+    serve: Serve, connect: Connect
+) -> None:
+    server = guarded(serve)
+    client = enter(server, connect, server.tokens.issue("ada", ["room:*"]))
+    for name in ("room:1", "room:2"):
+        ask(client, f"join {name}")
+    assert ask(client, "token:" + server.tokens.issue("ada", ["room:2"])) == "token:accepted"
+    assert of(server, client).groups == {"subject:ada", "room:2"}
+    assert server.groups.keys() == {"subject:ada", "room:2"}
+    server.broadcast("not for it", group="room:1")
+    assert ask(client, "join room:1") == "Error: 4403 not allowed in group room:1"
+
+
+# Expiry.
+
+
+def test_who_stays_until_the_token_ends_is_closed_then(
+    serve: Serve, connect: Connect, clock: Clock
+) -> None:
+    server = guarded(serve, **FAST)
+    token = server.tokens.issue("ada", ttl=60)
+    end = server.tokens.verify(token).expires_at
+    clock.now = end - 0.02
+    client = enter(server, connect, token)
+    start = server.wheel.now
+    until(lambda: server.wheel.now > start + 10)  # its deadline came, and is not the end yet
+    greeted(client)
+    clock.now = end
+    assert client.frame().close == (4401, "the token has expired")
+
+
+def test_the_leeway_is_granted_at_the_end_too(serve: Serve, connect: Connect, clock: Clock) -> None:
+    server = guarded(serve, token_leeway=30.0, **FAST)
+    token = server.tokens.issue("ada", ttl=60)
+    clock.now = server.tokens.verify(token).expires_at + 29.9
+    client = enter(server, connect, token)
+    start = server.wheel.now
+    until(lambda: server.wheel.now > start + 15)
+    greeted(client)
+    clock.now += 0.2
+    assert client.frame().close[0] == 4401
+
+
+def test_a_short_token_ends_by_itself(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve, **FAST)
+    client = connect(server)
+    client.send("token:" + server.tokens.issue("ada", ttl=1))
+    assert client.receive() == "token:accepted"
+    assert client.frame().close == (4401, "the token has expired")
+
+
+def test_a_token_that_ends_in_years_has_a_deadline_sooner(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    client = enter(server, connect, server.tokens.issue("ada", ttl=9e8))
+    (stay,) = guard_of(server)._stays.values()
+    assert 0 < stay.due - server.wheel.now <= server.wheel.ticks(86400)
+    stay.on_due()
+    assert stay.due > server.wheel.now
+    greeted(client)
+
+
+# What is left.
+
+
+def test_nothing_is_left_of_connections_that_are_gone(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    for number in range(100):
+        token = server.tokens.issue(f"user {number}", ["room"])
+        early = frame(1, b"token:" + token.encode()) + frame(1, b"join room")
+        five = [
+            connect(server, headers=bearer(token)),
+            connect(server, early=early),
+            connect(server),
+            connect(server, early=frame(1, b"token:x")),
+            connect(server, headers=bearer(token), early=frame(1, b"join room") + frame(8)),
+        ]
+        for client in five:
+            client.drop()
+    until(lambda: not server.live)
+    assert is_empty(server)
+    assert len(server.wheel) == 1  # the statistics' own
+    assert server.closes.total() == 500

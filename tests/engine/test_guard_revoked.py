@@ -1,0 +1,102 @@
+"""Revoked tokens: just the right connections end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gevent import get_hub
+
+from fws_gevent.engine.guard import Guard
+from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.tokens.store import Revocation
+from tests.conftest import Connect, Serve
+
+from .guarded import ask, enter, greeted, guarded, of
+
+
+def test_revoking_ends_just_the_right_connections(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    issue, tokens = server.tokens.issue, server.tokens
+    made = {"one": issue("ada"), "two": issue("ada"), "kin": issue("bob", family="f"),
+            "kin too": issue("bob", family="f"), "bob": issue("bob"),
+            "cy": issue("cy")}  # fmt: skip
+    clients = {name: enter(server, connect, token) for name, token in made.items()}
+
+    def ended(*names: str) -> None:
+        for name in names:
+            assert clients.pop(name).frame().close == (4401, "the token was revoked")
+        for client in clients.values():
+            greeted(client)
+
+    tokens.revoke(tokens.verify(made["one"]))
+    ended("one")
+    tokens.revoke_family("f")
+    ended("kin", "kin too")
+    tokens.revoke_id(tokens.verify(made["cy"]).token_id)
+    ended("cy")
+    tokens.revoke_subject("nobody")
+    ended()
+    tokens.revoke_subject("ada")
+    ended("two")
+    tokens.revoke_subject("bob")
+    ended("bob")
+
+
+def test_revoking_a_subject_finds_connections_that_left_its_group(
+    serve: Serve, connect: Connect
+) -> None:
+    server = guarded(serve)
+    one, two = (enter(server, connect, server.tokens.issue("ada")) for _ in range(2))
+    assert ask(one, "leave subject:ada") == "left"
+    server.tokens.revoke_subject("ada")
+    for client in (one, two):
+        assert client.frame().close[0] == 4401
+
+
+def test_a_subjects_later_tokens_are_not_revoked(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve)
+    client = enter(server, connect, server.tokens.issue("ada"))
+    claims = of(server, client).token
+    claims["iat"] += 10
+    server.tokens.revoke_subject("ada")
+    greeted(client)
+    assert ask(client, "who") == "ada"
+
+
+def test_an_offloaded_filter_may_revoke(serve: Serve, connect: Connect) -> None:
+    class Revoke(WebSocketMessageFilter):
+        offload = True
+
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            server.tokens.revoke_subject(data.text)
+
+    server = guarded(serve, Revoke)
+    ada, bob = (enter(server, connect, server.tokens.issue(name)) for name in ("ada", "bob"))
+    ada.send("bob")
+    assert bob.frame().close == (4401, "the token was revoked")
+    greeted(ada)
+
+
+def test_another_thread_leaves_the_end_to_the_servers_own(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = guarded(serve)
+    end, elsewhere = Guard._end_revoked, []
+
+    def watched(guard: Guard, revocation: Revocation) -> None:
+        elsewhere.append(server.reactor.elsewhere())
+        end(guard, revocation)
+
+    monkeypatch.setattr(Guard, "_end_revoked", watched)
+    client = enter(server, connect, server.tokens.issue("ada"))
+    get_hub().threadpool.apply(server.tokens.revoke_subject, ("ada",))
+    assert client.frame().close[0] == 4401
+    assert elsewhere == [False]
+
+
+def test_revoking_before_the_server_began_or_after_its_end_harms_nobody(serve: Serve) -> None:
+    server = guarded(serve)
+    server.stop(0.1)
+    server.tokens.revoke_subject("ada")

@@ -1,0 +1,261 @@
+"""What a server says of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent.engine import statistics as module
+from fws_gevent.engine.server import Server
+from fws_gevent.engine.statistics import KEPT, LARGEST, Statistics
+from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
+from fws_gevent.settings import Settings
+from tests.clients import Client, frame
+from tests.conftest import Connect, Serve
+from tests.waiting import until
+
+from .guarded import Script, bearer, greeted, guarded
+
+
+class Clock:
+    """A clock that stands until the test sets it."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    standing = Clock()
+    monkeypatch.setattr(module, "monotonic", standing)
+    return standing
+
+
+def test_a_snapshot_is_json_also_before_the_start(serve: Serve) -> None:
+    for server in (Server(Settings()), serve([Script])):
+        found = server.statistics.snapshot()
+        assert json.loads(json.dumps(found)) == found
+        assert found["state"] == "serving"
+        assert found["connections"] == {"now": 0, "opened": 0, "closed": 0, "limit": 50_000}
+        assert found["auth"] == "off"
+        assert found["storage"] == {"name": "memory (this process only)", "healthy": True,
+                                    "shared": False}  # fmt: skip
+    assert "history" not in server.statistics.snapshot(history=False)
+
+
+def test_it_counts_connections_messages_and_bytes(serve: Serve, connect: Connect) -> None:
+    server = serve([Script])
+    one, two = connect(server), connect(server)
+    for message in ("hello", "x" * 200, "y" * 100_000):
+        one.send(message)
+        assert one.receive() == message
+    greeted(two)
+    found = server.statistics.snapshot()
+    assert found["connections"] == {"now": 2, "opened": 2, "closed": 0, "limit": 50_000}
+    totals = found["totals"]
+    assert (totals["messages_in"], totals["messages_out"]) == (3, 3)  # a ping is no message
+    out = (2 + 5) + (4 + 200) + (10 + 100_000)
+    assert totals["bytes_out"] == out + 2 + len("there?")
+    assert totals["bytes_in"] == out + 3 * 4 + 6 + len("there?")
+    assert found["nodes"] == [{**found["nodes"][0], "state": "serving", "connections": 2,
+                               "this": True}]  # fmt: skip
+
+
+def end(client: Client, code: int) -> None:
+    client.close(code, "because")
+    assert client.frame().close[0] == code
+
+
+def test_it_counts_closes_by_code_and_tells_the_latest(serve: Serve, connect: Connect) -> None:
+    server = serve([Script])
+    for code in (1000, 4000, 1000):
+        end(connect(server), code)
+    connect(server).drop()
+    until(lambda: server.closes.total() == 4)
+    found = server.statistics.snapshot()
+    assert found["connections"]["now"] == 0
+    assert found["connections"]["opened"] == found["connections"]["closed"] == 4
+    assert found["closes"] == [
+        {"code": 1000, "meaning": "normal closure", "count": 2},
+        {"code": 1006, "meaning": "the connection was lost", "count": 1},
+        {"code": 4000, "meaning": "an application's own", "count": 1},
+    ]
+    latest = found["recent_closes"]
+    assert [(each["code"], each["reason"]) for each in latest[1:]] == [
+        (1000, "because"), (4000, "because"), (1000, "because"),
+    ]  # fmt: skip
+    for _ in range(25):
+        end(connect(server), 1000)
+    until(lambda: not server.live)
+    assert len(server.statistics.snapshot()["recent_closes"]) == 20
+
+
+def test_totals_are_never_below_zero_however_connections_end(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve([Script], ping_interval=0.04, ping_timeout=0.04, close_timeout=0.04)
+    silent = connect(server)
+    assert silent.frame().opcode == 9
+    for _ in range(20):
+        client = connect(server, early=frame(9, b"x") * 3 + frame(8))
+        client.drop()
+        connect(server, early=frame(9) * 5 + b"\xff\xff").drop()
+    until(lambda: not server.live)
+    totals = server.statistics.snapshot()["totals"]
+    assert totals["messages_in"] == 0
+    assert totals["messages_out"] == 0
+
+
+def test_groups_are_told_the_largest_first_and_subjects_not_at_all(
+    serve: Serve, connect: Connect
+) -> None:
+    server = guarded(serve)
+    token = server.tokens.issue("ada", ["*"])
+    clients = [connect(server, headers=bearer(token)) for _ in range(3)]
+    for number, client in enumerate(clients):
+        for name in ("a", "b", "c")[number:]:
+            client.send(f"join {name}")
+            assert client.receive() == "joined"
+    assert server.statistics.snapshot()["groups"] == {
+        "count": 3,
+        "largest": [{"name": "c", "size": 3}, {"name": "b", "size": 2}, {"name": "a", "size": 1}],
+    }
+    for number in range(100):
+        clients[0].send(f"join {number}")
+        clients[0].receive()
+    found = server.statistics.snapshot()["groups"]
+    assert found["count"] == 103
+    assert len(found["largest"]) == LARGEST
+    assert found["largest"][0] == {"name": "c", "size": 3}
+
+
+def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Connect) -> None:
+    class Odd(WebSocketMessageFilter):
+        on_error = "skip"
+
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            if data == "fail":
+                raise ValueError
+            if data == "stop":
+                web_socket_instance.send("stopped")
+                raise StopChain
+
+    server = serve([Odd, Script])
+    client = connect(server)
+    for message in ("go", "fail", "stop", "go"):
+        client.send(message)
+        client.receive()
+    chains = {each["name"]: each for each in server.statistics.snapshot()["chains"]}
+    assert list(chains) == ["connect", "data", "message", "disconnect", "consumer"]
+    assert chains["connect"] == {"name": "connect", "events": 0, "filters": []}
+    assert chains["message"]["events"] == 4
+    odd, script = chains["message"]["filters"]
+    counts = ("calls", "errors", "stops")
+    assert [odd[name] for name in counts] == [4, 1, 1]
+    assert [script[name] for name in counts] == [3, 0, 0]
+    assert odd["name"].endswith(".Odd")
+    assert script["name"] == "tests.engine.guarded.Script"
+
+
+def test_quantiles_are_of_the_measured_times(serve: Serve) -> None:
+    server = serve([Script])
+    samples = server.chains["message"].samples[Script]
+    samples.extend(number / 100 for number in reversed(range(100)))
+    (link,) = server.statistics.snapshot()["chains"][2]["filters"]
+    assert (link["p50"], link["p99"]) == (0.5, 0.99)
+
+
+def test_losses_runners_and_tokens_are_told(serve: Serve, connect: Connect) -> None:
+    server = guarded(serve, max_runners=7)
+    server.tokens.issue("ada")
+    server.tokens.revoke_subject("ada")
+    client = connect(server)
+    client.send("token:x")
+    assert client.frame().close[0] == 4401
+    server.losses["slow"] += 2
+    found = server.statistics.snapshot()
+    assert found["tokens"] == {"issued": 1, "refused": 1, "revoked": 1}
+    assert found["losses"] == {"slow": 2, "keepalive": 0}
+    assert found["runners"] == {"blocked": 0, "limit": 7}
+    assert found["auth"] == "required"
+
+
+def test_a_server_that_drains_says_so(serve: Serve, connect: Connect) -> None:
+    server = serve([Script])
+    client = greeted(connect(server))
+    stopping = gevent.spawn(server.stop, 5)
+    assert client.frame().close[0] == 1001
+    found = server.statistics.snapshot()
+    assert (found["state"], found["nodes"][0]["state"]) == ("draining", "draining")
+    client.close(1001)
+    stopping.join(5)
+
+
+# Over time.
+
+
+class Numbers:
+    """The counters of a server that does nothing."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.statistics = Statistics(server)
+
+    def add(self, messages_in: int, bytes_out: int) -> None:
+        self.server.reactor.messages_in += messages_in
+        self.server.reactor.bytes_out += bytes_out
+
+
+def test_rates_are_what_was_added_between_the_last_two_looks(clock: Clock) -> None:
+    numbers = Numbers(Server(Settings()))
+    statistics = numbers.statistics
+    assert set(statistics.snapshot()["rates"].values()) == {0.0}
+    statistics.start()
+    assert set(statistics.snapshot()["rates"].values()) == {0.0}
+    for seconds, messages, size in ((2.0, 10, 1000), (4.0, 10, 50)):
+        clock.now += seconds
+        numbers.add(messages, size)
+        statistics.on_due()
+    assert statistics.snapshot()["rates"] == {
+        "messages_in": 2.5, "messages_out": 0.0, "bytes_in": 0.0, "bytes_out": 12.5,
+    }  # fmt: skip
+    history = statistics.snapshot()["history"]
+    assert history["step"] == 2.0
+    assert history["messages_in"] == [5.0, 2.5]
+    assert history["bytes_out"] == [500.0, 12.5]
+    assert history["connections"] == [0, 0]
+
+
+def test_no_time_between_two_looks_is_no_error(clock: Clock) -> None:
+    numbers = Numbers(Server(Settings()))
+    numbers.statistics.start()
+    numbers.add(1, 1)
+    numbers.statistics.on_due()
+    assert numbers.statistics.snapshot()["rates"]["messages_in"] == 1000.0
+
+
+def test_the_history_is_bounded(clock: Clock) -> None:
+    numbers = Numbers(Server(Settings()))
+    for _ in range(KEPT * 2):
+        clock.now += 2
+        numbers.statistics.on_due()
+    history = numbers.statistics.snapshot()["history"]
+    assert {len(values) for name, values in history.items() if name != "step"} == {KEPT}
+
+
+def test_it_looks_by_itself_and_tells_its_listeners(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STEP", 0.02)
+    told: list[int] = []
+    server = serve([Script], ping_timeout=0.04)
+    server.statistics.listen(lambda: told.append(len(told)))
+    server.statistics.on_due()
+    until(lambda: len(told) > 3)
+    assert len(server.wheel) == 1

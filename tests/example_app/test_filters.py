@@ -1,0 +1,98 @@
+"""What the filters do with messages, and what they say to those that they stop."""
+
+from __future__ import annotations
+
+import pytest
+
+from example_app.filters import LONGEST_TEXT
+
+from .conftest import Meet
+
+
+def test_what_is_said_comes_to_all_in_the_room_with_the_name_of_the_token(
+    port: int, meet: Meet
+) -> None:
+    ada, linus = meet(port, "Ada"), meet(port, "Linus")
+    ada.send('{"type": "say", "text": "Hello!", "name": "Linus", "yours": 1}')
+    heard = {"type": "said", "name": "Ada", "text": "Hello!"}
+    assert linus.hear("said") == heard
+    assert ada.hear("said") == {**heard, "yours": True}
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("a cup of :tea:?", "a cup of ☕?"),
+        (" \n:sun: :sun:  ", "☀ ☀"),
+        (":unknown: ::tea:: :", ":unknown: :☕: :"),
+        ("<b>&amp;</b>", "<b>&amp;</b>"),
+        ("OK", "OK"),
+        ("half a pair: \ud800", "half a pair: \ud800"),
+        ("ж" * LONGEST_TEXT + "  ", "ж" * LONGEST_TEXT),
+        ("1234567890!", "1234567890!"),
+    ],
+)
+def test_shortcodes_are_replaced_and_blanks_cut(
+    said: str, heard: str, port: int, meet: Meet
+) -> None:
+    ada = meet(port, "Ada")
+    ada.say(said)
+    assert ada.hear("said")["text"] == heard
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "There is nothing in it."),
+        ("  \n ", "There is nothing in it."),
+        ("x" * (LONGEST_TEXT + 2), "Too long by 2 characters."),
+        ("GOOD MORNING", "Please don't shout: it is all in capitals."),
+    ],
+)
+def test_manners_stop_a_message_and_say_why(said: str, why: str, port: int, meet: Meet) -> None:
+    ada, linus = meet(port, "Ada"), meet(port, "Linus")
+    ada.say(said)
+    assert ada.hear("refused") == {"type": "refused", "what": "say", "why": why}
+    ada.say("something else")
+    assert linus.hear("said")["text"] == "something else"
+
+
+def test_the_same_twice_is_stopped_for_who_said_it(port: int, meet: Meet) -> None:
+    ada, linus = meet(port, "Ada"), meet(port, "Linus")
+    for _ in range(2):
+        ada.say("hello")
+    assert ada.hear("refused")["why"] == "You just said that."
+    linus.say("hello")
+    assert ada.hear("said")["name"] == "Linus"
+    for text in ("something else", "hello"):
+        ada.say(text)
+        assert ada.hear("said")["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("sent", "what", "why"),
+    [
+        ("hello", None, "That is not JSON."),
+        (b"\xff\0", None, "That is not JSON."),
+        ("[" * 9000, None, "That is not JSON."),
+        ("[]", None, "A type that this chat doesn't know."),
+        ('{"type": "announcement"}', None, "A type that this chat doesn't know."),
+        ('{"type": ["say"]}', None, "A type that this chat doesn't know."),
+        ('{"type": "say"}', "say", "It needs a text 'text'."),
+        ('{"type": "enter", "room": 1}', "enter", "It needs a text 'room'."),
+    ],
+)
+def test_what_is_no_message_is_refused_and_the_connection_stays(
+    sent: str | bytes, what: str | None, why: str, port: int, meet: Meet
+) -> None:
+    ada = meet(port, "Ada")
+    ada.send(sent)
+    assert ada.hear("refused") == {"type": "refused", "what": what, "why": why}
+    ada.say("still here")
+    assert ada.hear("said")["text"] == "still here"
+
+
+def test_who_is_in_no_room_can_not_speak(port: int, meet: Meet) -> None:
+    ada = meet(port, "Ada", None)
+    ada.say("hello")
+    assert ada.hear("refused")["why"] == "Enter a room first."

@@ -1,0 +1,86 @@
+"""gunicorn with our own worker, started as users start it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+from .clients import PATIENCE, ROOT, Command
+from .conftest import Identity, Start
+from .raw_http import Answer, parse, read_to_end
+
+WORKER = "fws_gevent.worker.FilteredWebSocketWorker"
+
+
+PLAIN = """
+from fws_gevent.application import build_application
+
+
+def hello(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
+    return [b"hello\\n"]
+
+
+app = build_application(hello)
+"""
+
+
+class Running(NamedTuple):
+    """A gunicorn that listens."""
+
+    command: Command
+    port: int
+    tls: bool
+
+    def open(self) -> socket.socket:
+        """A connection to it, without a word said."""
+        bare = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        if not self.tls:
+            return bare
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context.wrap_socket(bare)
+
+    def exchange(self, data: bytes) -> list[Answer]:
+        """Send `data`, and read answers until it hangs up."""
+        with self.open() as client:
+            client.sendall(data)
+            return parse(read_to_end(client))
+
+    def workers(self) -> list[str]:
+        """The process ids of the workers that it started so far."""
+        return re.findall(r"Booting worker with pid: (\d+)", self.command.output)
+
+
+def run(
+    start: Start, identity: Identity, home: Path, *more: str, tls: bool = False, **environ: str
+) -> Running:
+    """Start gunicorn on a free port; modules and its control socket are in `home`."""
+    files = ["--keyfile", identity.key, "--certfile", identity.cert] if tls else []
+    (home / "plain_site.py").write_text(PLAIN)
+    app = [] if any(":" in each for each in more[-1:]) else ["plain_site:app"]
+    path = os.pathsep.join((str(ROOT), str(home)))
+    command = start(
+        "-m", "gunicorn", "-k", WORKER, "-b", "127.0.0.1:0", "--graceful-timeout", "3",
+        "--access-logfile", "-", *files, *more, *app,
+        environ={"HOME": str(home), "PYTHONPATH": path, **environ},
+    )  # fmt: skip
+    port = int(command.wait_for(r"Listening at: https?://127\.0\.0\.1:(\d+) ")[1])
+    # A worker that is told to end while it starts misses that.
+    command.wait_for("Booting worker")
+    return Running(command, port, tls)
+
+
+def read_until(client: socket.socket, end: bytes) -> bytes:
+    """Read until what came ends with `end`."""
+    received = b""
+    while not received.endswith(end):
+        data = client.recv(65536)
+        assert data, received
+        received += data
+    return received

@@ -1,0 +1,291 @@
+"""`flask fws …`, run as users run it, against a server that `flask fws run` started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from werkzeug.security import check_password_hash
+
+from fws_gevent.tokens.clients import TokenClients
+
+from .clients import PATIENCE, ROOT, Command
+from .conftest import Connect, Start
+from .engine.guarded import bearer, greeted
+from .flask_sites import get
+from .raw_http import exchange, request
+from .tokens.issuing import OTHER_SECRET, SECRET, service
+
+SITE = f"""\
+from flask import Flask
+from fws_gevent import FilteredWebSocket
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+app = Flask(__name__)
+app.config.update(FWS_AUTH="required", FWS_SIGNING_KEY="{SECRET}", FWS_GRACE=2)
+
+class Talk(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance, data):
+        if data.text.startswith("join "):
+            web_socket_instance.join(data.text[5:])
+        web_socket_instance.send(data)
+
+fws = FilteredWebSocket(app)
+
+@app.get("/")
+def page():
+    return "the page"
+"""
+
+
+class Done(NamedTuple):
+    """A command that ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def flask(
+    folder: Path, *arguments: str, stdin: str = "", app: str | None = "site_of_mine", **environ: str
+) -> Done:
+    """Run `flask --app APP fws …` to its end."""
+    inherited = {name: value for name, value in os.environ.items() if name[:4] != "FWS_"}
+    named = [] if app is None else ["--app", app]
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", *named, "fws", *arguments],
+        cwd=folder, input=stdin, capture_output=True, text=True, timeout=PATIENCE * 2,
+        env={**inherited, "PYTHONPATH": str(ROOT), **environ}, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def why(done: Done) -> str:
+    """The one line of a command that failed."""
+    assert done.status == 2, done
+    assert done.out == ""
+    assert done.err.count("\n") == 1, done.err
+    assert done.err.startswith("flask fws: error: "), done.err
+    return done.err[len("flask fws: error: ") : -1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the site is."""
+    made = tmp_path_factory.mktemp("site")
+    (made / "site_of_mine.py").write_text(SITE)
+    (made / "bare.py").write_text("from flask import Flask\napp = Flask('bare')\n")
+    (made / "wrong.py").write_text(SITE.replace('"required"', '"perhaps"'))
+    (made / "open_to_all.py").write_text(SITE.replace(f'FWS_SIGNING_KEY="{SECRET}", ', ""))
+    return made
+
+
+@pytest.fixture(scope="module")
+def port(folder: Path) -> Iterator[int]:
+    """The port of a running server."""
+    command = Command("-m", "flask", "--app", "site_of_mine", "fws", "run", "-p", "0", cwd=folder)
+    try:
+        yield command.port()
+    finally:
+        command.end()
+
+
+@pytest.fixture
+def url(port: int) -> str:
+    return f"--url=http://127.0.0.1:{port}"
+
+
+# run
+
+
+def test_run_serves_the_application_with_its_websockets(port: int, connect: Connect) -> None:
+    assert get(port, "/").body == "the page"
+    client = connect(port, "/ws", headers=bearer(service().issue("ada")))
+    client.send("hello")
+    assert client.receive() == "hello"
+    (answer,) = exchange(port, request("GET /fws/healthz HTTP/1.1", "Connection: close"))
+    assert answer.body == b"ok\n"
+
+
+@pytest.mark.parametrize(
+    ("by", "environ"),
+    [("wsgi", {}), ("app", {"FWS_PATH": "/other"}), ("other", {"FLASK_APP": "other:app"})],
+)
+def test_run_finds_the_application_as_flask_does_and_takes_the_servers_flags(
+    by: str, environ: dict[str, str], start: Start, tmp_path: Path, connect: Connect
+) -> None:
+    (tmp_path / f"{by}.py").write_text(SITE)
+    flags = ["-p", "0", "--path", "/sockets", "--auth", "off"]
+    command = start("-m", "flask", "fws", "run", *flags, cwd=tmp_path, environ=environ)
+    greeted(connect(command.port(), "/sockets"))
+    command.signal()
+    assert command.wait() == 0
+    assert "Traceback" not in command.output
+
+
+def test_run_without_an_application_says_which_is_missing(tmp_path: Path) -> None:
+    assert why(flask(tmp_path, "run", app=None)).startswith("which application?")
+
+
+def test_run_complains_in_one_line(folder: Path) -> None:
+    for app, arguments, says in (
+        ("bare", (), "bare has no WebSockets"),
+        ("wrong", (), "app.config: FWS_AUTH"),
+        ("nowhere", (), "--app nowhere: Could not import 'nowhere'"),
+        ("site_of_mine", ("--prot", "1"), "--prot"),
+        ("open_to_all", ("--host", "0.0.0.0"), "FWS_SIGNING_KEY"),
+    ):
+        done = flask(folder, "run", "-p", "0", *arguments, app=app)
+        assert done.status == 2
+        assert done.out == ""
+        assert done.err.count("\n") == 1, done.err
+        assert done.err.startswith("fws_server: error: ")
+        assert says in done.err
+
+
+def test_run_help_is_the_servers(folder: Path) -> None:
+    done = flask(folder, "run", "--help")
+    assert done.status == 0
+    assert "--max_queue" in done.out
+
+
+# token, publish, revoke, status
+
+
+def test_token_prints_a_token_that_the_server_takes(
+    folder: Path, port: int, connect: Connect
+) -> None:
+    done = flask(folder, "token", "ada", "--group", "room:*", "--group", "x", "--scope", "b a",
+                 "--ttl", "60")  # fmt: skip
+    assert (done.status, done.err) == (0, "")
+    claims = service().verify(done.out.strip())
+    assert (claims.subject, claims.groups, claims["scope"]) == ("ada", ("room:*", "x"), "b a")
+    assert 60 <= claims.expires_at - claims["iat"] <= 61
+    greeted(connect(port, "/ws", headers=bearer(done.out.strip())))
+
+
+def test_token_complains_in_one_line(folder: Path) -> None:
+    assert "a token lives for more than 0" in why(flask(folder, "token", "ada", "--ttl", "0"))
+    assert "subject" in why(flask(folder, "token", ""))
+    assert "signing_key" in why(flask(folder, "token", "ada", app="open_to_all"))
+    assert "bare has no WebSockets" in why(flask(folder, "token", "ada", app="bare"))
+
+
+def test_publish_reaches_everybody_or_a_group(
+    folder: Path, port: int, url: str, connect: Connect
+) -> None:
+    one, two = (
+        greeted(connect(port, "/ws", headers=bearer(service().issue(name, ["news"]))))
+        for name in ("one", "two")
+    )
+    one.send("join news")
+    assert one.receive() == "join news"
+    assert flask(folder, "publish", "extra", "--group", "news", url) == (0, "sent\n", "")
+    assert flask(folder, "publish", "to all, é", url) == (0, "sent\n", "")
+    assert [one.receive(), one.receive()] == ["extra", "to all, é"]
+    assert two.receive() == "to all, é"
+
+
+def test_revoke_ends_the_connections_of_a_token_an_id_or_a_subject(
+    folder: Path, port: int, url: str, connect: Connect
+) -> None:
+    tokens = service()
+    made = [tokens.issue(subject) for subject in ("ada", "bob", "cy")]
+    clients = [greeted(connect(port, "/ws", headers=bearer(token))) for token in made]
+    given: tuple[tuple[list[str], str], ...] = (
+        ([], f" {made[0]}\n"),
+        (["--jti", tokens.verify(made[1]).token_id], ""),
+        (["--subject", "cy"], ""),
+    )
+    for client, (arguments, stdin) in zip(clients, given, strict=True):
+        greeted(client)
+        assert flask(folder, "revoke", *arguments, url, stdin=stdin) == (0, "revoked\n", "")
+        assert client.frame().close == (4401, "the token was revoked")
+    assert "one of token, subject and jti" in why(flask(folder, "revoke", url))
+
+
+def test_status_tells_what_the_server_does(
+    folder: Path, port: int, url: str, connect: Connect
+) -> None:
+    client = connect(port, "/ws", headers=bearer(service().issue("ada")))
+    client.send("hello")
+    client.receive()
+    done = flask(folder, "status", url)
+    assert (done.status, done.err) == (0, "")
+    assert ": serving for " in done.out
+    assert "auth required" in done.out
+    assert "message: site_of_mine.Talk: " in done.out
+    found = json.loads(flask(folder, "status", "--json", url).out)
+    assert found["connections"]["now"] >= 1
+    assert found["auth"] == "required"
+
+
+def test_a_server_that_does_not_answer_as_it_should_is_told_in_one_line(
+    folder: Path, port: int, url: str
+) -> None:
+    for given, says in (
+        ("http://127.0.0.1:1", "can't reach http://127.0.0.1:1: "),
+        ("127.0.0.1:1", "127.0.0.1:1"),
+        ("nonsense", "nonsense"),
+        ("http://127.0.0.1:port", "http://127.0.0.1:port"),
+        (f"http://127.0.0.1:{port}/elsewhere", "answers 404"),
+    ):
+        assert says in why(flask(folder, "status", "--url", given))
+    (folder / "wrong_key.py").write_text(SITE.replace(SECRET, OTHER_SECRET))
+    told = why(flask(folder, "status", url, app="wrong_key"))
+    assert "answers 401: the token's signature doesn't fit" in told
+
+
+# check, hash, client
+
+
+def test_check_shows_chains_and_settings_and_hides_secrets(folder: Path) -> None:
+    hashed = flask(folder, "hash", stdin="a password\n").out.strip()
+    done = flask(folder, "check", FWS_ADMIN_PASSWORD=hashed, FWS_MAX_QUEUE="1234")
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert "chain message: site_of_mine.Talk" in lines
+    assert "chain connect: -" in lines
+    for line in ("FWS_AUTH=required", "FWS_GRACE=2.0", "FWS_PATH=/ws", "FWS_MAX_QUEUE=1234",
+                 "FWS_SIGNING_KEY=(hidden)", "FWS_ADMIN_PASSWORD=(hidden)",
+                 "FWS_KEY="):  # fmt: skip
+        assert line in lines, done.out
+    assert SECRET not in done.out
+    assert hashed not in done.out
+
+
+def test_check_fails_for_what_can_not_start(folder: Path) -> None:
+    assert "FWS_AUTH" in why(flask(folder, "check", app="wrong"))
+    assert "FWS_PROT" in why(flask(folder, "check", FWS_PROT="1"))
+    assert "FWS_PORT" in why(flask(folder, "check", FWS_PORT="many"))
+    assert "no_such" in why(flask(folder, "check", FWS_FILTERS="no_such"))
+    assert "bare has no WebSockets" in why(flask(folder, "check", app="bare"))
+    done = flask(folder, "check", app="open_to_all")
+    assert done.status == 0
+    assert done.out.startswith("warning: no signing key")
+
+
+def test_hash_makes_what_the_setting_takes(folder: Path) -> None:
+    done = flask(folder, "hash", stdin="pass word\n", app=None)
+    assert (done.status, done.err) == (0, "")
+    assert check_password_hash(done.out.strip(), "pass word")
+    assert why(flask(folder, "hash", stdin="\n", app=None)) == "an empty password protects nothing"
+
+
+def test_client_makes_an_entry_whose_secret_is_shown_apart(folder: Path, tmp_path: Path) -> None:
+    done = flask(folder, "client", "billing", "--group", "room:*", "--scope", "publish", app=None)
+    assert done.status == 0
+    secret = done.err.strip().removeprefix("secret (shown once): ")
+    assert secret not in done.out
+    file = tmp_path / "clients.json"
+    file.write_text(done.out)
+    found = TokenClients.from_file(str(file)).authenticate("billing", secret)
+    assert found is not None
+    assert (found.groups, found.scope) == (("room:*",), "publish")

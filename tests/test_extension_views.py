@@ -1,0 +1,169 @@
+"""What the views of an application with the extension do with its WebSockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import request
+from gevent import get_hub
+
+from fws_gevent.engine.connection import Connection
+from fws_gevent.errors import NotIssued, TokenInvalid
+from fws_gevent.extension import FilteredWebSocket
+from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.server import FilteredWebSocketServer
+
+from .conftest import Connect
+from .engine.guarded import Script, bearer, greeted
+from .flask_sites import Make, flask_app, get, serving
+from .tokens.issuing import SECRET
+from .waiting import until
+
+run = pytest.fixture(serving)
+
+
+@pytest.fixture
+def site(run: Make) -> tuple[FilteredWebSocket, FilteredWebSocketServer]:
+    """A site whose views do with its WebSockets what their paths say."""
+    app = flask_app(auth="required", signing_key=SECRET)
+    fws = FilteredWebSocket(filters=[Script])
+
+    @app.get("/do/<what>")
+    def do(what: str) -> Any:
+        given = request.args.to_dict()
+        try:
+            answer = getattr(fws, what)(**given)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}", 500
+        return answer if isinstance(answer, dict) else str(answer)
+
+    fws.init_app(app)
+    return fws, run(app)
+
+
+def test_views_broadcast_and_send_to_a_subject(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
+) -> None:
+    fws, server = site
+    ada, bob = (
+        greeted(connect(server, "/ws", headers=bearer(fws.issue_token(name, ["room"]))))
+        for name in ("ada", "bob")
+    )
+    ada.send("join room")
+    assert ada.receive() == "joined"
+    get(server, "/do/broadcast?data=all")
+    get(server, "/do/broadcast?data=room&group=room")
+    get(server, "/do/send_to?subject=bob&data=yours")
+    get(server, "/do/send_to?subject=nobody&data=x")
+    assert [ada.receive(), ada.receive()] == ["all", "room"]
+    assert [bob.receive(), bob.receive()] == ["all", "yours"]
+    greeted(ada)
+    assert get(server, "/do/broadcast").status == 500
+
+
+def test_views_disconnect_a_subject_or_one_connection(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
+) -> None:
+    fws, server = site
+    ada, too, bob = (
+        greeted(connect(server, "/ws", headers=bearer(fws.issue_token(name))))
+        for name in ("ada", "ada", "bob")
+    )
+    assert get(server, "/do/disconnect?subject=ada").body == "2"
+    for client in (ada, too):
+        assert client.frame().close == (1000, "disconnected by the application")
+        client.close(1000)
+    greeted(bob)
+    until(lambda: server.live == 1)
+    (mine,) = server.users
+    assert get(server, f"/do/disconnect?id={mine}&reason=out").body == "1"
+    assert bob.frame().close == (1000, "out")
+    assert get(server, "/do/disconnect?id=x").body == "0"
+    assert get(server, "/do/disconnect?subject=nobody").body == "0"
+    for query in ("", "?id=x&subject=y"):
+        assert get(server, f"/do/disconnect{query}").body.startswith("TypeError: disconnect()")
+
+
+def test_views_issue_what_opens_a_connection(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
+) -> None:
+    _, server = site
+    token = get(server, "/do/issue_token?subject=ada").body
+    ticket = get(server, "/do/issue_ticket?subject=bob").body
+    for path, headers, subject in (
+        ("/ws", bearer(token), "ada"),
+        (f"/ws?ticket={ticket}", [], "bob"),
+    ):
+        client = connect(server, path, headers=headers)
+        client.send("who")
+        assert client.receive() == subject
+    made = get(server, "/do/issue_tokens?subject=cy&scope=publish").body
+    for name in ("access_token", "refresh_token", "expires_in"):
+        assert f'"{name}"' in made
+
+
+def test_views_revoke_tokens_and_subjects(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
+) -> None:
+    fws, server = site
+    tokens = [fws.issue_token("ada") for _ in range(2)]
+    one, two = (greeted(connect(server, "/ws", headers=bearer(token))) for token in tokens)
+    assert get(server, f"/do/revoke?token={tokens[0]}").status == 200
+    assert one.frame().close == (4401, "the token was revoked")
+    greeted(two)
+    assert get(server, "/do/revoke?subject=ada").status == 200
+    assert two.frame().close == (4401, "the token was revoked")
+    with pytest.raises(TokenInvalid):
+        fws.revoke(token=tokens[0])
+    for wrong in ({}, {"subject": "x", "token": "y"}):
+        with pytest.raises(TypeError):
+            fws.revoke(**wrong)
+
+
+def test_without_a_key_nothing_is_issued() -> None:
+    with pytest.raises(NotIssued, match="signing_key"):
+        FilteredWebSocket(flask_app(), filters=[]).issue_token("ada")
+
+
+def test_other_threads_leave_the_work_to_the_servers_own(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer],
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fws, server = site
+    elsewhere: list[bool] = []
+
+    def watched(function: Any) -> Any:
+        def call(*arguments: Any) -> None:
+            elsewhere.append(server.reactor.elsewhere())
+            function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(server, "broadcast", watched(server.broadcast))
+    monkeypatch.setattr(Connection, "close", watched(Connection.close))
+    client = greeted(connect(server, "/ws", headers=bearer(fws.issue_token("ada"))))
+    apply = get_hub().threadpool.apply
+    apply(fws.broadcast, ("all",))
+    assert client.receive() == "all"
+    assert apply(fws.disconnect, kwds={"subject": "ada", "code": 4000}) == 1
+    assert client.frame().close[0] == 4000
+    assert elsewhere == [False, False]
+
+
+def test_an_offloaded_filter_may_use_it_as_a_view_does(run: Make, connect: Connect) -> None:
+    class Away(WebSocketMessageFilter):
+        offload = True
+
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            fws.broadcast("all")
+            fws.disconnect(id=web_socket_instance.id, code=4000)
+
+    app = flask_app()
+    fws = FilteredWebSocket(app, filters=[Away])
+    client = connect(run(app), "/ws")
+    client.send("go")
+    assert client.receive() == "all"
+    assert client.frame().close[0] == 4000

@@ -1,0 +1,195 @@
+"""Refresh tokens: one use each, and what a second use means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent.errors import NotIssued, StoreFull, TokenInvalid
+from fws_gevent.tokens import Tokens
+from fws_gevent.tokens.store import MemoryTokenStore, Refresh, digest
+
+from .issuing import Clock, refusal, service
+
+REFUSED = "the refresh token is unknown, used, expired or revoked"
+
+
+def spent_in_vain(tokens: Tokens, token: str) -> None:
+    """A refresh token is refused, in the same words whatever is wrong with it."""
+    before = tokens.counts["refused"]
+    with pytest.raises(TokenInvalid) as caught:
+        tokens.spend_refresh(token)
+    assert str(caught.value) == REFUSED
+    assert tokens.counts["refused"] == before + 1
+
+
+def renewed(tokens: Tokens, token: str) -> tuple[str, str]:
+    """A token and the next refresh token, as whoever renews gets them."""
+    found = tokens.spend_refresh(token)
+    said = {name: found.grant[name] for name in ("subject", "groups", "scope")}
+    return tokens.issue(**said, family=found.family), tokens.issue_refresh(
+        **said, family=found.family
+    )[0]
+
+
+def test_a_refresh_token_stands_for_what_it_was_issued_for(clock: Clock) -> None:
+    tokens = service()
+    token, family = tokens.issue_refresh("ada", ("room:*", "news"), ["publish", "admin"])
+    grant = {"subject": "ada", "groups": ["room:*", "news"], "scope": "publish admin"}
+    expected = Refresh(grant | {"at": int(clock.now)}, family)
+    assert tokens.find_refresh(token) == expected
+    assert tokens.spend_refresh(token) == expected
+    found = tokens.find_refresh(token)
+    assert found is not None
+    assert found.spent
+
+
+def test_a_refresh_token_is_of_the_family_that_it_is_told_or_of_a_new_one() -> None:
+    tokens = service()
+    assert tokens.issue_refresh("ada", family="f")[1] == "f"
+    families = {tokens.issue_refresh("ada")[1] for _ in range(10)}
+    assert len(families) == 10
+    assert len({tokens.issue_refresh("ada", family="f")[0] for _ in range(10)}) == 10
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"subject": ""}, {"subject": 5}, {"groups": "room"}, {"groups": [5]}, {"scope": [5]}]
+)
+def test_what_no_token_can_say_no_refresh_token_stands_for(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        service().issue_refresh(**{"subject": "ada", **wrong})
+
+
+@pytest.mark.parametrize("token", ["", "unknown", "\udcff\x00", "x" * 100_000])
+def test_an_unknown_refresh_token_is_refused_and_revokes_nothing(token: str) -> None:
+    tokens = service()
+    assert tokens.find_refresh(token) is None
+    spent_in_vain(tokens, token)
+    assert tokens.counts["revoked"] == 0
+
+
+def test_the_store_holds_no_refresh_token_itself() -> None:
+    tokens = service()
+    token, _ = tokens.issue_refresh("ada")
+    assert token not in repr(vars(tokens.store))
+    assert digest(token) in repr(vars(tokens.store))
+    spent_in_vain(tokens, digest(token))
+
+
+def test_refresh_tokens_go_on_as_long_as_each_is_used_once() -> None:
+    tokens = service()
+    refresh, _ = tokens.issue_refresh("ada", ["room:*"], "publish")
+    for _ in range(5):
+        token, refresh = renewed(tokens, refresh)
+        claims = tokens.verify(token)
+        assert claims.subject == "ada"
+        assert claims.groups == ("room:*",)
+        assert claims.scope == {"publish"}
+    assert tokens.counts["revoked"] == 0
+
+
+def test_a_second_use_revokes_all_that_came_of_the_first() -> None:
+    tokens = service()
+    first, family = tokens.issue_refresh("ada")
+    initial = tokens.issue("ada", family=family)
+    access, second = renewed(tokens, first)
+    later, third = renewed(tokens, second)
+    others, _ = tokens.issue_refresh("ada")
+    other = tokens.issue("ada", family="other")
+    without = tokens.issue("ada")
+    spent_in_vain(tokens, first)
+    assert tokens.counts["revoked"] == 1
+    for token in (initial, access, later):
+        assert refusal(tokens, token) == "the token was revoked"
+    for token in (third, second, first):
+        spent_in_vain(tokens, token)
+    assert tokens.verify(other).subject == tokens.verify(without).subject == "ada"
+    assert tokens.spend_refresh(others).grant["subject"] == "ada"
+
+
+def test_of_many_who_use_one_refresh_token_at_once_one_wins(clock: Clock) -> None:
+    def time() -> float:
+        gevent.sleep(0)
+        return clock.now
+
+    def use() -> Refresh | None:
+        try:
+            return tokens.spend_refresh(token)
+        except TokenInvalid:
+            return None
+
+    tokens = service()
+    token, family = tokens.issue_refresh("ada")
+    clock.time = time  # type: ignore[method-assign]
+    racing = [gevent.spawn(use) for _ in range(10)]
+    gevent.joinall(racing, timeout=5, raise_error=True)
+    winners = [each.value for each in racing if each.value is not None]
+    assert len(winners) == 1
+    assert not winners[0].spent
+    assert tokens.store.revoked_at("family", family) is not None
+
+
+def test_a_refresh_token_ends_with_its_time(clock: Clock) -> None:
+    tokens = service(refresh_ttl=50)
+    first, second = (tokens.issue_refresh("ada")[0] for _ in range(2))
+    clock.now += 49.9
+    assert tokens.spend_refresh(first).grant["subject"] == "ada"
+    clock.now += 0.1
+    spent_in_vain(tokens, second)
+    assert tokens.find_refresh(second) is None
+    spent_in_vain(tokens, first)
+    assert tokens.counts["revoked"] == 0
+
+
+def test_revoking_a_family_ends_its_refresh_tokens_and_its_tokens() -> None:
+    tokens = service()
+    refresh, family = tokens.issue_refresh("ada")
+    token = tokens.issue("ada", family=family)
+    tokens.revoke_family(family)
+    spent_in_vain(tokens, refresh)
+    assert refusal(tokens, token) == "the token was revoked"
+
+
+def test_a_family_stays_revoked_as_long_as_its_tokens_live(clock: Clock) -> None:
+    tokens = service(refresh_ttl=10, token_ttl=1000)
+    token = tokens.issue("ada", family="f")
+    tokens.revoke_family("f")
+    clock.now += 60
+    tokens.revoke_id("something else")
+    assert refusal(tokens, token) == "the token was revoked"
+
+
+def test_revoking_a_subject_ends_its_refresh_tokens_so_far(clock: Clock) -> None:
+    tokens = service()
+    hers, same_second, his = (tokens.issue_refresh(name)[0] for name in ("ada", "ada", "bob"))
+    clock.now += 0.9
+    tokens.revoke_subject("ada")
+    for token in (hers, same_second):
+        spent_in_vain(tokens, token)
+    assert tokens.spend_refresh(his).grant["subject"] == "bob"
+    clock.now += 1
+    assert tokens.spend_refresh(tokens.issue_refresh("ada")[0]).grant["subject"] == "ada"
+
+
+def test_who_repeats_a_spent_refresh_token_does_not_fill_the_store(clock: Clock) -> None:
+    tokens = service()
+    tokens.store = MemoryTokenStore(limit=3)
+    refresh, _ = tokens.issue_refresh("ada")
+    tokens.spend_refresh(refresh)
+    for _ in range(20):
+        clock.now += 1
+        spent_in_vain(tokens, refresh)
+    tokens.revoke_subject("bob")
+    tokens.revoke_subject("eve")
+    with pytest.raises(StoreFull):
+        tokens.revoke_subject("one too many")
+
+
+def test_a_full_store_issues_no_refresh_token() -> None:
+    tokens = service()
+    tokens.store = MemoryTokenStore(limit=1)
+    tokens.issue_refresh("ada")
+    with pytest.raises(NotIssued, match="no room for more than 1 refresh tokens"):
+        tokens.issue_refresh("ada")

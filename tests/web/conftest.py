@@ -1,0 +1,57 @@
+"""Sites: Flask applications with the extension, behind real servers of this process."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+
+from fws_gevent.extension import FilteredWebSocket, options_of
+from fws_gevent.filters.base import FilterBase
+from fws_gevent.server import build_server
+
+from .sites import CLIENTS, KEY, Site
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture
+def clients_file(tmp_path: Path) -> str:
+    """The file of the clients that `sites` knows the secrets of."""
+    path = tmp_path / "clients.json"
+    path.write_text(CLIENTS)
+    return str(path)
+
+
+@pytest.fixture
+def make_site(clients_file: str) -> Iterator[MakeSite]:
+    """Starts a site: make_site([Echo], token_rate=5); auth is required, and a key is set."""
+    sites: list[Site] = []
+
+    def make(filters: Sequence[type[FilterBase]] = (), **settings: Any) -> Site:
+        app = Flask("site")
+        given = {"port": 0, "grace": 2.0, "auth": "required", "signing_key": KEY,
+                 "token_clients": clients_file, **settings}  # fmt: skip
+        app.config.update({f"FWS_{name.upper()}": value for name, value in given.items()})
+        fws = FilteredWebSocket(app, filters=filters)
+        server = build_server(Namespace(**options_of(app)), application=app)
+        site = Site(app, fws, server)
+        sites.append(site)
+        server.start()
+        return site
+
+    yield make
+    for site in sites:
+        with gevent.Timeout(5):
+            site.server.stop(timeout=0.2)
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """A site with the usual settings, and without filters."""
+    return make_site()

@@ -1,0 +1,260 @@
+"""The status page's WebSocket, /fws/status/live."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent import signals
+from fws_gevent.filters.base import (
+    WebSocketConnectFilter,
+    WebSocketDataFilter,
+    WebSocketDisconnectFilter,
+    WebSocketMessageFilter,
+)
+from fws_gevent.web import live
+from fws_gevent.web.service import LIVE
+from tests.clients import Client, Frame, frame, upgrade
+from tests.conftest import Connect
+from tests.raw_http import Answer, exchange
+from tests.waiting import until
+
+from .conftest import MakeSite
+from .sites import Site, bearer, shifted
+
+
+def refused(site: Site, *headers: str, query: str = "") -> Answer:
+    """The answer to a request for the WebSocket, which is no 101."""
+    return exchange(site.server, upgrade(site.port, LIVE + query, headers))[0]
+
+
+def watch(site: Site, connect: Connect, *headers: str) -> Client:
+    """A client with a cookie, unless the headers say who it is."""
+    given = headers or (f"Cookie: a=b; fws_status={site.fws.web.admin.cookie()}",)
+    return connect(site.port, LIVE, headers=given)
+
+
+def told(client: Client) -> dict[str, Any]:
+    """The next snapshot."""
+    found: dict[str, Any] = json.loads(client.receive())
+    return found
+
+
+def other(client: Client) -> Frame:
+    """The next frame that is no snapshot."""
+    while (got := client.frame()).opcode == 1:
+        json.loads(got.payload)
+    return got
+
+
+def look(site: Site) -> None:
+    """What happens every two seconds."""
+    site.server.statistics.on_due()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        ["Cookie: fws_status=rubbish"],
+        ["Cookie: fws_status="],
+        ["Cookie: \xff=;;; \x01; fws_status"],
+        ["Cookie: other=1"],
+        ["Authorization: Bearer rubbish"],
+        ["Authorization: Bearer a.b.c"],
+        ["Authorization: Basic YTpi"],
+        ["Sec-WebSocket-Protocol: fws, fws.bearer.a.b.c"],
+    ],
+)
+def test_who_may_not_look_is_refused(headers: list[str], site: Site) -> None:
+    answer = refused(site, *headers)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="fws"')
+
+
+def test_a_token_without_the_scope_is_refused(site: Site) -> None:
+    token = site.token("ada", scope="publish revoke")
+    assert refused(site, f"Authorization: {bearer(token)}").status == 401
+
+
+def test_a_bad_token_is_not_made_good_by_a_cookie(site: Site) -> None:
+    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    assert refused(site, cookie, "Authorization: Bearer rubbish").status == 401
+
+
+def test_a_ticket_opens_nothing_here(site: Site) -> None:
+    ticket = site.fws.issue_ticket("ada")
+    assert refused(site, query=f"?ticket={ticket}").status == 401
+    site.fws.tokens.redeem(ticket)  # and is not used up
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_pages_of_other_sites_are_refused(origin: str, site: Site) -> None:
+    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    assert refused(site, cookie, f"Origin: {origin}").status == 403
+
+
+def test_without_a_log_in_it_is_closed_even_where_anybody_may_connect(make_site: MakeSite) -> None:
+    assert refused(make_site(auth="off", signing_key=None)).status == 401
+
+
+def test_a_cookie_opens_it(site: Site, connect: Connect) -> None:
+    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    assert told(watch(site, connect, cookie, f"Origin: {site.origin}"))["state"] == "serving"
+
+
+@pytest.mark.parametrize(
+    "header", ["Authorization: Bearer ", "Sec-WebSocket-Protocol: fws, fws.bearer."]
+)
+def test_a_token_with_the_scope_opens_it(header: str, site: Site, connect: Connect) -> None:
+    client = watch(site, connect, header + site.token("ada", scope="publish status"))
+    assert told(client)["state"] == "serving"
+
+
+def test_the_first_message_has_the_history_and_later_ones_have_not(
+    site: Site, connect: Connect
+) -> None:
+    client = watch(site, connect)
+    names = set(site.fws.web.snapshot())
+    first = told(client)
+    assert set(first) == names
+    assert set(first["history"]) == {
+        "step", "connections", "messages_in", "messages_out", "bytes_in", "bytes_out",
+    }  # fmt: skip
+    for _ in range(2):
+        look(site)
+        assert set(told(client)) == names - {"history"}
+
+
+def test_all_who_look_are_told_of_what_happens(site: Site, connect: Connect) -> None:
+    watchers = [watch(site, connect) for _ in range(2)]
+    assert [told(each)["connections"]["now"] for each in watchers] == [0, 0]
+    site.dial(connect, site.token())
+    for each in watchers:
+        while not told(each)["connections"]["now"]:
+            look(site)
+
+
+@pytest.fixture
+def heard(chains: None) -> list[Any]:
+    """All that a filter of any chain of connections hears."""
+    heard: list[Any] = []
+    for base in (WebSocketConnectFilter, WebSocketDataFilter, WebSocketMessageFilter,
+                 WebSocketDisconnectFilter):  # fmt: skip
+
+        class Hears(base):  # type: ignore[valid-type, misc]  # one for each chain
+            @classmethod
+            def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+                heard.append((cls, web_socket_instance.path))
+
+    return heard
+
+
+BUSES = (signals.client_connected, signals.data_received, signals.message_received,
+         signals.client_disconnected)  # fmt: skip
+
+
+def test_neither_filters_nor_buses_hear_of_watchers(
+    heard: list[Any], make_site: MakeSite, connect: Connect
+) -> None:
+    def on_event(server: Any, web_socket_instance: Any, data: Any) -> None:
+        heard.append((server, web_socket_instance.path))
+
+    site = make_site(None)
+    for bus in BUSES:
+        bus.connect(on_event)
+    try:
+        client = watch(site, connect)
+        told(client)
+        client.send("hello")
+        client.send(f"token:{site.token('admin')}")
+        client.close()
+        assert other(client).close == (1000, "")
+        until(lambda: not site.server.annexes[LIVE].live)
+        assert heard == []
+        ordinary = site.dial(connect, site.token())
+        ordinary.close()
+        assert ordinary.frame().close == (1000, "")
+        until(lambda: not site.server.live)
+    finally:
+        for bus in BUSES:
+            bus.disconnect(on_event)
+    assert {path for _, path in heard} == {"/ws"}
+    assert len(heard) == 6  # both tell of the opening, the bytes of the Close, and the end
+
+
+def test_broadcasts_of_the_application_do_not_reach_them(site: Site, connect: Connect) -> None:
+    watcher, ordinary = watch(site, connect), site.dial(connect, site.token("admin"))
+    told(watcher)
+    site.fws.broadcast("for all")
+    site.fws.send_to("admin", "for one")
+    assert [ordinary.receive(), ordinary.receive()] == ["for all", "for one"]
+    look(site)
+    assert told(watcher)["state"] == "serving"
+
+
+def test_they_are_not_among_the_applications_connections(site: Site, connect: Connect) -> None:
+    watcher = watch(site, connect)
+    assert told(watcher)["connections"]["now"] == 0
+    assert not site.server.users
+    assert site.fws.disconnect(subject="admin") == 0
+
+
+def test_what_they_say_changes_nothing(site: Site, connect: Connect) -> None:
+    token = site.token("ada", scope="status", ttl=60)
+    watcher = watch(site, connect, f"Authorization: {bearer(token)}")
+    told(watcher)
+    (connection,) = site.server.annexes[LIVE].users.values()
+    watcher.send(f"token:{site.token('ada', ttl=3600)}")
+    watcher.send("token:rubbish")
+    watcher.raw(frame(9, b"done"))
+    assert other(watcher) == (0x8A, b"done")
+    assert connection.token == site.fws.tokens.verify(token)
+
+
+def test_one_whose_token_is_revoked_is_closed(site: Site, connect: Connect) -> None:
+    token = site.token("ada", scope="status")
+    watcher = watch(site, connect, f"Authorization: {bearer(token)}")
+    told(watcher)
+    site.fws.revoke(token=token)
+    assert other(watcher).close == (4401, "the token was revoked")
+
+
+def test_one_whose_token_ends_is_closed(site: Site, connect: Connect) -> None:
+    with shifted(-8):
+        token = site.token("ada", scope="status", ttl=10)
+    watcher = watch(site, connect, f"Authorization: {bearer(token)}")
+    told(watcher)
+    assert other(watcher).close == (4401, "the token has expired")
+
+
+@pytest.mark.parametrize("subject", ["admin", "ada"])
+def test_a_cookie_is_no_subjects(subject: str, site: Site, connect: Connect) -> None:
+    watcher = watch(site, connect)
+    told(watcher)
+    site.fws.revoke(subject=subject)
+    look(site)
+    assert told(watcher)["state"] == "serving"
+
+
+def test_no_more_than_some_may_look(
+    make_site: MakeSite, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MAX_WATCHERS", 1)
+    site = make_site()
+    told(watch(site, connect))
+    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    assert refused(site, cookie).status == 503
+    site.dial(connect, site.token())  # the application's own have their own limit
+
+
+def test_it_ends_with_the_server(site: Site, connect: Connect) -> None:
+    watcher = watch(site, connect)
+    told(watcher)
+    stopping = gevent.spawn(site.server.stop)
+    assert other(watcher).close == (1001, "the server is shutting down")
+    watcher.close(1001)
+    stopping.get(timeout=10)

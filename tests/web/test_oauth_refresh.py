@@ -1,0 +1,161 @@
+"""/fws/token with grant_type=refresh_token (RFC 6749 §6), and rotation (RFC 9700 §4.14.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent.errors import TokenInvalid
+from tests.conftest import Connect
+
+from .conftest import MakeSite
+from .sites import Answer, Site, login, shifted
+
+
+def renew(site: Site, refresh_token: str, **more: str) -> Answer:
+    fields = {"grant_type": "refresh_token", "refresh_token": refresh_token, **more}
+    return site.post("/fws/token", fields)
+
+
+def is_valid(site: Site, answer: dict[str, Any]) -> bool:
+    return site.fws.tokens.peek(answer["access_token"]) is not None
+
+
+def test_a_refresh_token_gets_a_new_pair_for_the_same_grant(site: Site) -> None:
+    first = site.tokens("ada", "publish status")
+    answer = renew(site, first["refresh_token"])
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    content = answer.json
+    names = {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
+    assert set(content) == names
+    assert content["token_type"] == "Bearer"
+    assert content["expires_in"] == 3600
+    assert content["scope"] == "publish status"
+    assert content["refresh_token"] != first["refresh_token"]
+    claims = site.fws.tokens.verify(content["access_token"])
+    assert (claims.subject, claims.groups) == ("ada", ("room:*",))
+    assert is_valid(site, first)
+
+
+def test_each_is_good_for_one_use_and_the_next_goes_on(site: Site) -> None:
+    token = site.tokens()["refresh_token"]
+    for _ in range(3):
+        answer = renew(site, token)
+        assert answer.status == 200
+        token = answer.json["refresh_token"]
+
+
+def test_a_second_use_revokes_all_that_was_issued_from_it(site: Site, connect: Connect) -> None:
+    first = site.tokens("ada")
+    second = renew(site, first["refresh_token"]).json
+    third = renew(site, second["refresh_token"]).json
+    other = site.tokens("ada")
+    clients = [site.dial(connect, each["access_token"]) for each in (first, second, third)]
+    bystander = site.dial(connect, other["access_token"])
+
+    assert renew(site, first["refresh_token"]).refusal == (400, "invalid_grant")
+
+    for client in clients:
+        assert client.frame().close == (4401, "the token was revoked")
+    for each in (first, second, third):
+        assert not is_valid(site, each)
+        assert renew(site, each["refresh_token"]).refusal == (400, "invalid_grant")
+    assert is_valid(site, other)
+    assert renew(site, other["refresh_token"]).status == 200
+    site.server.broadcast("still there")
+    assert bystander.receive() == "still there"
+
+
+def test_of_racing_uses_exactly_one_wins(site: Site) -> None:
+    token = site.tokens()["refresh_token"]
+    racing = [gevent.spawn(renew, site, token) for _ in range(8)]
+    gevent.joinall(racing, timeout=20)
+    answers = [each.get() for each in racing]
+    assert sorted(each.status for each in answers) == [200] + [400] * 7
+    winner = next(each for each in answers if each.status == 200).json
+    assert not is_valid(site, winner)
+    assert renew(site, winner["refresh_token"]).refusal == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("token", ["rubbish", "a.b.c", "\N{SNOWMAN}", "x" * 5000])
+def test_an_unknown_one_is_no_grant(token: str, site: Site) -> None:
+    assert renew(site, token).refusal == (400, "invalid_grant")
+
+
+def test_an_access_token_is_no_refresh_token(site: Site) -> None:
+    assert renew(site, site.tokens()["access_token"]).refusal == (400, "invalid_grant")
+
+
+def test_an_expired_one_is_no_grant(site: Site) -> None:
+    token = site.tokens()["refresh_token"]
+
+    with shifted(14 * 86400 + 1):
+        assert renew(site, token).refusal == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("fields", [{}, {"refresh_token": ""}])
+def test_without_one_the_request_is_invalid(fields: dict[str, str], site: Site) -> None:
+    answer = site.post("/fws/token", {"grant_type": "refresh_token", **fields})
+    assert answer.refusal == (400, "invalid_request")
+
+
+def test_less_may_be_asked_for_once_and_the_rest_stays(site: Site) -> None:
+    first = site.tokens("ada", "publish status")
+    second = renew(site, first["refresh_token"], scope="status").json
+    assert second["scope"] == "status"
+    assert site.fws.tokens.verify(second["access_token"]).scope == {"status"}
+    assert renew(site, second["refresh_token"]).json["scope"] == "publish status"
+
+
+def test_to_ask_for_too_much_is_refused_and_uses_nothing_up(site: Site) -> None:
+    token = site.tokens("ada", "status")["refresh_token"]
+    assert renew(site, token, scope="status revoke").refusal == (400, "invalid_scope")
+    assert renew(site, token, scope="status").status == 200
+
+
+def test_a_second_use_revokes_whatever_scope_it_asks_for(site: Site) -> None:
+    first = site.tokens("ada", "status")
+    assert renew(site, first["refresh_token"]).status == 200
+    answer = renew(site, first["refresh_token"], scope="revoke")
+    assert answer.refusal == (400, "invalid_grant")
+    assert not is_valid(site, first)
+
+
+def test_no_page_may_use_it_from_another_site_without_having_it(site: Site) -> None:
+    # It is not sent along by browsers, so the Origin says nothing.
+    token = site.tokens()["refresh_token"]
+    fields = {"grant_type": "refresh_token", "refresh_token": token}
+    assert site.post("/fws/token", fields, Origin="https://app.example").status == 200
+
+
+def test_a_revoked_subject_has_none_any_more(site: Site) -> None:
+    first = site.tokens("ada")
+    site.fws.revoke(subject="ada")
+    assert renew(site, first["refresh_token"]).refusal == (400, "invalid_grant")
+    with pytest.raises(TokenInvalid):
+        site.fws.tokens.verify(first["access_token"])
+
+
+def test_several_processes_refuse_it_without_using_it_up(site: Site) -> None:
+    token = site.tokens()["refresh_token"]
+    site.fws.tokens.several_processes = True
+    assert renew(site, token).refusal == (503, "temporarily_unavailable")
+    site.fws.tokens.several_processes = False
+    assert renew(site, token).status == 200
+
+
+def test_what_a_client_proves_beside_it_does_not_count(site: Site) -> None:
+    fields = {"grant_type": "refresh_token", "refresh_token": site.tokens("ada")["refresh_token"]}
+    answer = site.post("/fws/token", fields, Authorization=login())
+    assert site.fws.tokens.verify(answer.json["access_token"]).subject == "ada"
+
+
+def test_its_life_is_the_settings(make_site: MakeSite) -> None:
+    site = make_site(refresh_ttl=100.0)
+    token = renew(site, site.tokens()["refresh_token"]).json["refresh_token"]
+
+    with shifted(101):
+        assert renew(site, token).refusal == (400, "invalid_grant")

@@ -1,0 +1,92 @@
+"""/fws/publish: a message from any program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from fws_gevent.filters.base import WebSocketConnectFilter
+from fws_gevent.storage.memory import MemoryStorageObject
+from tests.clients import Client
+from tests.conftest import Connect
+
+from .conftest import MakeSite
+from .sites import Answer, Site, bearer, login
+
+
+@pytest.fixture
+def publishing(chains: None, make_site: MakeSite) -> Site:
+    """A site whose connections join the groups that their tokens grant."""
+
+    class JoinAll(WebSocketConnectFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            for group in web_socket_instance.token.groups:
+                web_socket_instance.join(group)
+            web_socket_instance.send("in")
+
+    return make_site([JoinAll])
+
+
+def publish(site: Site, authorization: str, **fields: str) -> Answer:
+    return site.post("/fws/publish", fields, Authorization=authorization)
+
+
+def member(site: Site, connect: Connect, subject: str, *groups: str) -> Client:
+    client = site.dial(connect, site.token(subject, *groups))
+    assert client.receive() == "in"
+    return client
+
+
+@pytest.mark.parametrize("data", ["hello", "", "Ünïcode \N{SNOWMAN} \0", "x" * 60_000])
+def test_all_get_it_as_text(data: str, publishing: Site, connect: Connect) -> None:
+    clients = [member(publishing, connect, name) for name in ("ada", "bob")]
+    answer = publish(publishing, login(), data=data)
+    assert (answer.status, answer.json) == (200, {})
+    assert answer.headers["cache-control"] == "no-store"
+    assert [each.receive() for each in clients] == [data, data]
+
+
+def test_a_group_gets_it_alone(publishing: Site, connect: Connect) -> None:
+    inside = member(publishing, connect, "ada", "a")
+    outside = member(publishing, connect, "bob", "b")
+    assert publish(publishing, login(), data="for a", group="a").status == 200
+    assert publish(publishing, login(), data="for ada", group="subject:ada").status == 200
+    assert publish(publishing, login(), data="for nobody", group="c").status == 200
+    assert publish(publishing, login(), data="for all", group="").status == 200
+    assert [inside.receive() for _ in range(3)] == ["for a", "for ada", "for all"]
+    assert outside.receive() == "for all"
+
+
+@pytest.mark.parametrize("fields", [{}, {"group": "a"}])
+def test_there_must_be_data(fields: dict[str, str], site: Site) -> None:
+    assert publish(site, login(), **fields).refusal == (400, "invalid_request")
+
+
+def test_the_scope_is_needed(site: Site) -> None:
+    for asking in (bearer(site.token(scope="revoke status")), login("plain")):
+        answer = publish(site, asking, data="hello")
+        assert answer.refusal == (403, "insufficient_scope")
+        assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert publish(site, bearer(site.token(scope="publish")), data="hello").status == 200
+
+
+def from_a_worker(client: FlaskClient, site: Site) -> int:
+    headers = {"Authorization": bearer(site.token(scope="publish"))}
+    answer = client.post("/fws/publish", data={"data": "hello"}, headers=headers,
+                         environ_overrides={"wsgi.multiprocess": True})  # fmt: skip
+    if answer.status_code == 503:
+        assert answer.get_json()["error"] == "temporarily_unavailable"
+        assert answer.headers["Cache-Control"] == "no-store"
+    return answer.status_code
+
+
+def test_one_of_several_workers_refuses_rather_than_reach_its_own(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = site.app.test_client()
+    assert from_a_worker(client, site) == 503
+    monkeypatch.setattr(MemoryStorageObject, "shared", True)
+    assert from_a_worker(client, site) == 200
