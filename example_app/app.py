@@ -77,6 +77,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     signals.client_connected.connect(log_arrival)
     if random:
         _log.warning("%s not set: made up, so log-ins end with this process", " and ".join(random))
+    if "FWS_SIGNING_KEY" in random and fws.server.settings.admin_password is None:
+        _log.warning("nobody can open /fws/status: set FWS_ADMIN_PASSWORD, see flask fws hash")
     return app
 
 

@@ -79,6 +79,8 @@ class Route:
 
     def __init__(self, bus: Bus, server: object, chain: Receiver | None) -> None:
         self.emit: Receiver | None = None
+        self.emitted = 0
+        """Events that went to others than the chain alone, which counts those by itself."""
         self._bus = bus
         self._server = weakref.ref(server)
         self._chain = chain
@@ -112,6 +114,7 @@ class Route:
     def _call(
         self, receivers: tuple[Receiver, ...], server: object, web_socket_instance: Any, data: Any
     ) -> Any:
+        self.emitted += 1
         result = None
         for receiver in receivers:
             try:

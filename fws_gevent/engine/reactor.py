@@ -81,7 +81,9 @@ class Reactor:
         self.offloading = 0
         self.work = 0
         self.bytes_in = self.bytes_out = 0
-        self.messages_in = self.messages_out = 0
+        self.messages_out = 0
+        self.messages_unheard = 0
+        """Messages that nobody listened to; the others are counted where they are heard."""
         self.current: Task | None = None
         """The task that runs now, in a turn that ends in a flush; None once it blocked."""
         self.dirty: list[Socketed] = []

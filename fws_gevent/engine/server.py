@@ -114,10 +114,10 @@ class Server(Membership):
         """Freeze the chains, subscribe them to their buses, and begin to serve."""
         self.freeze_chains()
         routes = [self._subscribe(name, bus) for name, bus, _ in _BUSES]
-        self.connect_route, self.data_route, messages = routes[:3]
+        self.connect_route, self.data_route, self.message_bus = routes[:3]
         self.disconnect_route, self.consumer_route = routes[3:]
         self.message_route: signals.Route | Gate = (
-            messages if self.guard is None else self.guard.before(messages)
+            self.message_bus if self.guard is None else self.guard.before(self.message_bus)
         )
         self.started_at = time()
         self.reactor.start()

@@ -71,13 +71,13 @@ class Statistics:
     def _look(self) -> _Look:
         server, reactor = self._server, self._server.reactor
         return _Look(
-            monotonic(), server.live, reactor.messages_in, reactor.messages_out,
+            monotonic(), server.live, _messages_in(server), reactor.messages_out,
             reactor.bytes_in, reactor.bytes_out,
         )  # fmt: skip
 
     def snapshot(self, history: bool = True) -> Snapshot:
         """All there is to know now; with `history`, the last five minutes too."""
-        server = self._server
+        server, look = self._server, self._look()
         now = time()
         state = "draining" if server.draining else "serving"
         uptime = 0.0 if server.started_at is None else round(now - server.started_at, 1)
@@ -95,7 +95,7 @@ class Statistics:
                 "limit": server.settings.max_connections,
             },
             "rates": self._rates(),
-            "totals": {name: getattr(server.reactor, name) for name in _RATES},
+            "totals": {name: getattr(look, name) for name in _RATES},
             "groups": _groups(server),
             "chains": [_chain(name, chain) for name, chain in server.chains.items()],
             "losses": dict(server.losses),
@@ -132,6 +132,14 @@ class Statistics:
             "connections": [look.connections for look in looks[1:]],
             **{name: [each[name] for each in rates] for name in _RATES},
         }
+
+
+def _messages_in(server: Server) -> int:
+    """The messages that came: each is counted once, by who hears it first."""
+    unheard, chain = server.reactor.messages_unheard, server.chains.get("message")
+    if chain is None:
+        return unheard  # it hasn't begun
+    return unheard + (chain.runs if chain.filters else server.message_bus.emitted)
 
 
 def _rates_between(first: _Look, second: _Look) -> dict[str, float]:

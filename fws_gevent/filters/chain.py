@@ -20,6 +20,8 @@ Samples = deque[float]
 SAMPLED = 64
 """One event in so many has the time measured that each filter takes."""
 
+_MASK = SAMPLED - 1  # it is a power of two
+
 KEPT = 256
 """Measured times that are kept for each filter."""
 
@@ -64,7 +66,7 @@ class Chain:
         """
         runs = self.runs
         self.runs = runs + 1
-        for call in self._calls if runs & (SAMPLED - 1) else self._timed:
+        for call in self._calls if runs & _MASK else self._timed:
             try:
                 result = call(web_socket_instance, data)
             except StopChain:

@@ -30,23 +30,33 @@ LONGEST_SECRET: Final = 8192
 
 
 class Admin:
-    """Lets in who has a token with the scope, the admin password, or the one-time link.
-
-    `link_secret` is the secret of that link, where there is neither password nor signing key.
-    """
+    """Lets in who has a token with the scope, the admin password, or the one-time link."""
 
     def __init__(self, settings: Settings, tokens: Tokens) -> None:
         self._tokens = tokens
         self._password = settings.admin_password
-        self.link_secret: str | None = None
+        self._link_secret: str | None = None
         self._link: str | None = None
         lasting = _lasting(settings, tokens)
         if lasting is None and not settings.signing_key_files:
-            self.link_secret = secrets.token_urlsafe(24)
-            self._link = digest(self.link_secret)
+            self._link_secret = secrets.token_urlsafe(24)
+            self._link = digest(self._link_secret)
         # Whoever knows what the password's hash or the key is may make cookies, as it is.
         seed = f"fws status cookie {lasting or secrets.token_hex(32)}".encode()
         self._serializer = URLSafeTimedSerializer(hashlib.sha256(seed).digest(), salt=COOKIE)
+
+    @property
+    def link_secret(self) -> str | None:
+        """The secret of the one-time link, where there is neither password nor signing key.
+
+        Several processes have none: it would open the page of one of them, now and then.
+        """
+        return None if self._tokens.several_processes else self._link_secret
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nobody can get in."""
+        return self.link_secret is None and not self.has_form
 
     @property
     def has_form(self) -> bool:
@@ -55,7 +65,9 @@ class Admin:
 
     def open_link(self, secret: str) -> bool:
         """Whether this is the secret of the one-time link, which ends with this."""
-        if self._link is None or not hmac.compare_digest(self._link, digest(secret)):
+        if self.link_secret is None or self._link is None:
+            return False
+        if not hmac.compare_digest(self._link, digest(secret)):
             return False
         self._link = None
         return True

@@ -25,6 +25,9 @@ _log = logging.getLogger("fws_gevent.server")
 LIVE = "/fws/status/live"
 """Path of the status page's WebSocket."""
 
+WAY_IN = "to open it, set FWS_ADMIN_PASSWORD to what `flask fws hash` prints, and start again"
+"""What to do where several processes have neither a password nor a signing key."""
+
 LOG_INS = 10
 """Attempts a minute per client address to log in to the status page."""
 
@@ -83,7 +86,7 @@ class WebService:
         return self._metrics
 
     def say_link(self, url: str) -> None:
-        """Print the one-time link to the status page of the server at `url`, if there is one.
+        """Print the one-time link to the status page of the server at `url`, if that is the way.
 
         It is no log line: logs are kept, and read by more people.
         """
@@ -91,6 +94,8 @@ class WebService:
         if secret is not None:
             link = f"{url}fws/status?ticket={secret}"
             print(f"status page (this link works once): {link}", file=sys.stderr, flush=True)
+        elif self.admin.is_shut:
+            print(f"status page: {WAY_IN}", file=sys.stderr, flush=True)
 
     def snapshot(self, history: bool = True) -> Snapshot:
         """What the status page shows."""

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from .admin import COOKIE, SCOPE, SESSION
 from .answers import answer, refuse_bearer, refuse_nobody
 from .identity import bearer, check_origin, client_address, is_secure
-from .service import LIVE, service
+from .service import LIVE, WAY_IN, service
 
 TITLE = "Status"
 
@@ -104,6 +104,8 @@ def _way_in(error: str | None, status: int = 401) -> Response:
     how = None
     if admin.link_secret is not None:
         how = "Open the link that the server printed when it started; it works once."
+    elif admin.is_shut:
+        how = f"Nobody can see this page yet: {WAY_IN}."
     return _page("fws/login.html", status, login_url=url_for("fws.log_in"), error=error,
                  how=how, form=admin.has_form)  # fmt: skip
 

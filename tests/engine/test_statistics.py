@@ -208,7 +208,7 @@ class Numbers:
         self.statistics = Statistics(server)
 
     def add(self, messages_in: int, bytes_out: int) -> None:
-        self.server.reactor.messages_in += messages_in
+        self.server.reactor.messages_unheard += messages_in
         self.server.reactor.bytes_out += bytes_out
 
 

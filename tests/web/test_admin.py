@@ -93,6 +93,17 @@ def test_the_link_works_once() -> None:
     assert not made.open_link(secret)
 
 
+def test_several_processes_have_no_link() -> None:
+    made = admin()
+    secret = made.link_secret
+    assert secret is not None
+    assert not made.is_shut
+    made._tokens.several_processes = True
+    assert made.link_secret is None
+    assert made.is_shut
+    assert not made.open_link(secret)
+
+
 def test_each_start_has_another_link() -> None:
     assert admin().link_secret != admin().link_secret
 

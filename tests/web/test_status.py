@@ -211,6 +211,15 @@ def test_the_link_is_printed_at_the_start(
     assert printed == [f"{site.origin}{STATUS}?ticket={secret}"]
 
 
+def test_several_workers_say_how_to_open_it_instead(
+    open_site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    open_site.fws.tokens.several_processes = True
+    open_site.fws.web.say_link(f"{open_site.origin}/")
+    assert "status page: to open it, set FWS_ADMIN_PASSWORD" in capfd.readouterr().err
+    assert b"set FWS_ADMIN_PASSWORD" in open_site.get(STATUS).body
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"signing_key": None, "auth": "off", "admin_password": HASH}]
 )
