@@ -24,6 +24,7 @@ from .composition import (
     one_line_under_gunicorn,
     only_websockets,
     policy_of,
+    refuse,
     refuse_redis,
     under_gunicorn,
     warn_of_many_workers,
@@ -96,7 +97,8 @@ class FilteredWebSocketApplication(Server):
             accepted = negotiate(request, self.policy, client.host)
             claims = node.authenticate(request.headers, environ.get("QUERY_STRING", ""))
         except HandshakeRefused as refused:
-            return _refuse(refused, start_response)
+            _log.debug("refused with %s: %s", refused.status, refused)
+            return refuse(refused, start_response)
         try:
             socket, early = upgrade.take(accepted.headers)
         except OSError as error:
@@ -182,6 +184,8 @@ class FilteredWebSocketApplication(Server):
         seconds = self.settings.grace if grace is None else grace
         if self._drained is not None:
             self._drained.wait(seconds)
+            if self.users or self.pending:  # they came in meanwhile, and were told 1001 at once
+                self.drain(seconds)
             return
         self._drained = Event()
         _log.info("stopping: closing %d connections", len(self.users))
@@ -229,16 +233,3 @@ def _for_filters(environ: Mapping[str, Any], client: Client) -> dict[str, Any]:
     if client.host is not None:
         mine["HTTP_HOST"] = client.host
     return mine
-
-
-def _refuse(refused: HandshakeRefused, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer that the request doesn't become a WebSocket, and why."""
-    _log.debug("refused with %s: %s", refused.status, refused)
-    body = f"{refused}\n".encode()
-    headers = [
-        *refused.headers,
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-    ]
-    start_response(refused.status, headers)
-    return [body]

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, HandshakeRefused
 from .protocol.credentials import SUBPROTOCOL
 from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
 from .settings import Settings
@@ -51,14 +51,25 @@ def cannot_upgrade(environ: dict[str, Any], start_response: Callable[..., Any]) 
 
 
 def _upgrade_required(why: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    body = f"{why}\n".encode()
+    return refuse(HandshakeRefused(UPGRADE_REQUIRED, why, upgrade_headers()), start_response)
+
+
+def refuse(refused: HandshakeRefused, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer that a request doesn't become a WebSocket, and why."""
+    headers, body = refusal(refused)
+    start_response(refused.status, headers)
+    return [body]
+
+
+def refusal(refused: HandshakeRefused) -> tuple[list[tuple[str, str]], bytes]:
+    """The headers and the body of that answer."""
+    body = f"{refused}\n".encode()
     headers = [
-        *upgrade_headers(),
+        *refused.headers,
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),
     ]
-    start_response(UPGRADE_REQUIRED, headers)
-    return [body]
+    return headers, body
 
 
 def importable_from_here() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gevent import Timeout
 from geventwebsocket.handler import WebSocketHandler
 
+from .composition import refusal
 from .engine.facts import Opening, Peer
 from .errors import HandshakeRefused
 from .http_headers import WSGIHeaders
@@ -39,6 +40,7 @@ MAX_HEAD = 65536
 """Bytes of all header lines."""
 MAX_HEADERS = 100
 
+_CLOSE = ("Connection", "close")
 _TOO_LARGE = "431 Request Header Fields Too Large"
 
 
@@ -128,10 +130,10 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """The whole answer to a request that couldn't be parsed."""
         refused = ex if isinstance(ex, HandshakeRefused) else HandshakeRefused(BAD_REQUEST, str(ex))
-        body = f"{refused}\n".encode()
+        headers, body = refusal(refused)
         head = [
             f"HTTP/1.1 {refused.status}",
-            *(f"{name}: {value}" for name, value in _error_headers(refused, body)),
+            *(f"{name}: {value}" for name, value in (*headers, _CLOSE)),
         ]
         self.close_connection = True
         return refused.status, "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
@@ -201,8 +203,8 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         self._node.adopt(socket, peer, Opening(self.environ, early, self._claims))
 
     def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
-        body = f"{refused}\n".encode()
-        self.start_response(refused.status, _error_headers(refused, body))
+        headers, body = refusal(refused)
+        self.start_response(refused.status, [*headers, _CLOSE])
         self.close_connection = True
         return [body]
 
@@ -226,12 +228,3 @@ def _without_line_end(line: str) -> str:
     if not line.endswith("\r\n"):
         raise HandshakeRefused(BAD_REQUEST, "a line doesn't end in CRLF")
     return line[:-2]
-
-
-def _error_headers(refused: HandshakeRefused, body: bytes) -> list[tuple[str, str]]:
-    return [
-        *refused.headers,
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-        ("Connection", "close"),
-    ]

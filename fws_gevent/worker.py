@@ -85,6 +85,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._nodes: list[Node] = []
         self._endings: list[gevent.Greenlet[..., Any]] = []
         self._deadline: float | None = None
+        self._asked_again = False
         self.wsgi: Callable[..., Any]
         super().init_process()
 
@@ -226,7 +227,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._endings.append(gevent.spawn(pool.join))
         for node in self._nodes:
             self._finish(node)
-        while left := [each for each in self._endings if not each.ready()]:
+        while left := self._still_ending():
             seconds = self._deadline - monotonic()
             if seconds <= 0:
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
@@ -234,6 +235,16 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
                 return
             self.notify()
             gevent.joinall(left, timeout=min(1.0, seconds))
+
+    def _still_ending(self) -> list[gevent.Greenlet[..., Any]]:
+        """What is to be waited for: with the last requests, WebSockets may have come once more."""
+        left = [each for each in self._endings if not each.ready()]
+        if not left and not self._asked_again:
+            self._asked_again = True
+            for node in self._nodes:
+                self._finish(node)
+            left = [each for each in self._endings if not each.ready()]
+        return left
 
     def _finish(self, node: Node) -> None:
         self._endings.append(gevent.spawn(node.finish, _CLOSING * self.cfg.graceful_timeout))

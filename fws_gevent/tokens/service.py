@@ -6,7 +6,8 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jwt
@@ -119,21 +120,27 @@ class Tokens:
 
         The algorithm is the configured one, whatever the token says.
         """
-        try:
-            claims = self._decode(token)
-            self._check_not_revoked(claims)
-        except TokenInvalid:
-            self.counts["refused"] += 1
-            raise
-        return claims
+        with self._counting_refusals():
+            return self._checked(token)
 
     def peek(self, token: str) -> Claims | None:
         """The claims of a token that is valid now, else None; a refusal is not counted."""
         try:
-            claims = self._decode(token)
-            self._check_not_revoked(claims)
+            return self._checked(token)
         except TokenInvalid:
             return None
+
+    @contextmanager
+    def _counting_refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except TokenInvalid:
+            self.counts["refused"] += 1
+            raise
+
+    def _checked(self, token: str) -> Claims:
+        claims = self._decode(token)
+        self._check_not_revoked(claims)
         return claims
 
     def _decode(self, token: str) -> Claims:
@@ -219,9 +226,9 @@ class Tokens:
         if found is not None and self.store.revoked_at("family", found.family) is not None:
             found = None
         at = None if found is None else self.store.revoked_at("sub", found.grant["subject"])
-        if found is None or (at is not None and found.grant["at"] <= at):
-            self.counts["refused"] += 1
-            raise TokenInvalid("the refresh token is unknown, used, expired or revoked")
+        with self._counting_refusals():
+            if found is None or (at is not None and found.grant["at"] <= at):
+                raise TokenInvalid("the refresh token is unknown, used, expired or revoked")
         return found
 
     # Tickets.
@@ -241,15 +248,11 @@ class Tokens:
         """The claims that a ticket was issued for; it ends with this. Raises TokenInvalid."""
         now = time.time()
         found = self.store.take_ticket(digest(ticket), now)
-        if found is None or float(found["exp"]) + self.settings.token_leeway <= now:
-            self.counts["refused"] += 1
-            raise TokenInvalid("the ticket is unknown, used or expired")
-        claims = Claims(found)
-        try:
+        with self._counting_refusals():
+            if found is None or float(found["exp"]) + self.settings.token_leeway <= now:
+                raise TokenInvalid("the ticket is unknown, used or expired")
+            claims = Claims(found)
             self._check_not_revoked(claims)
-        except TokenInvalid:
-            self.counts["refused"] += 1
-            raise
         return claims
 
     # Revocation.

@@ -20,6 +20,8 @@ from .service import TokenGrant, service
 LONGEST_BODY = 64 * 1024
 """Bytes of a request's form."""
 
+_BASIC = ("username", "password")
+
 
 class Identity(NamedTuple):
     """Who asks, and what for: a client and a token's subject are one and the same to us."""
@@ -81,9 +83,6 @@ def client(fields: Mapping[str, str]) -> TokenClient | None:
     if found is None:
         refuse_client("unknown client or wrong secret")
     return found
-
-
-_BASIC = ("username", "password")
 
 
 def bearer() -> Claims | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Response
@@ -66,15 +67,10 @@ def _for_refresh_token(fields: Mapping[str, str]) -> Response:
         refuse(400, "invalid_grant", str(error))
     except NotIssued as error:
         unavailable(str(error))
-    grant = spent.grant
-    scope = _narrowed(fields.get("scope"), grant["scope"])
-    return _issued(
-        TokenGrant(subject=grant["subject"], groups=grant["groups"], scope=scope),
-        refreshable=TokenGrant(
-            subject=grant["subject"], groups=grant["groups"], scope=grant["scope"]
-        ),
-        family=spent.family,
-    )
+    subject, groups, scope = (spent.grant[name] for name in ("subject", "groups", "scope"))
+    whole = TokenGrant(subject=subject, groups=groups, scope=scope)
+    narrowed = replace(whole, scope=_narrowed(fields.get("scope"), scope))
+    return _issued(narrowed, refreshable=whole, family=spent.family)
 
 
 def _for_user(fields: Mapping[str, str]) -> Response:
@@ -84,8 +80,7 @@ def _for_user(fields: Mapping[str, str]) -> Response:
     if grant is None:
         # Not Basic: a browser would ask its user for a password that there isn't.
         refuse(401, "invalid_client", "nobody is logged in", WWW_Authenticate=f"Bearer {REALM}")
-    scope = _narrowed(fields.get("scope"), grant.scope)
-    narrowed = TokenGrant(subject=grant.subject, groups=grant.groups, scope=scope, ttl=grant.ttl)
+    narrowed = replace(grant, scope=_narrowed(fields.get("scope"), grant.scope))
     can_remember = service().tokens.can_remember
     return _issued(narrowed, refreshable=narrowed if can_remember else None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -19,8 +18,6 @@ from ..tokens.clients import TokenClients
 from .admin import Admin
 from .limits import RateLimiter
 from .live import StatusFeed
-
-_log = logging.getLogger("fws_gevent.server")
 
 LIVE = "/fws/status/live"
 """Path of the status page's WebSocket."""

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from .admin import COOKIE, SCOPE, SESSION
 from .answers import answer, refuse_bearer, refuse_nobody
-from .identity import bearer, check_origin, client_address, is_secure
+from .identity import LONGEST_BODY, bearer, check_origin, client_address, is_secure
 from .service import LIVE, WAY_IN, service
 
 TITLE = "Status"
@@ -52,7 +52,7 @@ def status() -> AnyResponse:
 def log_in() -> AnyResponse:
     """POST /fws/login: with the admin password, or a token with the scope status."""
     check_origin()
-    request.max_content_length = 64 * 1024
+    request.max_content_length = LONGEST_BODY
     seconds = service().log_in_limiter.wait(client_address())
     if seconds:
         refused = _way_in(f"Too many attempts: try again in {seconds} s.", 429)
