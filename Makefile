@@ -2,8 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PAGES := tests/example_app tests/web
+NODES := tests/cluster tests/nodes tests/storage
 
-.PHONY: run test lint unit unit-pages unit-rest coverage bench autobahn clean
+.PHONY: run test lint unit unit-pages unit-nodes unit-rest coverage bench soak autobahn clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
@@ -15,14 +16,17 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/test.stamp ## in two halves at once: what has pages, and the rest
-	+$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-pages unit-rest
+unit: $(VENV)/test.stamp ## in three parts at once: what has pages, what has a Redis, and the rest
+	+$(MAKE) --no-print-directory --jobs=3 --output-sync=target unit-pages unit-nodes unit-rest
 
 unit-pages:
 	$(BIN)/python -m pytest $(PAGES)
 
+unit-nodes:
+	$(BIN)/python -m pytest $(NODES)
+
 unit-rest:
-	$(BIN)/python -m pytest $(PAGES:%=--ignore=%)
+	$(BIN)/python -m pytest $(PAGES:%=--ignore=%) $(NODES:%=--ignore=%)
 
 coverage: $(VENV)/test.stamp ## branch coverage of everything
 	$(BIN)/coverage run -m pytest
@@ -30,6 +34,9 @@ coverage: $(VENV)/test.stamp ## branch coverage of everything
 
 bench: $(VENV)/bench.stamp ## CPU per message and memory, against gevent-websocket and picows
 	$(BIN)/python benchmarks/compare.py
+
+soak: $(VENV)/test.stamp ## nodes, Redis and clients killed and frozen; SOAK="--runs 10 --seed 7"
+	$(BIN)/python -m benchmarks.soak.run $(SOAK)
 
 autobahn: $(VENV)/test.stamp ## the Autobahn test suite; needs its `wstest`, see docs/architecture.md
 	$(BIN)/python benchmarks/autobahn.py $(if $(WSTEST),--wstest $(WSTEST))
@@ -41,6 +48,8 @@ $(VENV)/run.stamp: requirements.txt pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	# The ancestor alone: its filters need nothing of the old libraries that its server needs.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps filtered-websocket==0.4.1
 	# The ancestor, which the tests run, has a script of the same name: ours goes last.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall -e .
 	touch $@

@@ -8,6 +8,7 @@ from typing import Any
 from fws_gevent.composition import warn_of_many_workers
 from fws_gevent.logs import configure_logging
 
+_REDIS = ("FWS_REDIS_URL", "FWS_REDIS_HOST")
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _made = None if _FOLDER in os.environ else tempfile.mkdtemp(prefix="fws-metrics-")
 if _made is not None:
@@ -16,8 +17,8 @@ if _made is not None:
 
 
 def when_ready(server: Any) -> None:
-    """In the master, before the first worker: several of them need a shared storage object."""
-    if server.cfg.workers > 1:
+    """In the master, before the first worker: several of them need a Redis."""
+    if server.cfg.workers > 1 and not any(name in os.environ for name in _REDIS):
         # What the workers inherit, so it is as their own settings have it.
         level, form = os.environ.get("FWS_LOG_LEVEL"), os.environ.get("FWS_LOG_FORMAT")
         configure_logging(level or "info", form or "text")

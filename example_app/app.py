@@ -28,7 +28,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as AnyResponse
 
-from fws_gevent import CloseCode, FilteredWebSocket, TokenGrant, signals
+from fws_gevent import CloseCode, FilteredWebSocket, PublishFailed, TokenGrant, signals
 from fws_gevent.composition import under_gunicorn
 
 from . import filters  # noqa: F401 - a filter joins its chain by being defined
@@ -182,7 +182,10 @@ def announce() -> tuple[str, int]:
     text = request.form.get("text", "").strip()
     if not text or len(text) > LONGEST_ANNOUNCEMENT:
         return f"An announcement has 1 to {LONGEST_ANNOUNCEMENT} characters.", 400
-    fws.broadcast(to_json("announcement", name=name, text=text))
+    try:
+        fws.broadcast(to_json("announcement", name=name, text=text))
+    except PublishFailed:
+        return "Not sent: the server can't reach its storage. Try again.", 503
     return "", 204
 
 

@@ -41,9 +41,11 @@ def room_of(connection: Connection) -> str | None:
 
 
 def people_in(server: Server, room: str) -> list[str]:
-    """The names of who is in a room; several windows of one person are one name."""
-    members: dict[str, Connection] = server.groups.get(group_of(room), {})
-    names = {connection.token.subject for connection in members.values()}
+    """The names of who is in a room; several windows of one person are one name.
+
+    With Redis that is on all nodes. Raises StorageAway if it can't be asked.
+    """
+    names = {str(member["subject"]) for member in server.members(group_of(room))}
     return sorted(names, key=str.casefold)
 
 

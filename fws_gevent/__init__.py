@@ -9,11 +9,20 @@ build_server(default_parser().parse_args()).serve_forever()
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import CloseCode, ConfigurationError, FwsError, GroupRefused, PublishFailed
+from .errors import (
+    CloseCode,
+    ConfigurationError,
+    FwsError,
+    GroupRefused,
+    PublishFailed,
+    StorageAway,
+)
 from .message import BinaryMessage, Message
 
 if TYPE_CHECKING:
+    from .cluster.publisher import Publisher
     from .extension import FilteredWebSocket
+    from .storage.redis import RedisStorageObject
     from .web.service import TokenGrant
 
 __version__ = "0.1.0"
@@ -27,13 +36,17 @@ __all__ = [
     "GroupRefused",
     "Message",
     "PublishFailed",
+    "Publisher",
+    "RedisStorageObject",
+    "StorageAway",
     "TokenGrant",
     "__version__",
 ]
 
 # Imported when they are asked for: the package itself pulls in neither gevent nor Flask, since
 # gevent has to patch before most other modules are imported.
-_LATER = {"FilteredWebSocket": ".extension", "TokenGrant": ".web.service"}
+_LATER = {"FilteredWebSocket": ".extension", "Publisher": ".cluster.publisher",
+          "RedisStorageObject": ".storage.redis", "TokenGrant": ".web.service"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,8 @@ from .composition import (
     only_websockets,
     policy_of,
     refuse,
-    refuse_redis,
+    storage_of,
+    told_of_gaps,
     under_gunicorn,
     warn_of_many_workers,
 )
@@ -210,7 +211,8 @@ def build_application(
         configure_if_silent(chosen.log_level, chosen.log_format)
         nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
         import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
-        refuse_redis(chosen)
+        storage_object = storage_of(chosen, storage_object)
+        filters = told_of_gaps(storage_object, filters)
         node = FilteredWebSocketApplication(chosen, storage_object, application, filters)
         if under_gunicorn():
             node.settle_keys(alone=False)

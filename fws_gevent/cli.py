@@ -111,7 +111,13 @@ def revoke(subject: str | None, jti: str | None, url: str | None) -> None:
 @click.option("--group", help="The group that gets it; everybody by default.")
 @_url
 def publish(data: str, group: str | None, url: str | None) -> None:
-    """Send DATA to the clients of a running server."""
+    """Send DATA to the clients of a running server: over its Redis, or over HTTP."""
+    with _in_one_line():
+        extension = _extension()
+        if url is None and extension.server.storage_object.shared:
+            extension.broadcast(data, group)
+            click.echo("sent")
+            return
     _ask(url, "publish", "publish", {"data": data, **({"group": group} if group else {})})
     click.echo("sent")
 
@@ -125,8 +131,11 @@ def status(as_json: bool, url: str | None) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
-    node, rates = found["nodes"][0], found["rates"]
-    click.echo(f"{node['name']}: {found['state']} for {node['uptime']:.0f} s, auth {found['auth']}")
+    rates = found["rates"]
+    for node in found["nodes"]:
+        click.echo(f"{node['name']}: {node['state']} for {node['uptime']:.0f} s, "
+                   f"{node['connections']} connections")  # fmt: skip
+    click.echo(f"auth: {found['auth']}")
     click.echo(f"connections: {found['connections']['now']} now, "
                f"{found['connections']['opened']} in all")  # fmt: skip
     click.echo(f"messages: {rates['messages_in']:g}/s in, {rates['messages_out']:g}/s out")

@@ -6,16 +6,19 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError, HandshakeRefused
+from .filters.base import FilterBase, WebSocketGapFilter
 from .protocol.credentials import SUBPROTOCOL
 from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
 from .settings import Settings
+from .storage.base import BaseStorageObject
+from .storage.redis import RedisStorageObject
 
 _log = logging.getLogger("fws_gevent.server")
 
@@ -90,13 +93,39 @@ def import_filters(names: Iterable[str]) -> None:
             raise ConfigurationError(f"can't import filter module {name}: {what}") from error
 
 
-def refuse_redis(settings: Settings) -> None:
-    """Raise ConfigurationError if Redis is asked for: better than to serve without it."""
-    if settings.redis_url is not None or settings.redis_host is not None:
-        raise ConfigurationError(
-            "--redis_url and --redis_host have no storage object yet; "
-            "give build_server(options, storage_object=...) one of your own"
-        )
+def storage_of(
+    settings: Settings, storage_object: BaseStorageObject | None
+) -> BaseStorageObject | None:
+    """The storage object that was given, or that of the Redis in the settings; None for neither.
+
+    Raises ConfigurationError.
+    """
+    if storage_object is not None:
+        return storage_object
+    if settings.redis_url is not None:
+        try:
+            return RedisStorageObject.from_url(settings.redis_url, settings.redis_key)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"redis_url: {error}") from None
+    if settings.redis_host is not None:
+        return RedisStorageObject(settings.redis_host, settings.redis_port, settings.redis_key)
+    return None
+
+
+def told_of_gaps(
+    storage_object: BaseStorageObject | None, filters: Sequence[type[FilterBase]] | None
+) -> Sequence[type[FilterBase]] | None:
+    """The filters with `notify_gap` among them, if there are other nodes and no filter of gaps."""
+    if storage_object is None or not storage_object.shared:
+        return filters
+    if filters is None:
+        if not WebSocketGapFilter.filters:
+            importlib.import_module("fws_gevent.filters.notify_gap")
+        return None
+    if any(issubclass(each, WebSocketGapFilter) for each in filters):
+        return filters
+    module = importlib.import_module("fws_gevent.filters.notify_gap")
+    return (*filters, module.NotifyGapFilter)
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -125,7 +154,7 @@ def warn_of_many_workers() -> None:
     _log.error(
         "SEVERAL WORKERS, STORAGE IN MEMORY: each worker has its own connections, groups and "
         "storage, so a broadcast reaches only the clients of one worker. Run one worker "
-        "(gunicorn -w 1), or give them a shared storage object."
+        "(gunicorn -w 1), or give them a Redis (FWS_REDIS_URL)."
     )
 
 

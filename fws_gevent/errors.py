@@ -85,6 +85,16 @@ class TokenRefused(HandshakeRefused):
     close_code = CloseCode.UNAUTHENTICATED
 
 
+class NotReady(HandshakeRefused):
+    """Nobody can be let in just now: the shared storage, which knows who may, is away."""
+
+    close_code = CloseCode.TRY_AGAIN_LATER
+
+    def __init__(self) -> None:
+        why = "tokens can't be checked now, the shared storage is away"
+        super().__init__("503 Service Unavailable", why, (("Retry-After", "2"),))
+
+
 class TokenInvalid(FwsError):
     """A token, ticket or refresh token that counts for nothing; the text says why, never what."""
 
@@ -118,8 +128,19 @@ class FilterFailed(FwsError):
     close_code = CloseCode.INTERNAL_ERROR
 
 
-class PublishFailed(FwsError):
-    """The shared storage didn't take a message. Nobody got it, and nobody is closed for it.
+class StorageAway(FwsError):
+    """The shared storage can't be reached, or doesn't answer in time.
+
+    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    """
+
+    notice = "Error: the shared storage is away; try again"
+
+
+class PublishFailed(StorageAway):
+    """The shared storage didn't say that it took a message, and nobody is closed for it.
+
+    Nobody got it, unless it was taken in the last moment and only the answer was lost.
 
     Left uncaught by a filter, the sender gets `notice` as a text message and stays.
     """

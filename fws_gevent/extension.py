@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -18,7 +19,8 @@ from .composition import (
     Application,
     import_filters,
     one_line_under_gunicorn,
-    refuse_redis,
+    storage_of,
+    told_of_gaps,
     under_gunicorn,
 )
 from .engine.payload import Data
@@ -79,11 +81,9 @@ class FilteredWebSocket:
             settings = Settings(**given)
             configure_if_silent(settings.log_level, settings.log_format)
             import_filters(settings.filters)
-            if self.storage_object is None:
-                refuse_redis(settings)
-            node = FilteredWebSocketApplication(
-                settings, self.storage_object, app.wsgi_app, self.filters
-            )
+            storage = storage_of(settings, self.storage_object)
+            filters = told_of_gaps(storage, self.filters)
+            node = FilteredWebSocketApplication(settings, storage, app.wsgi_app, filters)
             if under_gunicorn():
                 node.settle_keys(alone=False)
             self.show(app, node)
@@ -141,7 +141,10 @@ class FilteredWebSocket:
         return self.web.tokens
 
     def broadcast(self, data: Data, group: str | None = None) -> None:
-        """Send to all connections, or to a group's. Raises TypeError for what can't be sent."""
+        """Send to all connections, or to a group's, on all nodes.
+
+        Raises PublishFailed if Redis doesn't take it, TypeError for what can't be sent.
+        """
         self._call_there(self.server.broadcast, data, group)
 
     def send_to(self, subject: str, data: Data) -> None:
@@ -159,26 +162,24 @@ class FilteredWebSocket:
         """Close a subject's connections, or the one with an id; returns how many those are.
 
         Whoever's token is still valid may come back: see `revoke`. Raises TypeError unless one
-        of the two is given.
+        of the two is given, PublishFailed if other nodes can't be told.
         """
-        if (subject is None) == (id is None):
-            raise TypeError("disconnect() needs a subject or an id")
-        server = self.server
-        if subject is not None:
-            found = list(server.groups.get(group_of(subject), {}).values())
-        else:
-            found = [each for each in (server.users.get(str(id)),) if each is not None]
-        for connection in found:
-            self._call_there(connection.close, code, reason)
-        return len(found)
+        return int(
+            self._call_there(
+                partial(self.server.disconnect, subject=subject, id=id, code=code, reason=reason)
+            )
+        )
 
-    def _call_there(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call `function` in the server's thread, whichever this is."""
+    def members(self, group: str) -> list[dict[str, Any]]:
+        """Who is in a group, on all nodes; see `Server.members`. Raises StorageAway."""
+        return list(self._call_there(self.server.members, group))
+
+    def _call_there(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `function` in the server's thread, whichever this is, and return its answer."""
         reactor = self.server.reactor
         if reactor.started and reactor.elsewhere():
-            reactor.call_here(function, *arguments)
-        else:
-            function(*arguments)
+            return reactor.run_here(function, *arguments)
+        return function(*arguments)
 
     def issue_token(
         self,

@@ -28,6 +28,8 @@ _COUNTERS = {
     "filter_stops": ("Events that a filter stopped.", ("chain", "filter")),
     "slow_consumers_closed": ("Connections closed because they read too slowly.", ()),
     "keepalive_losses": ("Connections given up because no ping was answered.", ()),
+    "storage_losses": ("Times that the way to the shared storage was lost.", ()),
+    "gaps": ("Times that messages to a group were found missing, and told so.", ()),
     "tokens": ("Tokens issued, refused and revoked.", ("what",)),
 }
 _GAUGES: dict[str, tuple[str, tuple[str, ...], Literal["livesum", "livemin", "livemax"]]] = {
@@ -81,6 +83,8 @@ class Metrics:
         count("sent_bytes", totals["bytes_out"])
         count("slow_consumers_closed", snapshot["losses"]["slow"])
         count("keepalive_losses", snapshot["losses"]["keepalive"])
+        count("storage_losses", snapshot["losses"]["storage"])
+        count("gaps", snapshot["losses"]["gaps"])
         for each in snapshot["closes"]:
             count("connections_closed", each["count"], str(int(each["code"])))
         for what, number in snapshot["tokens"].items():

@@ -23,7 +23,8 @@ from .composition import (
     is_loopback,
     only_websockets,
     policy_of,
-    refuse_redis,
+    storage_of,
+    told_of_gaps,
 )
 from .engine.server import Server
 from .errors import ConfigurationError
@@ -196,7 +197,6 @@ def build_server(
     settings = Settings.from_options(options)
     configure_if_silent(settings.log_level, settings.log_format)
     import_filters(settings.filters)
-    refuse_redis(settings)
     if not (is_module_patched("socket") and is_module_patched("time")):
         _log.warning(
             "gevent has not patched socket and time: a filter that waits would stop the server; "
@@ -205,6 +205,8 @@ def build_server(
     if extension is not None:
         storage_object = storage_object or extension.storage_object
         filters = filters or extension.filters
+    storage_object = storage_of(settings, storage_object)
+    filters = told_of_gaps(storage_object, filters)
     server = FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
     if extension is not None and isinstance(application, Flask):
         server.service = extension.serve(application, server)

@@ -87,6 +87,11 @@ class Route:
         self._receivers: tuple[Receiver, ...] = ()
         self.refresh()
 
+    def tell(self, server: object, data: Any) -> None:
+        """Emit an event of the server itself, if anybody listens."""
+        if self.emit is not None:
+            self.emit(server, server, data)
+
     def refresh(self) -> None:
         """Look the receivers up anew."""
         bus, server = self._bus, self._server()
@@ -132,3 +137,6 @@ data_received = Bus("data_received", "Bytes came from the wire; data: the bytes.
 message_received = Bus("message_received", "A whole message came; data: a Message.")
 client_disconnected = Bus("client_disconnected", "A connection ended; data: code and reason.")
 consumer_received = Bus("consumer_received", "Something came from outside; data: a dict.")
+member_joined = Bus("member_joined", "Somebody joined a group; data: group, id, subject, node.")
+member_left = Bus("member_left", "Somebody left a group; data: group, id, subject, node.")
+gap = Bus("gap", "Messages to a group are missing; data: a dict of group and reason.")

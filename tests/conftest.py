@@ -21,6 +21,7 @@ from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
 from .clients import Client, Command
+from .redis_processes import RedisProcess
 
 
 class Identity(NamedTuple):
@@ -33,6 +34,7 @@ class Identity(NamedTuple):
 Serve = Callable[..., FilteredWebSocketServer]
 Connect = Callable[..., Client]
 Start = Callable[..., Command]
+StartRedis = Callable[..., RedisProcess]
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +127,36 @@ def chains() -> Iterator[None]:
     yield
     for base, filters in zip(bases, before, strict=True):
         base._filters[:] = filters
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[StartRedis]:
+    """Starts Redis servers of its own: start_redis(options, persistent=True)."""
+    processes: list[RedisProcess] = []
+
+    def start(options: Sequence[str] = (), **more: Any) -> RedisProcess:
+        process = RedisProcess(tmp_path / f"redis{len(processes)}", options, **more)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    """One Redis for all tests that neither stop nor freeze it; see `redis_server`."""
+    process = RedisProcess(tmp_path_factory.mktemp("redis"))
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def redis_server(shared_redis: RedisProcess) -> Iterator[RedisProcess]:
+    """A Redis that is empty, for a test that leaves it running."""
+    client = shared_redis.client()
+    client.flushall()
+    client.script_flush()
+    yield shared_redis
+    client.close()

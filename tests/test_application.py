@@ -238,7 +238,7 @@ def test_several_workers_are_warned_of_at_the_start(gunicorn: Gunicorn) -> None:
         ("FWS_PORT", "many"),
         ("FWS_DEFLATE", "perhaps"),
         ("FWS_FILTERS", "no_such_filters"),
-        ("FWS_REDIS_URL", "redis://localhost"),
+        ("FWS_REDIS_URL", "http://localhost"),
         ("FWS_KEY", "key.pem"),
     ],
 )

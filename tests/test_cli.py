@@ -220,7 +220,7 @@ def test_status_tells_what_the_server_does(
     done = flask(folder, "status", url)
     assert (done.status, done.err) == (0, "")
     assert ": serving for " in done.out
-    assert "auth required" in done.out
+    assert "auth: required" in done.out
     assert "message: site_of_mine.Talk: " in done.out
     found = json.loads(flask(folder, "status", "--json", url).out)
     assert found["connections"]["now"] >= 1

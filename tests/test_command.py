@@ -217,7 +217,7 @@ def test_the_log_level_leaves_writtenout(
         pytest.param(["-f", "wrong"], {}, "Wrong.filter is not a classmethod", id="wrong filter"),
         pytest.param(["-c", "wrong.json"], {}, "'prot'", id="unknown setting in the file"),
         pytest.param([], {"FWS_PROT": "1"}, "FWS_PROT", id="unknown variable"),
-        pytest.param(["--redis_host", "localhost"], {}, "--redis_host", id="Redis"),
+        pytest.param(["--redis_url", "http://localhost"], {}, "redis://", id="Redis"),
     ],
 )
 def test_what_can_not_work_is_told_in_one_line_with_status_2(

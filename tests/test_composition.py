@@ -20,13 +20,15 @@ from fws_gevent.composition import (
     one_line_under_gunicorn,
     only_websockets,
     policy_of,
-    refuse_redis,
+    storage_of,
+    told_of_gaps,
     under_gunicorn,
     warn_of_many_workers,
 )
 from fws_gevent.errors import ConfigurationError, FwsError
-from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
 from fws_gevent.settings import Settings
+from fws_gevent.storage.memory import MemoryStorageObject
 
 Answer = tuple[str, dict[str, str], bytes]
 
@@ -125,12 +127,40 @@ def test_a_filter_module_that_can_not_be_imported_is_told_in_one_line(
     assert told.value.__cause__ is not None
 
 
-def test_redis_is_refused_as_long_as_there_is_none() -> None:
-    refuse_redis(Settings())
-    for given in ({"redis_url": "redis://secret@localhost"}, {"redis_host": "localhost"}):
-        with pytest.raises(ConfigurationError, match="redis_url") as told:
-            refuse_redis(Settings(**given))  # type: ignore[arg-type]
-        assert "secret" not in str(told.value)
+def test_the_storage_is_the_one_given_or_the_redis_of_the_settings() -> None:
+    assert storage_of(Settings(), None) is None
+    given = MemoryStorageObject()
+    assert storage_of(Settings(redis_host="localhost"), given) is given
+    by_url = storage_of(Settings(redis_url="redis://:secret@localhost/1", redis_key="mine"), None)
+    assert str(by_url) == "Redis at localhost:6379, keys mine:…"
+    by_host = storage_of(Settings(redis_host="localhost", redis_port=7), None)
+    assert str(by_host) == "Redis at localhost:7, keys fws:…"
+
+
+def test_a_wrong_url_of_redis_is_refused_without_repeating_it() -> None:
+    with pytest.raises(ConfigurationError, match="redis://") as told:
+        storage_of(Settings(redis_url="http://:secret@localhost"), None)
+    assert "secret" not in str(told.value)
+
+
+def test_where_there_are_other_nodes_a_filter_tells_of_gaps(chains: None) -> None:
+    class Message(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            pass
+
+    class Gap(WebSocketGapFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            pass
+
+    shared = storage_of(Settings(redis_host="localhost"), None)
+    told = told_of_gaps(shared, [Message])
+    assert told is not None
+    assert [each.__name__ for each in told] == ["Message", "NotifyGapFilter"]
+    assert told_of_gaps(shared, [Message, Gap]) == [Message, Gap]
+    assert told_of_gaps(MemoryStorageObject(), [Message]) == [Message]
+    assert told_of_gaps(None, None) is None
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_name_that_is_no_setting_is_refused_by_name(
         ("auth", "perhaps", "app.config: FWS_AUTH"),
         ("grace", "3", "app.config: FWS_GRACE"),
         ("filters", ["no_such_filters"], "no_such_filters"),
-        ("redis_url", "redis://localhost", "redis"),
+        ("redis_url", "http://localhost", "redis"),
         ("token_clients", "/no/such/file", "/no/such/file"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 from fws_gevent.command import main
-from fws_gevent.composition import refuse_redis
+from fws_gevent.composition import storage_of
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.settings import Settings, from_flask
 from fws_gevent.tokens.keys import KeyRing
@@ -164,7 +164,7 @@ LEAK = "a-secret-LEAKS"
         [f"--signing_key={LEAK}"],
         ["--admin_password", LEAK],
         [f"--admin_password={LEAK}"],
-        ["--redis_url", f"redis://user:{LEAK}@127.0.0.1"],
+        ["--redis_url", f"http://user:{LEAK}@127.0.0.1"],
         [f"--redis_url=redis://user:{LEAK}@127.0.0.1:port"],
     ],
 )
@@ -179,7 +179,7 @@ def test_a_wrong_flag_is_not_repeated(flags: list[str], capfd: pytest.CaptureFix
         ("SIGNING_KEY", f"-----BEGIN PRIVATE KEY-----\n{LEAK}\n-----END PRIVATE KEY-----"),
         ("ADMIN_PASSWORD", LEAK),
         ("ADMIN_PASSWORD", f"scrypt:{LEAK}"),
-        ("REDIS_URL", f"redis://user:{LEAK}@127.0.0.1"),
+        ("REDIS_URL", f"http://user:{LEAK}@127.0.0.1"),
         ("SIGNING_KEYS", LEAK),
         ("ADMIN_PASSWROD", LEAK),
     ],
@@ -206,7 +206,7 @@ def test_a_wrong_value_is_not_repeated(
 def begin_with(config: dict[str, Any]) -> None:
     """What a Flask application's extension does with a config."""
     settings = Settings(**from_flask(config))
-    refuse_redis(settings)
+    storage_of(settings, None)
     KeyRing.from_settings(settings)
 
 

@@ -160,10 +160,13 @@ def test_a_filter_module_that_fails_is_told_in_one_line(
     assert "\n" not in text
 
 
-@pytest.mark.parametrize("name", ["redis_url", "redis_host"])
-def test_redis_is_refused_rather_than_ignored(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=name):
-        build_server(Namespace(port=0, **{name: "redis://localhost"}))
+def test_a_server_with_redis_shares_its_storage_and_tells_of_gaps(chains: None) -> None:
+    for given in ({"redis_url": "redis://127.0.0.1:1/0"}, {"redis_host": "127.0.0.1"}):
+        server = build_server(Namespace(port=0, **given), filters=[])
+        assert server.storage_object.shared
+        server.freeze_chains()
+        names = [each.__name__ for each in server.chains["gap"].filters]
+        assert names == ["NotifyGapFilter"]
 
 
 def complaint(serve: Serve, **settings: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import gevent
@@ -14,3 +15,11 @@ def until(condition: Callable[[], object]) -> None:
     with gevent.Timeout(PATIENCE):
         while not condition():
             gevent.sleep(0.005)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

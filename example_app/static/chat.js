@@ -192,6 +192,7 @@ const connection = new Connection(socketPath, tokenUrl, {
       addNote(cut(String(text), LONGEST_SHOWN)); // published from outside, perhaps
       return;
     }
+    if (content?.fws === "gap") addNote("Some messages before this one are missing.");
     if (Object.hasOwn(receive, content?.type)) receive[content.type](content);
   },
 

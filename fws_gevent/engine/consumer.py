@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gevent.queue import Empty, Queue
+from gevent.queue import Empty, Full, Queue
 
 if TYPE_CHECKING:
     from .server import Server
@@ -14,6 +14,13 @@ QUEUE_SIZE = 10_000
 """Events that may wait for the consumer chain; `put` waits for room beyond that."""
 
 _SLICE = 256
+
+heard_everywhere: ContextVar[bool] = ContextVar("fws_heard_everywhere", default=False)
+"""Whether the present event of the consumer chain runs on every node: a broadcast is local then."""
+
+
+class _FromRedis(NamedTuple):
+    data: Any
 
 
 class ConsumerQueue:
@@ -44,6 +51,15 @@ class ConsumerQueue:
         if reactor.started:
             reactor.schedule(self)
 
+    def offer(self, data: Any) -> bool:
+        """Have the consumer chain run on what every node hears; False if the queue is full."""
+        try:
+            self._items.put_nowait(_FromRedis(data))
+        except Full:
+            return False
+        self._server.reactor.schedule(self)
+        return True
+
     def run(self) -> None:
         """Hand the chain what waits, in a runner."""
         server = self._server
@@ -52,6 +68,10 @@ class ConsumerQueue:
                 data = self._items.get_nowait()
             except Empty:
                 return
+            everywhere = isinstance(data, _FromRedis)
+            heard_everywhere.set(everywhere)
+            if everywhere:
+                data = data.data
             if server.consumer_route.emit is not None:
                 server.consumer_route.emit(server, server, data)
         self.again = True

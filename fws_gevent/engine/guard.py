@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CloseCode, GroupRefused, TokenInvalid, TokenRefused
+from ..errors import CloseCode, GroupRefused, StorageAway, TokenInvalid, TokenRefused
 from ..message import Message
 from ..protocol.credentials import find_credentials
 from ..protocol.handshake import Headers
@@ -106,6 +106,9 @@ class Guard:
             return
         try:
             claims = self.tokens.verify(message[len(PREFIX) :].decode().strip())
+        except StorageAway:
+            connection.close(CloseCode.TRY_AGAIN_LATER, "tokens can't be checked now")
+            return
         except TokenInvalid as error:
             if pending:
                 self._turn_away(connection, str(error))

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import CloseCode
+from ..signals import Route
+from ..tokens.claims import group_of
+from .consumer import heard_everywhere
+from .inbox import Inbox
 from .payload import Data, convert, frame_for
 from .reactor import Reactor
 
@@ -34,57 +39,181 @@ class Users(dict[str, "Connection"]):
 _NOBODY = Users()
 
 
+class OtherNodes(Protocol):
+    """The other nodes of a server, which it reaches over a shared storage."""
+
+    @property
+    def node(self) -> str:
+        """This node's name among them."""
+
+    @property
+    def others(self) -> list[dict[str, Any]]:
+        """What they said of themselves lately."""
+
+    @property
+    def losses(self) -> int:
+        """How often the way to them was lost."""
+
+    gaps: int
+    """How often messages were found missing."""
+
+    def start(self) -> None:
+        """Begin to hear them."""
+
+    def stop(self) -> None:
+        """Say good-bye; nothing happens if it wasn't started."""
+
+    def broadcast(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
+        """Send to a group's members on all nodes. Raises PublishFailed."""
+
+    def disconnect(self, subject: str | None, name: str | None, code: int, reason: str) -> None:
+        """Close connections on whatever node. Raises PublishFailed."""
+
+    def joined(self, group: str, connection: Connection, first: bool) -> None:
+        """A connection joined a group here, as the first one or not."""
+
+    def left(self, group: str, connection: Connection, last: bool) -> None:
+        """A connection left a group here, as the last one or not."""
+
+    def members(self, group: str) -> list[dict[str, Any]]:
+        """A group's members on the other nodes. Raises StorageAway."""
+
+
 class Membership:
-    """Who is connected, who is in which group, and messages to all of these."""
+    """Who is connected, who is in which group, and messages to all of these.
+
+    `cluster` are the other nodes, None without a shared storage; `node` is this one's name.
+    """
 
     def __init__(self, reactor: Reactor) -> None:
         self.reactor = reactor
         self.users = Users()
         self.groups: dict[str, Users] = {}
+        self.cluster: OtherNodes | None = None
+        self.node = ""
+        self.joined_route: Route
+        self.left_route: Route
+        self.presence = Inbox(reactor)
+        """Tells of joins and leaves, where subscribers may wait."""
 
     def join(self, group: str, connection: Connection) -> None:
-        """Put a connection into a group."""
+        """Put a connection into a group. With other nodes, it may wait until Redis knows."""
         members = self.groups.get(group)
+        first = members is None
         if members is None:
             members = self.groups[group] = Users()
+        if connection.id in members:
+            return
         members[connection.id] = connection
+        self._tell(self.joined_route, group, connection)
+        if self.cluster is not None:
+            self.cluster.joined(group, connection, first)
 
     def leave(self, group: str, connection: Connection) -> None:
         """Take a connection out of a group; a group without members is none."""
         members = self.groups.get(group)
-        if members is not None:
-            members.pop(connection.id, None)
-            if not members:
-                del self.groups[group]
+        if members is None or members.pop(connection.id, None) is None:
+            return
+        if not members:
+            del self.groups[group]
+        self._tell(self.left_route, group, connection)
+        if self.cluster is not None:
+            self.cluster.left(group, connection, not members)
+
+    def _tell(self, route: Route, group: str, connection: Connection) -> None:
+        if route.emit is not None:
+            self.presence.put(route.tell, self, self._member(group, connection))
+
+    def _member(self, group: str, connection: Connection) -> dict[str, Any]:
+        node = self.node if self.cluster is None else self.cluster.node
+        return {"group": group, "id": connection.id, "subject": connection.subject,
+                "node": node}  # fmt: skip
+
+    def members(self, group: str) -> list[dict[str, Any]]:
+        """Who is in a group, on all nodes: a dict of `group`, `id`, `subject`, `node` for each.
+
+        Raises StorageAway if the other nodes can't be asked.
+        """
+        here = [self._member(group, each) for each in self.groups.get(group, _NOBODY).values()]
+        return here if self.cluster is None else here + self.cluster.members(group)
 
     def broadcast(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
     ) -> None:
         """Send to all connections, or to those in `group`, but not to `exclude`.
 
-        It is encoded once for all, and compressed once for each window size agreed on. Raises
-        TypeError for what can't be sent.
+        With Redis these are those of all nodes, and it returns when Redis has the message; on the
+        consumer chain, for what every node hears, they are this node's. Raises PublishFailed if
+        Redis doesn't take it, TypeError for what can't be sent.
+        """
+        if self.cluster is None or heard_everywhere.get():
+            self.broadcast_here(data, group, exclude)
+        else:
+            opcode, payload = convert(data)
+            name = "" if exclude is None else exclude.id
+            self.cluster.broadcast(opcode, bytes(payload), group, name)
+
+    def broadcast_here(
+        self, data: Data, group: str | None = None, exclude: Connection | None = None
+    ) -> None:
+        """Send to this node's connections alone. Raises TypeError for what can't be sent.
+
+        It is encoded once for all, and compressed once for each window size agreed on.
         """
         opcode, payload = convert(data)
+        name = "" if exclude is None else exclude.id
         if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self._spread, opcode, bytes(payload), group, exclude)
+            self.reactor.call_here(self.spread, opcode, bytes(payload), group, name)
         else:
-            self._spread(opcode, payload, group, exclude)
+            self.spread(opcode, payload, group, name)
 
-    def _spread(
-        self,
-        opcode: int,
-        payload: bytes | bytearray,
-        group: str | None,
-        exclude: Connection | None,
-    ) -> None:
+    def spread(
+        self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
+    ) -> int:
+        """Send a payload to this node's connections but the one with an id; returns how many."""
         members = self.users if group is None else self.groups.get(group, _NOBODY)
         frames = {0: frame_for(opcode, payload, 0)}
-        for connection in members.values():
-            if connection is exclude or connection.ending:
+        connections = members.values()
+        excluded = members.get(exclude) if exclude else None
+        for connection in connections:
+            if connection is excluded or connection.ending:
                 continue
             frame = frames.get(connection.window_bits)
             if frame is None:
                 frame = frame_for(opcode, payload, connection.window_bits)
                 frames[connection.window_bits] = frame
             connection.write(frame)
+        return len(connections)
+
+    def disconnect(
+        self,
+        *,
+        subject: str | None = None,
+        id: str | None = None,  # noqa: A002 - what a connection's name is called
+        code: int = CloseCode.NORMAL,
+        reason: str = "disconnected by the application",
+    ) -> int:
+        """Close a subject's connections, or the one with an id, on all nodes.
+
+        Returns how many those are, as far as it is known here: an id of another node counts as
+        none. Whoever's token is still valid may come back. Raises TypeError unless one of the two
+        is given, PublishFailed or StorageAway if the other nodes can't be told.
+        """
+        if (subject is None) == (id is None):
+            raise TypeError("disconnect() needs a subject or an id")
+        group = None if subject is None else group_of(subject)
+        if self.cluster is None or (id is not None and id in self.users):
+            return self.disconnect_here(group, id, code, reason)
+        count = 0 if group is None else len(self.members(group))
+        self.cluster.disconnect(subject, id, code, reason)
+        return count
+
+    def disconnect_here(self, group: str | None, name: str | None, code: int, reason: str) -> int:
+        """Close this node's connection with an id, or those of a group; returns how many."""
+        if name is None:
+            found = list(self.groups.get(group or "", _NOBODY).values())
+        else:
+            found = [each for each in (self.users.get(name),) if each is not None]
+        for connection in found:
+            connection.close(code, reason)
+        return len(found)

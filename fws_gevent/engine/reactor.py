@@ -95,6 +95,7 @@ class Reactor:
         self._starved = False
         self._poller: Poller | None = None
         self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
+        self._allocate_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
 
     def start(self) -> None:
         """Begin; call it in the process and thread that the server runs in."""
@@ -175,6 +176,30 @@ class Reactor:
     def spawn_here(self, function: Callable[..., Any], *arguments: Any) -> None:
         """From another thread: have `function`, which may wait, run in a greenlet here."""
         self.call_here(spawn_raw, function, *arguments)
+
+    def run_here(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """From another thread: run `function`, which may wait, in a greenlet here.
+
+        Waits for it, and returns what it returns or raises what it raises.
+        """
+        done = self._allocate_lock()
+        done.acquire()
+        outcome: list[Any] = []
+
+        def run() -> None:
+            try:
+                outcome.extend((function(*arguments), None))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the other thread
+                outcome.extend((None, error))
+            finally:
+                done.release()
+
+        self.spawn_here(run)
+        done.acquire()
+        result, error = outcome
+        if error is not None:
+            raise error
+        return result
 
     def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
         """Run a filter in gevent's thread pool and return what it returns, or raise that."""

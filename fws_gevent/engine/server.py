@@ -18,7 +18,8 @@ from ..errors import (
     ConfigurationError,
     FilterFailed,
     GroupRefused,
-    PublishFailed,
+    NotReady,
+    StorageAway,
 )
 from ..filters.base import (
     FilterBase,
@@ -26,6 +27,7 @@ from ..filters.base import (
     WebSocketConsumerFilter,
     WebSocketDataFilter,
     WebSocketDisconnectFilter,
+    WebSocketGapFilter,
     WebSocketMessageFilter,
 )
 from ..filters.chain import Chain
@@ -36,19 +38,19 @@ from ..storage.base import BaseStorageObject
 from ..storage.memory import MemoryStorageObject
 from ..tokens import Claims, Tokens
 from ..tokens.keys import KeyRing
+from .access_log import log_close, log_open
 from .closing import close_evenly, spread_of
 from .connection import Connection
 from .consumer import ConsumerQueue
 from .facts import Closed, Opening, Peer
 from .guard import Gate, Guard
 from .keepalive import patience_of
-from .members import Membership
+from .members import Membership, OtherNodes
 from .reactor import Reactor
 from .statistics import Statistics
 from .wheel import Wheel, resolution_for
 
 _log = logging.getLogger("fws_gevent.server")
-_access = logging.getLogger("fws_gevent.access")
 
 _BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
     ("connect", signals.client_connected, WebSocketConnectFilter),
@@ -56,6 +58,7 @@ _BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
     ("message", signals.message_received, WebSocketMessageFilter),
     ("disconnect", signals.client_disconnected, WebSocketDisconnectFilter),
     ("consumer", signals.consumer_received, WebSocketConsumerFilter),
+    ("gap", signals.gap, WebSocketGapFilter),
 )
 
 
@@ -86,7 +89,9 @@ class Server(Membership):
         super().__init__(Reactor(settings.max_runners))
         self.settings = settings
         self.storage_object = storage_object or MemoryStorageObject()
-        self.tokens = tokens or Tokens(settings, KeyRing.from_settings(settings))
+        self.tokens = tokens or Tokens(
+            settings, KeyRing.from_settings(settings), self.storage_object.token_store
+        )
         self.guard = None if settings.auth == "off" else self.make_guard()
         self.annexes: dict[str, Server] = {}
         """Servers for WebSockets at paths of their own, which this one's chains don't hear of."""
@@ -105,6 +110,9 @@ class Server(Membership):
         self.queue = ConsumerQueue(self)
         self.chains: dict[str, Chain] = {}
         self.statistics = Statistics(self)
+        self.joined_route = signals.member_joined.route(self)
+        self.left_route = signals.member_left.route(self)
+        self.cluster = self.make_cluster()
         self._filters = filters
         self._empty = Event()
 
@@ -115,7 +123,7 @@ class Server(Membership):
         self.freeze_chains()
         routes = [self._subscribe(name, bus) for name, bus, _ in _BUSES]
         self.connect_route, self.data_route, self.message_bus = routes[:3]
-        self.disconnect_route, self.consumer_route = routes[3:]
+        self.disconnect_route, self.consumer_route, self.gap_route = routes[3:]
         self.message_route: signals.Route | Gate = (
             self.message_bus if self.guard is None else self.guard.before(self.message_bus)
         )
@@ -125,6 +133,9 @@ class Server(Membership):
         self._ticker.start(self.wheel.tick)
         self.reactor.schedule(self.queue)
         self.statistics.start()
+        self.node = self.statistics.name
+        if self.cluster is not None:
+            self.cluster.start()
         for annex in self.annexes.values():
             annex.start_engine()
 
@@ -177,6 +188,8 @@ class Server(Membership):
             _log.warning("%d connections ended with a filter still at work", self.live)
         for annex in self.annexes.values():
             annex.drain(max(0.0, deadline - monotonic()), code)
+        if self.cluster is not None:
+            self.cluster.stop()
 
     def _wait_until_empty(self, deadline: float) -> None:
         if self.live:
@@ -187,6 +200,8 @@ class Server(Membership):
         """Leave the buses and free the watchers."""
         for annex in self.annexes.values():
             annex.stop_engine()
+        if self.cluster is not None:
+            self.cluster.stop()
         for name, bus, _ in _BUSES:
             bus.disconnect(self.chains[name].receive)
         self._ticker.stop()
@@ -205,6 +220,11 @@ class Server(Membership):
         """The connections that must still bring a token; nobody else hears of them."""
         return () if self.guard is None else tuple(self.guard.pending.values())
 
+    def make_cluster(self) -> OtherNodes | None:
+        """The other nodes, if the storage is shared with any."""
+        cluster: OtherNodes | None = self.storage_object.join(self)
+        return cluster
+
     def make_guard(self) -> Guard:
         """What asks for tokens here."""
         return Guard(self, self.tokens)
@@ -219,9 +239,15 @@ class Server(Membership):
     def authenticate(self, headers: Headers, query: str) -> Claims | None:
         """The claims of who asks for a WebSocket, if tokens are asked for and one came.
 
-        Raises TokenRefused for one that is not valid, HandshakeRefused for more than one.
+        Raises TokenRefused for one that is not valid, NotReady if that can't be told now,
+        HandshakeRefused for more than one.
         """
-        return None if self.guard is None else self.guard.claims_of(headers, query)
+        if self.guard is None:
+            return None
+        try:
+            return self.guard.claims_of(headers, query)
+        except StorageAway:
+            raise NotReady from None
 
     def settle_keys(self, *, alone: bool) -> None:
         """See to it that there is a signing key if tokens are asked for.
@@ -250,12 +276,7 @@ class Server(Membership):
             connection.token = self.settings.token
         self.reactor.add(connection.descriptor, connection)
         self.reactor.schedule(connection)
-        _access.info(
-            "open %s %s %s%s", connection.id, connection.peer_name, connection.path,
-            _as_whom(connection),
-            extra={"event": "open", "id": connection.id, "peer": connection.peer_name,
-                   "path": connection.path, "subject": connection.subject},
-        )  # fmt: skip
+        log_open(connection)
         if self.draining:
             connection.close(CloseCode.GOING_AWAY, CloseCode.GOING_AWAY.meaning)
         return connection
@@ -273,14 +294,7 @@ class Server(Membership):
         self.live -= 1
         self.closes[closed.code] += 1
         self.recent_closes.append((time(), closed))
-        seconds = round(monotonic() - connection.opened_at, 3)
-        _access.info(
-            "close %s %s %s%s %d %.3fs %s", connection.id, connection.peer_name, connection.path,
-            _as_whom(connection), closed.code, seconds, closed.reason,
-            extra={"event": "close", "id": connection.id, "peer": connection.peer_name,
-                   "path": connection.path, "subject": connection.subject,
-                   "code": int(closed.code), "reason": closed.reason, "seconds": seconds},
-        )  # fmt: skip
+        log_close(connection, closed)
         if not self.live:
             self._empty.set()
 
@@ -288,13 +302,9 @@ class Server(Membership):
         """A filter raised and its chain stopped: what becomes of the connection."""
         if not isinstance(instance, Connection):
             return  # the consumer chain's events have none
-        if isinstance(error, PublishFailed | GroupRefused):
+        if isinstance(error, StorageAway | GroupRefused):
             instance.send(error.notice)
         else:
             code = FilterFailed.close_code
             assert code is not None
             instance.close(code, code.meaning)
-
-
-def _as_whom(connection: Connection) -> str:
-    return "" if connection.subject is None else f" as {connection.subject}"

@@ -78,15 +78,12 @@ class Statistics:
     def snapshot(self, history: bool = True) -> Snapshot:
         """All there is to know now; with `history`, the last five minutes too."""
         server, look = self._server, self._look()
-        now = time()
-        state = "draining" if server.draining else "serving"
-        uptime = 0.0 if server.started_at is None else round(now - server.started_at, 1)
-        here = {"name": self.name, "this": True, "uptime": uptime, "state": state,
-                "connections": server.live}  # fmt: skip
+        here, cluster = self.summary(), server.cluster
+        others = [] if cluster is None else cluster.others
         found: Snapshot = {
-            "time": now,
-            "state": state,
-            "nodes": [here],
+            "time": time(),
+            "state": here["state"],
+            "nodes": [{**here, "this": True}, *({**other, "this": False} for other in others)],
             "auth": server.settings.auth,
             "connections": {
                 "now": server.live,
@@ -98,7 +95,11 @@ class Statistics:
             "totals": {name: getattr(look, name) for name in _RATES},
             "groups": _groups(server),
             "chains": [_chain(name, chain) for name, chain in server.chains.items()],
-            "losses": dict(server.losses),
+            "losses": {
+                **server.losses,
+                "storage": 0 if cluster is None else cluster.losses,
+                "gaps": 0 if cluster is None else cluster.gaps,
+            },
             "tokens": dict(server.tokens.counts),
             "runners": {"blocked": server.reactor.blocked, "limit": server.settings.max_runners},
             "storage": {
@@ -118,6 +119,20 @@ class Statistics:
         if history:
             found["history"] = self._history()
         return found
+
+    def summary(self) -> Snapshot:
+        """What a node says of itself to the others."""
+        server, now = self._server, time()
+        uptime = 0.0 if server.started_at is None else round(now - server.started_at, 1)
+        rates = self._rates()
+        return {
+            "name": self.name,
+            "uptime": uptime,
+            "state": "draining" if server.draining else "serving",
+            "connections": server.live,
+            "messages_in": rates["messages_in"],
+            "messages_out": rates["messages_out"],
+        }
 
     def _rates(self) -> dict[str, float]:
         if len(self._looks) < 2:

@@ -15,7 +15,7 @@
 
     A.run(web_socket_instance)      # foo, bar
 
-The five chains of a server are below; to import a module of filters is to compose a server.
+The six chains of a server are below; to import a module of filters is to compose a server.
 """
 
 from __future__ import annotations
@@ -144,3 +144,10 @@ class WebSocketDisconnectFilter(FilterBase):
 
 class WebSocketConsumerFilter(FilterBase):
     """The chain of what comes from outside; web_socket_instance: the server; data: a dict."""
+
+
+class WebSocketGapFilter(FilterBase):
+    """The chain of gaps: messages to a group are missing, for Redis has lost them.
+
+    web_socket_instance: the server; data: a dict of `group` (None for everybody) and `reason`.
+    """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from ..errors import GroupRefused
+from ..errors import GroupRefused, StorageAway
 from .base import Call, FilterBase, StopChain
 
 _log = logging.getLogger("fws_gevent.filters")
@@ -99,7 +99,11 @@ class Chain:
             return False
         self.failures[link] += 1
         name = f"{link.__module__}.{link.__qualname__}"
-        _log.error("filter %s failed on %s", name, instance, exc_info=error)
+        if isinstance(error, StorageAway):
+            # Who watches the storage has said so once; here it would be once for each message.
+            _log.debug("filter %s on %s: %s", name, instance, error)
+        else:
+            _log.error("filter %s failed on %s", name, instance, exc_info=error)
         if link.on_error == "skip":
             return True
         self._ended[link] += 1

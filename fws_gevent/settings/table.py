@@ -10,11 +10,13 @@ from ..errors import ConfigurationError
 from ..protocol.forwarded import Network, parse_networks
 from .values import (
     Parse,
+    kept_time,
     key_file,
     lifetime,
     one_of,
     origin,
     password_hash,
+    positive,
     proxy,
     seconds,
     url_path,
@@ -96,12 +98,32 @@ class Settings:
     admin_password: str | None = _setting(
         None, password_hash, "hash of the status page's password", secret=True, flag=False
     )
-    redis_url: str | None = _setting(None, str, "Redis to share data over", secret=True)
+    redis_url: str | None = _setting(
+        None,
+        str,
+        "Redis to share data over: redis:// rediss:// redis+sentinel:// redis+cluster://",
+        secret=True,
+    )
     redis_host: str | None = _setting(None, str, "the same, by host")
     redis_port: int = _setting(6379, whole(1, 65535), "and port")
     redis_key: str = _setting("fws", str, "prefix of all Redis keys")
     redis_channels: tuple[str, ...] = _setting(
-        ("global",), str, "Redis channels that feed the consumer chain", many=True
+        ("global",), str, "Redis channels that feed the consumer chain, or patterns", many=True
+    )
+    redis_history: int = _setting(
+        10_000, whole(1), "messages of a group that Redis keeps for nodes that missed them"
+    )
+    redis_history_size: int = _setting(16 << 20, whole(1), "bytes of these, roughly")
+    redis_history_time: float = _setting(
+        3600.0, kept_time, "seconds that Redis keeps them after the last one, 30 or more"
+    )
+    publish_timeout: float = _setting(
+        2.0, positive, "seconds for Redis to take a message; then the broadcast fails"
+    )
+    redis_away: str = _setting(
+        "fail",
+        one_of("fail", "local"),
+        "what a broadcast does while Redis is away: fail, or reach this node's clients alone",
     )
     max_message_size: int = _setting(1 << 20, whole(1), "bytes of one message from a client")
     max_fragments: int = _setting(4096, whole(1), "fragments of one message")
@@ -144,6 +166,8 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.key is None) != (self.cert is None):
             raise ConfigurationError("TLS needs both -key and -cert")
+        if self.redis_url is not None and self.redis_host is not None:
+            raise ConfigurationError("--redis_url and --redis_host name the same thing: give one")
         if self.token is not None and self.auth != "off":
             raise ConfigurationError("-token names a group, and goes with --auth off alone")
 

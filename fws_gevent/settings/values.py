@@ -42,11 +42,27 @@ def seconds(text: str) -> float:
     return number
 
 
+def positive(text: str) -> float:
+    """A number of seconds, more than 0."""
+    number = seconds(text)
+    if not number:
+        raise ValueError("must be more than 0 seconds")
+    return number
+
+
 def lifetime(text: str) -> float:
     """A number of seconds that something lives, 1 at least."""
     number = seconds(text)
     if number < 1:
         raise ValueError("must be 1 second or more")
+    return number
+
+
+def kept_time(text: str) -> float:
+    """A number of seconds that a stream is kept: nodes renew it every few seconds at most."""
+    number = seconds(text)
+    if number < 30:
+        raise ValueError("must be 30 seconds or more")
     return number
 
 

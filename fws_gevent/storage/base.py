@@ -1,21 +1,31 @@
-"""What every storage object can do, and what one adds that other processes can reach."""
+"""What every storage object can do, and what one adds that several nodes share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
+
+from ..tokens.store import TokenStore
 
 
 class BaseStorageObject(ABC):
     """Sets of values under keys, shared by the filters of a server.
 
     `shared` says whether other processes see the same data; without it, each worker of a
-    server with several has a storage of its own.
+    server with several has a storage of its own. `token_store` is where tokens are remembered;
+    without one, each process remembers its own.
     """
 
     shared = False
+    token_store: TokenStore | None = None
+
+    def join(self, server: Any) -> Any:  # noqa: ARG002 - for those that are shared
+        """Make `server` a node among those that share this storage.
+
+        Returns what reaches the others (see `cluster.Cluster`), or None if there are none.
+        """
+        return None
 
     @property
     def healthy(self) -> bool:
@@ -42,21 +52,3 @@ class BaseStorageObject(ABC):
     def __str__(self) -> str:
         """A name for the start-up lines."""
         return type(self).__name__
-
-
-class BasePubSubStorageObject(BaseStorageObject):
-    """A storage object over which processes also send each other messages."""
-
-    shared = True
-
-    @abstractmethod
-    def publish(self, channel: str, data: str | bytes) -> None:
-        """Send `data` to everyone who listens to `channel`. Raises PublishFailed."""
-
-    @abstractmethod
-    def subscribe(self, channels: Sequence[str], put: Callable[[dict[str, Any]], None]) -> None:
-        """Hand each message on `channels` to `put`, as a dict `type channel data`, till `close`."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """End the subscriptions and the connections."""

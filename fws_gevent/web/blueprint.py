@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from . import health, oauth, publish, status
+from ..errors import StorageAway
+from . import groups, health, oauth, publish, status
 from .answers import answer
 
 PREFIX = "/fws"
@@ -34,7 +35,14 @@ def make_blueprint() -> Blueprint:
     ):
         made.add_url_rule(path, view_func=view, methods=["GET"])
     made.register_error_handler(RequestEntityTooLarge, _too_large)
+    made.add_url_rule("/groups/<path:group>", view_func=groups.group, methods=["GET"])
+    made.register_error_handler(StorageAway, _away)
     return made
+
+
+def _away(error: StorageAway) -> Response:
+    what = {"error": "temporarily_unavailable", "error_description": str(error)}
+    return answer(what, 503, Retry_After="2")
 
 
 def _too_large(error: HTTPException) -> Response:  # noqa: ARG001 - Flask hands it over

@@ -35,11 +35,14 @@ class StatusFeed(Server):
         self._admin = admin
         self._snapshot = snapshot
         super().__init__(settings, node.storage_object, filters=(), tokens=node.tokens)
-        node.statistics.listen(self._tell)
+        node.statistics.listen(self._show)
 
     def make_guard(self) -> Guard:
         """Ask for what opens the page."""
         return _StatusGuard(self, self._admin)
+
+    def make_cluster(self) -> None:
+        """None: those who look at a node are that node's alone."""
 
     def start_engine(self) -> None:
         """Begin to serve."""
@@ -56,7 +59,7 @@ class StatusFeed(Server):
     def _greet(self, _server: Server, web_socket_instance: Connection, data: Any) -> None:  # noqa: ARG002 - blinker's names
         web_socket_instance.send(json.dumps(self._snapshot(True)))
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         if self.users:
             self.broadcast(json.dumps(self._snapshot(False)))
 

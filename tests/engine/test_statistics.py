@@ -152,7 +152,7 @@ def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Conn
         client.send(message)
         client.receive()
     chains = {each["name"]: each for each in server.statistics.snapshot()["chains"]}
-    assert list(chains) == ["connect", "data", "message", "disconnect", "consumer"]
+    assert list(chains) == ["connect", "data", "message", "disconnect", "consumer", "gap"]
     assert chains["connect"] == {"name": "connect", "events": 0, "filters": []}
     assert chains["message"]["events"] == 4
     odd, script = chains["message"]["filters"]
@@ -181,7 +181,7 @@ def test_losses_runners_and_tokens_are_told(serve: Serve, connect: Connect) -> N
     server.losses["slow"] += 2
     found = server.statistics.snapshot()
     assert found["tokens"] == {"issued": 1, "refused": 1, "revoked": 1}
-    assert found["losses"] == {"slow": 2, "keepalive": 0}
+    assert found["losses"] == {"slow": 2, "keepalive": 0, "storage": 0, "gaps": 0}
     assert found["runners"] == {"blocked": 0, "limit": 7}
     assert found["auth"] == "required"
 

@@ -19,6 +19,7 @@ from tests.waiting import until
 from .conftest import MakeSite
 from .sites import KEY, Site, bearer
 
+NO_LOSSES = {"slow": 0, "keepalive": 0, "storage": 0, "gaps": 0}
 RATES = {"messages_in", "messages_out", "bytes_in", "bytes_out"}
 
 
@@ -42,7 +43,9 @@ def test_it_has_this_shape(site: Site) -> None:
     assert found["warnings"] == []
     assert found["time"] == pytest.approx(time.time(), abs=60)
     (node,) = found["nodes"]
-    assert set(node) == {"name", "this", "uptime", "state", "connections"}
+    assert set(node) == {
+        "name", "this", "uptime", "state", "connections", "messages_in", "messages_out",
+    }  # fmt: skip
     assert node["name"].endswith(f":{os.getpid()}")
     assert (node["this"], node["state"], node["connections"]) == (True, "serving", 0)
     assert (found["state"], found["auth"]) == ("serving", "required")
@@ -50,8 +53,8 @@ def test_it_has_this_shape(site: Site) -> None:
     assert found["rates"] == found["totals"] == dict.fromkeys(RATES, 0)
     assert found["groups"] == {"count": 0, "largest": []}
     names = [each["name"] for each in found["chains"]]
-    assert names == ["connect", "data", "message", "disconnect", "consumer"]
-    assert found["losses"] == {"slow": 0, "keepalive": 0}
+    assert names == ["connect", "data", "message", "disconnect", "consumer", "gap"]
+    assert found["losses"] == NO_LOSSES
     assert found["tokens"] == {"issued": 1, "refused": 0, "revoked": 0}
     assert found["runners"] == {"blocked": 0, "limit": 2000}
     assert found["storage"] == {
@@ -150,7 +153,7 @@ def test_who_reads_too_slowly_is_counted(make_site: MakeSite, connect: Connect) 
         return bool(shown(site)["losses"]["slow"])
 
     until(flood)
-    assert shown(site)["losses"] == {"slow": 1, "keepalive": 0}
+    assert shown(site)["losses"] == {**NO_LOSSES, "slow": 1}
 
 
 def test_who_answers_no_ping_is_counted(make_site: MakeSite, connect: Connect) -> None:
@@ -158,7 +161,7 @@ def test_who_answers_no_ping_is_counted(make_site: MakeSite, connect: Connect) -
     connect(site.port, "/ws")
     until(lambda: shown(site)["losses"]["keepalive"])
     found = shown(site)
-    assert found["losses"] == {"slow": 0, "keepalive": 1}
+    assert found["losses"] == {**NO_LOSSES, "keepalive": 1}
     assert found["closes"] == [{"code": 1006, "meaning": "the connection was lost", "count": 1}]
 
 

@@ -87,6 +87,7 @@ function renderFacts() {
   fact("runners", count(runners.blocked), `${most} ${count(runners.limit)}`, level);
   fact("slow", count(losses.slow), "read too slowly, code 1013");
   fact("silent", count(losses.keepalive), "answered no ping");
+  fact("gaps", count(losses.gaps), `storage lost ${count(losses.storage)} times`);
   fact("auth", ...(AUTH[data.auth] ?? [foreign(data.auth), ""]));
   const others = `${count(tokens.refused)} refused, ${count(tokens.revoked)} revoked`;
   fact("tokens", count(tokens.issued), others);

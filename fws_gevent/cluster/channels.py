@@ -1,0 +1,122 @@
+"""The channels that feed the consumer chain: each PUBLISH on them runs it once on each node."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .link import Link
+from .servers import RedisServers
+
+_log = logging.getLogger("fws_gevent.redis")
+
+_GLOB = re.compile(r"[*?\[\\]")
+
+
+class Channels:
+    """Subscribes to channels and patterns, and hands each message to `put` once.
+
+    `put` must not block; it answers False for what finds no room.
+    """
+
+    def __init__(
+        self, servers: RedisServers, names: Sequence[str], put: Callable[[dict[str, Any]], bool]
+    ) -> None:
+        self.dropped = 0
+        self._put = put
+        self._patterns = [(name.encode(), glob(name)) for name in names if _GLOB.search(name)]
+        self._exact = {name.encode() for name in names if not _GLOB.search(name)}
+        self.link = Link("channels", lambda: servers.connection(""), self)
+        for name in self._exact:
+            self.link.subscribe(name)
+        for name, _ in self._patterns:
+            self.link.subscribe(name, "PSUBSCRIBE")
+
+    def on_listening(self, channel: bytes) -> None:
+        """A subscription was confirmed."""
+
+    def on_up(self, link: Link) -> None:
+        """The link listens; what was sent before is nowhere kept."""
+        if link.losses:
+            _log.warning("channels: listening again; what was sent to them meanwhile is gone")
+
+    def on_down(self, _link: Link) -> None:
+        """The link doesn't listen."""
+
+    def on_message(self, kind: bytes, message: list[bytes]) -> int:
+        """A message came, once for each subscription that it fits."""
+        if kind == b"message":
+            _, channel, data = message
+            event: dict[str, Any] = {"type": "message", "pattern": None}
+        elif kind == b"pmessage":
+            _, pattern, channel, data = message
+            if not self._is_first(pattern, channel):
+                return 1
+            event = {"type": "pmessage", "pattern": _text(pattern)}
+        else:
+            return 1
+        if not self._put({**event, "channel": _text(channel), "data": _text(data)}):
+            self.dropped += 1
+            if self.dropped & (self.dropped - 1) == 0:  # 1, 2, 4, 8: no flood
+                _log.warning("channels: the consumer chain is too slow: %d messages dropped so far",
+                             self.dropped)  # fmt: skip
+        return 1
+
+    def _is_first(self, pattern: bytes, channel: bytes) -> bool:
+        """Whether a message over a pattern is the only one, or first of several, for a PUBLISH."""
+        if channel in self._exact:
+            return False
+        for name, fits in self._patterns:
+            if fits.fullmatch(channel):
+                return name == pattern
+        return True
+
+
+def glob(pattern: str) -> re.Pattern[bytes]:
+    """A pattern of Redis (PSUBSCRIBE) as a regular expression; it is about bytes, as there."""
+    raw, parts, at = pattern.encode(), [], 0
+    while at < len(raw):
+        first, at = raw[at : at + 1], at + 1
+        if first == b"*":
+            parts.append(b".*")
+        elif first == b"?":
+            parts.append(b".")
+        elif first == b"[":
+            part, at = _one_of(raw, at)
+            parts.append(part)
+        else:
+            if first == b"\\" and at < len(raw):
+                first, at = raw[at : at + 1], at + 1
+            parts.append(re.escape(first))
+    return re.compile(b"".join(parts), re.DOTALL)
+
+
+def _one_of(raw: bytes, at: int) -> tuple[bytes, int]:
+    """The class that begins behind the bracket, read as util.c of Redis does; and its end."""
+    negated = raw[at : at + 1] == b"^"
+    at += negated
+    chosen: set[int] = set()
+    while at < len(raw) and raw[at] != ord("]"):
+        if raw[at] == ord("\\") and at + 1 < len(raw):
+            chosen.add(raw[at + 1])
+            at += 2
+        elif raw[at + 1 : at + 2] == b"-" and at + 2 < len(raw):
+            low, high = sorted((raw[at], raw[at + 2]))
+            chosen.update(range(low, high + 1))
+            at += 3
+        else:
+            chosen.add(raw[at])
+            at += 1
+    if negated:
+        chosen = set(range(256)) - chosen
+    letters = b"".join(b"\\x%02x" % each for each in sorted(chosen))
+    return (b"[" + letters + b"]" if letters else b"(?!)"), at + 1
+
+
+def _text(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw

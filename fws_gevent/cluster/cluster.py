@@ -1,0 +1,261 @@
+"""One node's part in a server of many: what it publishes, follows, and says of itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import redis
+from gevent import get_hub
+from greenlet import getcurrent
+
+from ..engine.inbox import Inbox
+from ..errors import PublishFailed, StorageAway
+from ..protocol.frames import TEXT
+from . import entries
+from .backoff import Backoff
+from .channels import Channels
+from .effects import Effects
+from .feed import Feed
+from .keys import Keys
+from .nodes import Nodes, new_node_name
+from .presence import Presence
+from .publisher import Publisher
+from .publishing import Publication, StreamTerms
+from .servers import RedisServers
+from .shard import Shards
+from .token_store import RedisTokenStore
+
+if TYPE_CHECKING:
+    from ..engine.connection import Connection
+    from ..engine.server import Server
+
+_log = logging.getLogger("fws_gevent.redis")
+
+PATIENCE = 2.0
+"""Seconds that a join waits until Redis has confirmed that the group is followed."""
+
+END = 1.5
+"""Seconds for each part to end in."""
+
+
+class Cluster:
+    """The other nodes, as a server sees them; `start` begins to follow them.
+
+    What is sent before that, or from a process that serves no clients, is published all the same.
+    """
+
+    def __init__(
+        self, server: Server, servers: RedisServers, keys: Keys, tokens: RedisTokenStore
+    ) -> None:
+        settings = server.settings
+        self._first_name = new_node_name()
+        self.gaps = 0
+        self._server = server
+        self._servers = servers
+        self._keys = keys
+        self._tokens = tokens
+        self._terms = tokens.terms = terms_of(settings)
+        self._local = settings.redis_away == "local"
+        self._publisher = Publisher(servers, keys.prefix, self._terms.deadline, self._terms)
+        self._shards = Shards(servers, keys, self._terms)
+        self._effects = Effects(server, self._is_mine, tokens.on_revoked)
+        self._started = False
+
+    # Its life.
+
+    def start(self) -> None:
+        """Begin to follow; waits until Redis is there, for `PATIENCE` seconds at most."""
+        self._presence = Presence(
+            self._servers, self._keys, self._terms, self._first_name, self._members_here
+        )
+        self._nodes = Nodes(self._servers, self._keys, self._presence, self._describe, self._groups)
+        self._channels = Channels(
+            self._servers, self._server.settings.redis_channels, self._server.queue.offer
+        )
+        self._channels.link.start()
+        self._everybody = self._follow(None)
+        self._started = True
+        if not self._everybody.ready.wait(PATIENCE):
+            _log.error("Redis at %s doesn't answer; serving without it until it does",
+                       self._servers.name)  # fmt: skip
+        self._loader = gevent.spawn(self._load)
+
+    def _load(self) -> None:
+        """Learn what was revoked, once everybody's stream is followed: so none is missed."""
+        backoff = Backoff()
+        while self._started:
+            try:
+                self._everybody.ready.wait()
+                self._tokens.load()
+            except (redis.RedisError, OSError) as error:
+                _log.debug("can't learn what is revoked: %s", error)
+                gevent.sleep(backoff.seconds())
+            else:
+                return
+
+    def stop(self) -> None:
+        """Say good-bye and end; takes a few seconds at most."""
+        if not self._started:
+            return
+        self._started = False
+        self._tokens.following = False
+        self._presence.stop(END)
+        self._everybody.ready.set()
+        parts = [gevent.spawn(stop, END) for stop in
+                 (self._nodes.stop, self._channels.link.stop, self._shards.stop)]  # fmt: skip
+        gevent.joinall(parts, timeout=3 * END)
+        self._loader.join(END)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this node hears the others."""
+        if not self._started:
+            return True
+        return self._shards.up and self._channels.link.up and self._everybody.live
+
+    @property
+    def node(self) -> str:
+        """This node's name among the others."""
+        return self._presence.node if self._started else self._first_name
+
+    @property
+    def losses(self) -> int:
+        """How often the link to Redis was lost."""
+        return self._shards.losses if self._started else 0
+
+    @property
+    def others(self) -> list[dict[str, Any]]:
+        """What the other nodes said of themselves lately."""
+        return self._nodes.others if self._started else []
+
+    # Publishing.
+
+    def broadcast(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
+        """Send to a group's members, or to everybody, on all nodes. Raises PublishFailed."""
+        kind = entries.TEXT if opcode == TEXT else entries.BINARY
+        try:
+            self._publish(self._publisher.publication(group, kind, data, exclude))
+        except PublishFailed:
+            if not (self._local and self._started):
+                raise
+            self._broadcast_locally(opcode, data, group, exclude)
+
+    def _broadcast_locally(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
+        """While Redis is away, by setting: this node's clients alone, and told that it is so."""
+        feed = self._shards.feeds.get(self._keys.stream(group))
+        notice = json.dumps({"fws": "local", "group": group}).encode()
+        self._server.spread(TEXT, notice, group, exclude)
+        self._server.spread(opcode, data, group, exclude)
+        if feed is not None:
+            feed.local_only = True
+            feed.behind()
+
+    def disconnect(self, subject: str | None, name: str | None, code: int, reason: str) -> None:
+        """Close connections on whatever node. Raises PublishFailed."""
+        self._publish(
+            self._publisher.disconnection(subject=subject, name=name, code=code, reason=reason)
+        )
+
+    def _publish(self, publication: Publication) -> None:
+        if not self._started:
+            self._publisher.send(publication)
+        elif self._server.reactor.elsewhere():
+            self._server.reactor.run_here(self._publish, publication)
+        else:
+            self._shards.of(self._keys.stream(publication.group)).lane.publish(publication)
+
+    # Following.
+
+    def joined(self, group: str, connection: Connection, first: bool) -> None:
+        """A connection joined a group here; returns when nothing to it can be missed."""
+        if not self._started:
+            return
+        self._presence.join(group, connection.id, connection.subject or "")
+        if first:
+            self._follow(group)
+        feed = self._shards.feeds[self._keys.stream(group)]
+        if feed.ready.is_set():
+            return
+        on_hub = getcurrent() is get_hub()
+        if on_hub or self._shards.of(feed.channel).link.failing or not feed.ready.wait(PATIENCE):
+            feed.promised = not feed.ready.is_set()
+
+    def left(self, group: str, connection: Connection, last: bool) -> None:
+        """A connection left a group here."""
+        if not self._started:
+            return
+        self._presence.leave(group, connection.id)
+        if last:
+            feed = self._shards.feeds.get(self._keys.stream(group))
+            if feed is not None:
+                self._shards.leave(feed)
+
+    def _follow(self, group: str | None) -> Feed:
+        feed = Feed(
+            group, self._keys.stream(group), self._effects, self._gap, self._shards.catch_up,
+            lambda: Inbox(self._server.reactor),
+        )  # fmt: skip
+        self._shards.follow(feed)
+        return feed
+
+    def _gap(self, group: str | None, reason: str) -> None:
+        self.gaps += 1
+        if group is None and self._tokens.following:
+            gevent.spawn(self._load)
+        self._server.gap_route.tell(self._server, {"group": group, "reason": reason})
+
+    # Presence.
+
+    def members(self, group: str) -> list[dict[str, Any]]:
+        """A group's members on the other nodes. Raises StorageAway."""
+        try:
+            return self._ask_members(group)
+        except (redis.RedisError, OSError) as error:
+            raise StorageAway(f"Redis doesn't say who is in the group: {error}") from None
+
+    def _ask_members(self, group: str) -> list[dict[str, Any]]:
+        client, keys = self._servers.client, self._keys
+        names = sorted(name.decode() for name in client.smembers(keys.holders(group)))
+        others = [name for name in names if not self._is_mine(name)]
+        if not others:
+            return []
+        pipeline = client.pipeline(transaction=False)
+        for name in others:
+            pipeline.exists(keys.node(name))
+            pipeline.hgetall(keys.members(group, name))
+        answers = pipeline.execute()
+        return [
+            {"group": group, "id": member.decode(), "subject": subject.decode() or None,
+             "node": name}
+            for name, alive, members in zip(others, answers[::2], answers[1::2], strict=True)
+            if alive
+            for member, subject in members.items()
+        ]  # fmt: skip
+
+    def _is_mine(self, node: str) -> bool:
+        return self._nodes.is_mine(node) if self._started else node == self._first_name
+
+    def _members_here(self, group: str) -> list[tuple[str, str]]:
+        members = self._server.groups.get(group)
+        if members is None:
+            return []
+        return [(each.id, each.subject or "") for each in members.values()]
+
+    def _groups(self) -> tuple[str, ...]:
+        return tuple(self._server.groups)
+
+    def _describe(self) -> dict[str, Any]:
+        return self._server.statistics.summary()
+
+
+def terms_of(settings: Any) -> StreamTerms:
+    """How a server's settings have streams kept."""
+    return StreamTerms(
+        settings.redis_history,
+        settings.redis_history_size,
+        settings.redis_history_time,
+        settings.publish_timeout,
+    )

@@ -1,0 +1,99 @@
+"""What the entries of a stream do on this node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..protocol.frames import BINARY, TEXT, is_close_code
+from . import entries
+from .entries import Entry, MalformedEntry
+
+if TYPE_CHECKING:
+    from ..engine.server import Server
+
+
+class When(Enum):
+    """When an effect takes place."""
+
+    NOW = "now"
+    IN_TURN = "in turn"
+    """After what waits already."""
+    PATIENTLY = "patiently"
+    """Likewise, and where it may wait itself: it calls the subscribers of a bus."""
+
+
+class Effect(NamedTuple):
+    """Something to do."""
+
+    do: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    when: When = When.NOW
+    size: int = 0
+
+
+class Effects:
+    """Turns the entries of a group's stream into what is to be done on this node.
+
+    `is_mine` says whether a node id is this node's: what it did itself was told already.
+    `on_revoked` is called with what was revoked on any node.
+    """
+
+    def __init__(
+        self, server: Server, is_mine: Callable[[str], bool], on_revoked: Callable[[bytes], None]
+    ) -> None:
+        self._server = server
+        self._is_mine = is_mine
+        self._on_revoked = on_revoked
+
+    def of(self, group: str | None, entry: Entry) -> Effect | None:
+        """What an entry has us do; None for nothing. Raises MalformedEntry."""
+        kind = entry.kind
+        if kind == entries.TEXT or kind == entries.BINARY:
+            opcode = TEXT if kind == entries.TEXT else BINARY
+            return Effect(self._server.spread, (opcode, entry.data, group, entry.exclude),
+                          When.IN_TURN, len(entry.data))  # fmt: skip
+        if kind in (entries.JOIN, entries.LEAVE):
+            return self._presence(group, entry)
+        if kind == entries.DISCONNECT:
+            return self._disconnect(group, entry)
+        if kind == entries.REVOKE:
+            return Effect(self._on_revoked, (entry.data,))
+        if kind == entries.BEGIN:
+            return None
+        raise MalformedEntry(f"an entry of the unknown kind {kind[:40]!r}")
+
+    def _presence(self, group: str | None, entry: Entry) -> Effect | None:
+        who = _parsed(entry)
+        try:
+            member = {"group": group, "id": str(who["id"]), "subject": who["subject"] or None,
+                      "node": str(who["node"])}  # fmt: skip
+        except KeyError as error:
+            raise MalformedEntry(f"{entry.kind.decode()} without {error}") from None
+        joins = entry.kind == entries.JOIN
+        route = self._server.joined_route if joins else self._server.left_route
+        if route.emit is None or self._is_mine(member["node"] or ""):
+            return None
+        return Effect(route.tell, (self._server, member), When.PATIENTLY)
+
+    def _disconnect(self, group: str | None, entry: Entry) -> Effect:
+        order = _parsed(entry)
+        try:
+            name, code, reason = order["id"], int(order["code"]), str(order["reason"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise MalformedEntry(f"disconnect without a good {error}") from None
+        if not (name is None or isinstance(name, str)) or not is_close_code(code):
+            raise MalformedEntry(f"disconnect without a good id or code: {code}")
+        return Effect(self._server.disconnect_here, (group, name, code, reason))
+
+
+def _parsed(entry: Entry) -> dict[str, Any]:
+    try:
+        found = json.loads(entry.data)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEntry(f"{entry.kind.decode()}: {error}") from None
+    if not isinstance(found, dict):
+        raise MalformedEntry(f"{entry.kind.decode()} is no JSON object")
+    return found

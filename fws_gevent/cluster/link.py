@@ -1,0 +1,262 @@
+"""One supervised connection that listens: it is made again for as long as it takes.
+
+The reading of redis-py's PubSub isn't used: it subscribes again by itself without a word, and its
+health check never looks at the answer. Here a connection is either known to listen, or replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+
+import gevent
+import redis
+from gevent import get_hub
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+from greenlet import getcurrent
+
+from .backoff import Backoff
+
+_log = logging.getLogger("fws_gevent.redis")
+
+PING_INTERVAL = 3.0
+"""Seconds between two pings, which are answered over the same subscription."""
+
+PING_TIMEOUT = 3.0
+"""Seconds of silence after a ping until the link counts as dead."""
+
+_CHUNK = 500  # channels in one command
+_TURN = 1000  # messages handed on until others have their turn
+
+
+class Listener(Protocol):
+    """Who is told what a link hears; none of it may block."""
+
+    def on_listening(self, channel: bytes) -> None:
+        """Redis confirmed a subscription: what is sent over the channel comes from here on."""
+
+    def on_message(self, kind: bytes, message: list[bytes]) -> int:
+        """A message, as Redis sends it: `kind` is its first word. Returns the work that it was."""
+
+    def on_up(self, link: Link) -> None:
+        """The link listens."""
+
+    def on_down(self, link: Link) -> None:
+        """The link doesn't listen any more; a new attempt follows."""
+
+
+class _Command(NamedTuple):
+    name: str
+    channels: tuple[bytes, ...]
+    confirmed: bool
+
+
+Wanted = dict[bytes, str]
+"""Channels with the command that subscribes to each: SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE."""
+
+_CONFIRMED = {b"subscribe", b"psubscribe", b"ssubscribe"}
+_LEFT = {b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
+
+
+class Link:
+    """Listens to channels of one server, over connections that `connect` makes.
+
+    `up` says whether it does now.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], Any], listener: Listener) -> None:
+        self.name = name
+        self.up = False
+        self.ready = Event()
+        """Set while the link is up."""
+        self.failing = False
+        """Whether the last attempt to listen failed, or what it led to."""
+        self.losses = 0
+        self.wanted: Wanted = {}
+        self._connect = connect
+        self._listener = listener
+        self._connection: Any = None
+        self._commands: deque[_Command] = deque()
+        self._writing = BoundedSemaphore(1)
+        self._unconfirmed: Counter[bytes] = Counter()
+        self._stopping = False
+        self._pinged = 0.0
+        self._awaits_pong = False
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._greenlet = gevent.spawn(self._live)
+
+    def stop(self, timeout: float) -> None:
+        """End; waits for `timeout` seconds at most."""
+        self._stopping = True
+        # A greenlet is never killed inside redis-py: it may hold a lock of the hub's. The answer
+        # to a ping has the reader look up.
+        self._send("PING")
+        if self._greenlet is not None:
+            self._greenlet.join(timeout)
+
+    def subscribe(self, channel: bytes, command: str = "SUBSCRIBE") -> None:
+        """Listen to a channel; the listener is told when Redis confirmed it."""
+        self.wanted[channel] = command
+        self._send(command, channel, confirmed=True)
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """Listen to a channel no more."""
+        command = self.wanted.pop(channel, None)
+        if command is not None:
+            self._send(command.replace("SUB", "UNSUB"), channel)
+
+    def _send(self, command: str, *channels: bytes, confirmed: bool = False) -> None:
+        """Send a command, if there is a connection; without one the next one makes up for it.
+
+        `confirmed`: Redis answers once for each channel, and none of these answers may be taken
+        for that of a later command.
+        """
+        self._commands.append(_Command(command, channels, confirmed))
+        if getcurrent() is get_hub():
+            gevent.spawn(self._send_all)  # a connection that is given up leaves its groups there
+        else:
+            self._send_all()
+
+    def _send_all(self) -> None:
+        """Send the commands in their order, whoever gave them."""
+        with self._writing:
+            while self._commands:
+                self._send_one(self._commands.popleft())
+
+    def _send_one(self, command: _Command) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if command.confirmed:
+            self._unconfirmed.update(command.channels)
+        try:
+            connection.send_command(command.name, *command.channels, check_health=False)
+        except (redis.RedisError, OSError) as error:
+            _log.debug("link %s: can't send %s: %s", self.name, command.name, error)
+            # redis-py would connect again at the next command, subscribed to nothing.
+            if self._connection is connection:
+                self._connection = None
+            connection.disconnect()
+
+    # The reader's life.
+
+    def _live(self) -> None:
+        backoff = Backoff()
+        while not self._stopping:
+            try:
+                self._listen(backoff)
+            except (redis.RedisError, OSError) as error:
+                self._went_down(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                # Nothing that comes over a channel may leave a node deaf for good.
+                _log.exception("link %s: failed; beginning anew", self.name)
+                self._went_down(error)
+            if not self._stopping:
+                gevent.sleep(backoff.seconds())
+        self._went_down(None)
+
+    def _went_down(self, error: Exception | None) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+        self._unconfirmed.clear()
+        if not self.up:
+            if error is not None:
+                # The first attempt's error may be one that only people can mend: say it once.
+                if self.failing or self.losses:
+                    _log.debug("link %s: %s", self.name, error)
+                else:
+                    _log.error("link %s: can't listen: %s", self.name, error)
+                self.failing = True
+            return
+        self.up = False
+        self.ready.clear()
+        if error is not None:
+            self.failing = True
+            self.losses += 1
+            _log.error("link %s: lost: %s; trying again until Redis is back", self.name, error)
+        try:
+            self._listener.on_down(self)
+        except Exception:  # noqa: BLE001 - the reader outlives its listener's faults
+            _log.exception("link %s: a listener failed", self.name)
+
+    def _listen(self, backoff: Backoff) -> None:
+        """Connect and listen until it fails, or until the end. Raises RedisError, OSError."""
+        connection = self._connect()
+        try:
+            connection.connect()
+        except (redis.RedisError, OSError):
+            connection.disconnect()
+            raise
+        self._connection = connection
+        self._pinged, self._awaits_pong = monotonic(), False
+        self._subscribe_to_all()
+        backoff.reset()
+        self.up, self.failing = True, False
+        self.ready.set()
+        self._listener.on_up(self)
+        work = 0
+        while not self._stopping:
+            try:
+                answer = connection.read_response(disconnect_on_error=False)
+            except redis.TimeoutError:
+                self._check()
+                continue
+            work += self._heard(answer)
+            if work >= _TURN:
+                work = 0
+                gevent.sleep(0)
+            if monotonic() - self._pinged >= PING_INTERVAL:
+                self._ping()
+
+    def _subscribe_to_all(self) -> None:
+        by_command: dict[str, list[bytes]] = {}
+        for channel, command in self.wanted.items():
+            by_command.setdefault(command, []).append(channel)
+        for command, channels in by_command.items():
+            # A Redis Cluster takes but one slot's channels together.
+            chunk = 1 if command == "SSUBSCRIBE" else _CHUNK
+            for start in range(0, len(channels), chunk):
+                self._send(command, *channels[start : start + chunk], confirmed=True)
+
+    def _check(self) -> None:
+        """Nothing came for a while. Raises TimeoutError if that is too long.
+
+        Only now, since what came while this process itself was held up has been read by now.
+        """
+        silent = monotonic() - self._pinged
+        if self._awaits_pong and silent >= PING_TIMEOUT:
+            raise redis.TimeoutError(f"no answer to a ping for {silent:.0f} s")
+        if not self._awaits_pong and silent >= PING_INTERVAL:
+            self._ping()
+
+    def _ping(self) -> None:
+        self._pinged, self._awaits_pong = monotonic(), True
+        self._send("PING")
+
+    def _heard(self, answer: Any) -> int:
+        """Hand on what came; returns the work that it was."""
+        self._awaits_pong = False  # whatever it is, it came all the way
+        if not isinstance(answer, list) or len(answer) < 2:
+            return 1
+        kind, channel = answer[0], answer[1]
+        if kind in _CONFIRMED:
+            self._unconfirmed[channel] -= 1
+            if self._unconfirmed[channel] <= 0:
+                del self._unconfirmed[channel]
+                if channel in self.wanted:
+                    self._listener.on_listening(channel)
+        elif kind in _LEFT:
+            if channel in self.wanted and channel not in self._unconfirmed:
+                # A Redis Cluster takes a channel away when its slot moves to another server.
+                raise redis.ConnectionError("a channel moved to another server")
+        elif kind != b"pong":
+            return self._listener.on_message(kind, answer)
+        return 1

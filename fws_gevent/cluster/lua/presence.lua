@@ -1,0 +1,48 @@
+-- Changes who is in a group on one node, and tells the group. Returns how many there are then.
+-- KEYS: 1 the node's members of the group, 2 the nodes that have some, 3 the group's stream
+-- ARGV: 1 node, 2 "change", or "replace" for members that are all there are,
+--   3 milliseconds that the members are kept, 4 entries that the stream keeps, 5 its life,
+--   6 epoch, 7 nonce, 8 PUBLISH or SPUBLISH, and then for each change: + or -, id, subject
+local members, nodes = KEYS[1], KEYS[2]
+local to = {stream = KEYS[3], length = ARGV[4], life = ARGV[5], epoch = ARGV[6], publish = ARGV[8]}
+local told = 0
+
+local function tell(kind, id, subject)
+  if redis.call('EXISTS', to.stream) == 0 then return end  -- nobody follows it
+  told = told + 1
+  local who = cjson.encode({id = id, subject = subject, node = ARGV[1]})
+  append(to, ARGV[7] .. '.' .. told, kind, '', who)
+end
+
+local function put(id, subject)
+  if redis.call('HSET', members, id, subject) == 1 then tell('join', id, subject) end
+end
+
+local function take(id)
+  local subject = redis.call('HGET', members, id)
+  if subject then
+    redis.call('HDEL', members, id)
+    tell('leave', id, subject)
+  end
+end
+
+if ARGV[2] == 'replace' then
+  local wanted = {}
+  for i = 9, #ARGV, 3 do wanted[ARGV[i + 1]] = true end
+  for _, id in ipairs(redis.call('HKEYS', members)) do
+    if not wanted[id] then take(id) end
+  end
+end
+for i = 9, #ARGV, 3 do
+  if ARGV[i] == '+' then put(ARGV[i + 1], ARGV[i + 2]) else take(ARGV[i + 1]) end
+end
+
+local left = redis.call('HLEN', members)
+if left == 0 then
+  redis.call('SREM', nodes, ARGV[1])
+else
+  redis.call('SADD', nodes, ARGV[1])
+  redis.call('PEXPIRE', nodes, ARGV[3])
+  redis.call('PEXPIRE', members, ARGV[3])
+end
+return left

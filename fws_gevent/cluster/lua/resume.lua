@@ -1,0 +1,55 @@
+-- Says how a stream goes on for somebody who has seen a part of it, and begins it if there is none.
+-- KEYS: 1 the stream
+-- ARGV: 1 id of the last entry seen ('' for none), 2 its nonce, 3 its epoch,
+--   4 entries and 5 bytes to answer at most, 6 epoch and 7 nonce for a stream that begins now,
+--   8 milliseconds that it lives, 9 PUBLISH or SPUBLISH
+-- Returns: state, the last entry's {id, nonce, epoch}, the entries that follow, 1 if there are more.
+-- States: begun (nothing was seen before), proven (nothing is missing), trimmed (the stream has
+-- dropped entries that were not seen), gone (it is not there), other (it is another one, begun
+-- since), older (it is a copy that lacks what was seen).
+local function ids(text)
+  local time, sequence = string.match(text, '^(%d+)-(%d+)$')
+  return tonumber(time), tonumber(sequence)
+end
+
+local function is_later(first, second)
+  local time, sequence = ids(first)
+  local other_time, other_sequence = ids(second)
+  return time > other_time or (time == other_time and sequence > other_sequence)
+end
+
+local stream, seen, nonce, epoch = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local last = latest(stream)
+if not last then
+  local to = {stream = stream, epoch = ARGV[6], length = 1, life = ARGV[8], publish = ARGV[9]}
+  local id = append(to, ARGV[7], 'begin', '', '')
+  return {seen == '' and 'begun' or 'gone', {id, ARGV[7], ARGV[6]}, {}, 0}
+end
+redis.call('PEXPIRE', stream, ARGV[8])
+local place = {last[1], value_of(last, 'nonce'), value_of(last, 'epoch')}
+if seen == '' then return {'begun', place, {}, 0} end
+
+local state, from = 'proven', '(' .. seen
+local same = redis.call('XRANGE', stream, seen, seen)[1]
+if not same or value_of(same, 'nonce') ~= nonce or value_of(same, 'epoch') ~= epoch then
+  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  if value_of(first, 'epoch') ~= epoch then
+    state, from = 'other', '-'
+  elseif is_later(first[1], seen) then
+    state, from = value_of(first, 'previous') == seen and 'proven' or 'trimmed', '-'
+  else
+    state = 'older'
+  end
+end
+
+local entries, size, more = {}, 0, 1
+while more == 1 and #entries < tonumber(ARGV[4]) and size < tonumber(ARGV[5]) do
+  local next_ones = redis.call('XRANGE', stream, from, '+', 'COUNT', 16)
+  if #next_ones < 16 then more = 0 end
+  for _, entry in ipairs(next_ones) do
+    entries[#entries + 1] = entry
+    size = size + string.len(value_of(entry, 'data'))
+    from = '(' .. entry[1]
+  end
+end
+return {state, place, entries, more}

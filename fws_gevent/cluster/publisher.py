@@ -1,0 +1,122 @@
+"""Publishing from any program: a worker, a script, an application without WebSockets."""
+
+from __future__ import annotations
+
+import json
+from time import sleep
+from typing import Any
+
+import redis
+
+from ..engine.payload import Data, convert
+from ..errors import PublishFailed
+from ..protocol.frames import TEXT
+from ..tokens.claims import group_of
+from . import entries
+from .backoff import Backoff
+from .keys import Keys
+from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
+from .scripts import PUBLISH
+from .servers import RedisServers, servers_from_url
+
+
+class Publisher:
+    """Sends messages to the clients of all nodes, over Redis and without gevent.
+
+        from fws_gevent import Publisher
+
+        publisher = Publisher("redis://127.0.0.1:6379/0")
+        publisher.publish("lunch is ready", group="kitchen")
+
+    `key` is the server's `redis_key`; `timeout` the seconds for Redis to take a message. One
+    publisher may be shared by threads and by greenlets, and goes on in the child of a fork.
+    """
+
+    def __init__(
+        self, url: str | RedisServers = "redis://127.0.0.1:6379/0", key: str = "fws",
+        timeout: float = 2.0, terms: StreamTerms | None = None,
+    ) -> None:  # fmt: skip
+        self._servers = servers_from_url(url) if isinstance(url, str) else url
+        self._keys = Keys(key)
+        self._terms = (terms or StreamTerms())._replace(deadline=timeout)
+        self._clock = RedisClock(self._servers)
+
+    def publish(self, data: Data, group: str | None = None, message_id: str | None = None) -> str:
+        """Send to a group, or to everybody: `str` as text, bytes as binary.
+
+        Returns the id of the message in the group's stream: Redis has it. `message_id` names the
+        message: published again under that name within twice the timeout, it is sent once.
+        Raises PublishFailed if Redis didn't take it in time, TypeError for what can't be sent.
+        """
+        opcode, payload = convert(data)
+        kind = entries.TEXT if opcode == TEXT else entries.BINARY
+        return self.send(self.publication(group, kind, payload, message_id=message_id))
+
+    def disconnect(
+        self,
+        *,
+        subject: str | None = None,
+        id: str | None = None,  # noqa: A002 - what a connection's name is called
+        code: int = 1000,
+        reason: str = "disconnected by the application",
+    ) -> None:
+        """Close a subject's connections, or the one with an id, on whatever node.
+
+        Raises PublishFailed, and TypeError unless one of the two is given.
+        """
+        self.send(self.disconnection(subject=subject, name=id, code=code, reason=reason))
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._servers.close()
+
+    def publication(
+        self, group: str | None, kind: bytes, data: bytes | bytearray, exclude: str = "",
+        message_id: str | None = None,
+    ) -> Publication:  # fmt: skip
+        """A message with the deadline that it has from now on."""
+        return Publication(
+            group, kind, data, exclude=exclude, message_id=message_id, seconds=self._terms.deadline
+        )
+
+    def disconnection(
+        self,
+        *,
+        subject: str | None,
+        name: str | None,
+        code: int,
+        reason: str,
+    ) -> Publication:
+        """The message that has a subject's connections, or the one named, closed."""
+        if (subject is None) == (name is None):
+            raise TypeError("disconnect() needs a subject or an id")
+        order = {"id": name, "code": int(code), "reason": reason}
+        group = None if subject is None else group_of(subject)
+        return self.publication(group, entries.DISCONNECT, json.dumps(order).encode())
+
+    def send(self, publication: Publication) -> str:
+        """Publish a message; returns its id. Raises PublishFailed."""
+        backoff, why = Backoff(), "no time"
+        while publication.left > 0:
+            try:
+                return id_of(self._call(publication))
+            except PASSING as error:
+                why = str(error)
+            except redis.RedisError as error:
+                why = str(error)
+                self._clock.forget()
+            sleep(min(backoff.seconds(), max(0.0, publication.left)))
+        raise PublishFailed(f"Redis took no message for {self._terms.deadline:g} s: {why}")
+
+    def _call(self, publication: Publication) -> Any:
+        latest = self._clock.at(publication.deadline, self._keys.stream(publication.group))
+        keys, args = publication.call(
+            self._keys, self._terms, self._servers.publish_command, latest
+        )
+        client = self._servers.client
+        try:
+            return client.evalsha(PUBLISH.sha, len(keys), *keys, *args)
+        except redis.exceptions.NoScriptError:
+            return client.eval(PUBLISH.text, len(keys), *keys, *args)
+        except redis.ResponseError as error:
+            return error

@@ -1,0 +1,372 @@
+"""Where Redis is: one server, the master that Sentinel names, or the masters of a Redis Cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.connection import parse_url
+from redis.exceptions import RedisClusterException
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from ..errors import ConfigurationError
+from .scripts import Script
+
+ANSWER_TIME = 1.0
+"""Seconds for Redis to accept a connection, or to answer a command."""
+
+MAX_CONNECTIONS = 64
+"""Connections of one process for commands; who finds them all in use waits, then fails."""
+
+SENTINEL_PORT, REDIS_PORT = 26379, 6379
+
+Place = str
+"""Names a server among several."""
+
+_SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
+
+
+class RedisServers(ABC):
+    """The way to Redis. Clients and connections of it don't try again by themselves.
+
+    `sharded` says whether keys are spread over several servers (Redis Cluster), `name` how it is
+    called in logs, without secrets.
+    """
+
+    sharded = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._clients: dict[tuple[int, int], Any] = {}
+
+    @property
+    def publish_command(self) -> str:
+        """The command by which entries are sent to those who listen."""
+        return "SPUBLISH" if self.sharded else "PUBLISH"
+
+    @property
+    def client(self) -> Any:
+        """The client for commands. Where sockets are gevent's, each thread has its own.
+
+        Raises redis.RedisError where one can't even be made without Redis.
+        """
+        # One for each thread alone would pile up in programs that start many.
+        key = (os.getpid(), threading.get_native_id() if _sockets_are_patched() else 0)
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients.setdefault(key, self._make_client())
+        return client
+
+    def close(self) -> None:
+        """Close the connections of this process's clients."""
+        for (pid, _), client in tuple(self._clients.items()):
+            if pid == os.getpid():
+                client.close()
+        self._clients.clear()
+
+    def place_of(self, key: bytes) -> Place:  # noqa: ARG002 - the same place for all
+        """The server that has a key. Raises redis.RedisError where that is not known."""
+        return ""
+
+    def connection(self, place: Place) -> Any:  # noqa: ARG002 - there is but one place
+        """A new connection to a server, not connected yet."""
+        return _outside(self.client.connection_pool)
+
+    def look_again(self) -> None:  # noqa: B027 - there is nothing to look for at one server
+        """Find out where things are now. Raises redis.RedisError."""
+
+    def time(self, key: bytes) -> float:  # noqa: ARG002 - the same clock for all
+        """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
+        return _seconds(self.client.time())
+
+    def run(
+        self, pipeline: Any, script: Script, keys: Sequence[bytes], args: Sequence[Any]
+    ) -> None:
+        """Put a call of a script into a pipeline of `client`."""
+        pipeline.evalsha(script.sha, len(keys), *keys, *args)
+
+    def load(self, script: Script) -> None:
+        """Have Redis know a script by its name. Raises redis.RedisError."""
+        self.client.script_load(script.text)
+
+    @abstractmethod
+    def _make_client(self) -> Any: ...
+
+
+class OneServer(RedisServers):
+    """One Redis server."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        super().__init__(name)
+        self._options = {**_COMMON, **options}
+
+    def _make_client(self) -> redis.Redis:
+        options = dict(self._options)
+        pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+            max_connections=MAX_CONNECTIONS, timeout=ANSWER_TIME, **options
+        )
+        return redis.Redis.from_pool(pool)
+
+
+class SentinelServers(RedisServers):
+    """The master that the Sentinels name at each new connection."""
+
+    def __init__(
+        self,
+        name: str,
+        sentinels: list[tuple[str, int]],
+        service: str,
+        options: Mapping[str, Any],
+        sentinel_options: Mapping[str, Any],
+    ) -> None:
+        super().__init__(name)
+        self._sentinels, self._service = sentinels, service
+        self._options = {**_COMMON, **options}
+        self._sentinel_options = {**_COMMON, **sentinel_options}
+
+    def _make_client(self) -> redis.Redis:
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            self._sentinels, sentinel_kwargs=self._sentinel_options, **self._options
+        )
+        client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
+            self._service, max_connections=MAX_CONNECTIONS
+        )
+        return client
+
+
+class ClusterServers(RedisServers):
+    """The masters of a Redis Cluster; any of its servers tells the others."""
+
+    sharded = True
+
+    def __init__(
+        self, name: str, servers: list[tuple[str, int]], options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(name)
+        self._servers = servers
+        self._options = {**_COMMON, **options}
+
+    def _make_client(self) -> redis.RedisCluster:
+        return _Cluster(
+            startup_nodes=[
+                ClusterNode(host, port)  # type: ignore[no-untyped-call]
+                for host, port in self._servers
+            ],
+            require_full_coverage=False,
+            max_connections=MAX_CONNECTIONS,
+            **self._options,
+        )
+
+    def place_of(self, key: bytes) -> Place:
+        """The master that has a key's slot. Raises redis.RedisError while there is none."""
+        node = self.client.get_node_from_key(key)
+        if node is None:
+            raise redis.ConnectionError("no server of the cluster has that key's slot")
+        name: Place = node.name
+        return name
+
+    def connection(self, place: Place) -> Any:
+        """A new connection to a server, or to any one if that is no longer there."""
+        node = self.client.get_node(node_name=place) or self.client.get_random_node()
+        return _outside(self.client.get_redis_connection(node).connection_pool)
+
+    def look_again(self) -> None:
+        """Ask the cluster which server has which slots. Raises redis.RedisError."""
+        with _away():
+            self.client.nodes_manager.initialize()
+
+    def time(self, key: bytes) -> float:
+        """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
+        node = self.client.get_node_from_key(key)
+        return _seconds(self.client.get_redis_connection(node).time())
+
+    def run(
+        self, pipeline: Any, script: Script, keys: Sequence[bytes], args: Sequence[Any]
+    ) -> None:
+        """Put a call into a pipeline, with the text: not every master may have the script."""
+        pipeline.execute_command("EVAL", script.text, len(keys), *keys, *args)
+
+
+class _Cluster(redis.RedisCluster):
+    """A client whose errors are all redis.RedisError: some of redis-py's for clusters are not."""
+
+    def __init__(self, **options: Any) -> None:
+        with _away():
+            super().__init__(**options)
+
+    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        with _away():
+            return super().execute_command(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def get_node_from_key(self, key: Any, replica: bool = False) -> Any:
+        with _away():
+            return super().get_node_from_key(key, replica)  # type: ignore[no-untyped-call]
+
+    def _get_command_keys(self, *args: Any) -> Any:
+        # For a script's call redis-py would ask some server, which may be the one that is away.
+        if args[0] == "EVAL":
+            return args[3 : 3 + int(args[2])]
+        return super()._get_command_keys(*args)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
+        pipeline: Any = super().pipeline(transaction, shard_hint)  # type: ignore[no-untyped-call]
+        pipeline._get_command_keys = self._get_command_keys  # noqa: SLF001 - redis-py's own class
+        execute = pipeline.execute
+
+        def execute_all(raise_on_error: bool = True) -> Any:
+            with _away():
+                return execute(raise_on_error)
+
+        pipeline.execute = execute_all
+        return pipeline
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Raises redis.ConnectionError where no server of a cluster is there for what is asked."""
+    try:
+        yield
+    except RedisClusterException as error:
+        raise redis.ConnectionError(str(error)) from error
+
+
+_COMMON: dict[str, Any] = {
+    "socket_timeout": ANSWER_TIME,
+    "socket_connect_timeout": ANSWER_TIME,
+    # Redis() would try ten times and Redis.from_url() once: how often is decided here alone.
+    "retry": Retry(NoBackoff(), 0),
+    "protocol": 2,
+    "client_name": "fws",
+}
+
+
+def servers_at(host: str, port: int = REDIS_PORT) -> RedisServers:
+    """One server by its address."""
+    return OneServer(f"{host}:{port}", {"host": host, "port": port})
+
+
+def servers_from_url(url: str) -> RedisServers:
+    """The servers that a URL names.
+
+    redis://, rediss:// (TLS) and unix:// are those of redis-py with its options, such as
+    `ssl_ca_certs` and `ssl_certfile`; redis+sentinel://host:26379,host:26379/service/0 asks
+    Sentinels for the master, redis+cluster://host:6379,host:6379 is a Redis Cluster, and both
+    may be rediss+. Raises ConfigurationError, which doesn't repeat the URL: it may hold a password.
+    """
+    scheme, _, kind = url.partition("://")[0].partition("+")
+    if kind not in ("", "sentinel", "cluster") or scheme not in ("redis", "rediss", "unix"):
+        raise ConfigurationError(
+            "the Redis URL must begin with redis://, rediss://, unix://, redis+sentinel:// or "
+            "redis+cluster://"
+        )
+    try:
+        return _from_parts(url, scheme, kind)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"the Redis URL is wrong: {error}") from None
+
+
+def _from_parts(url: str, scheme: str, kind: str) -> RedisServers:
+    parts = _split(url)
+    if not kind:
+        options = _options(url)
+        return OneServer(_name_of(options), options)
+    login, at, hosts = parts.netloc.rpartition("@")
+    addresses = _addresses(hosts, SENTINEL_PORT if kind == "sentinel" else REDIS_PORT)
+    name = f"{kind} {hosts}"
+    query = dict(parse_qsl(parts.query))
+    theirs = {ours: query.pop(name) for name, ours in _SENTINEL_OPTIONS.items() if name in query}
+    path = [unquote(part) for part in parts.path.split("/") if part]
+    service = path.pop(0) if kind == "sentinel" and path else None
+    database = path.pop(0) if path else "0"
+    plain = f"{scheme}://{login}{at}localhost/{database}?{urlencode(query)}"
+    options = {key: value for key, value in _options(plain).items() if key != "host"}
+    if options.pop("connection_class", None) is not None:
+        options["ssl"] = True
+    if kind == "cluster":
+        if options.pop("db", 0) != 0:
+            raise ValueError("a Redis Cluster has database 0 alone")
+        return ClusterServers(name, addresses, options)
+    if service is None:
+        raise ValueError("it needs the service's name: redis+sentinel://host:26379/service")
+    return SentinelServers(f"{name} {service}", addresses, service, options, theirs)
+
+
+def _options(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError("the database must be a number")
+    options = dict(parse_url(url))  # type: ignore[no-untyped-call]
+    _check(options)
+    return options
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        for each in parts.netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{each}").port
+    except ValueError:
+        # The error may quote a password, where that has a character with a meaning in URLs.
+        raise ValueError(
+            "its hosts and ports can't be told; in a password, special characters must be "
+            "percent-encoded"
+        ) from None
+    return parts
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for what no connection can be made with; none is made."""
+    known = {**_COMMON, **options}
+    make = known.pop("connection_class", redis.Connection)
+    try:
+        make(**known)
+    except TypeError as error:
+        name = re.search(r"argument '(\w+)'", str(error))
+        raise ValueError(f"no option {name[1] if name else ''!r} is known") from None
+    except redis.RedisError as error:
+        raise ValueError(str(error)) from None
+
+
+def _sockets_are_patched() -> bool:
+    monkey = sys.modules.get("gevent.monkey")  # importing it is not for a program without gevent
+    return monkey is not None and bool(monkey.is_module_patched("socket"))
+
+
+def _outside(pool: Any) -> Any:
+    """A connection such as a pool makes, but none of its own: a link makes any number of them.
+
+    The pool would count each against `max_connections` for good, and close those that listen
+    together with its own.
+    """
+    return pool.connection_class(**pool.connection_kwargs)
+
+
+def _seconds(answer: tuple[int, int]) -> float:
+    return answer[0] + answer[1] / 1e6
+
+
+def _name_of(options: Mapping[str, Any]) -> str:
+    if "path" in options:
+        return f"unix:{options['path']}"
+    return f"{options.get('host', 'localhost')}:{options.get('port', REDIS_PORT)}"
+
+
+def _addresses(hosts: str, default_port: int) -> list[tuple[str, int]]:
+    found = []
+    for each in hosts.split(","):
+        address = urlsplit(f"//{each}")
+        if not address.hostname:
+            raise ValueError("it names no host")
+        found.append((address.hostname, address.port or default_port))
+    return found

@@ -1,0 +1,145 @@
+"""One server of Redis as a node uses it: what it hears, publishes and reads from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from .catch_up import CatchUp
+from .feed import Feed
+from .keys import Keys
+from .lane import Lane
+from .link import Link
+from .publishing import StreamTerms
+from .servers import Place, RedisServers
+
+
+class Shard:
+    """A link, a lane and a reader; one for all of Redis, or for each master of a cluster."""
+
+    def __init__(self, shards: Shards, place: Place) -> None:
+        self.place = place
+        self.lane = Lane(shards.servers, shards.keys, shards.terms)
+        self.catch_up = CatchUp(shards.servers, shards.terms)
+        self.link = Link(place or shards.servers.name, self._connect, self)
+        self._shards = shards
+        self._listens = False
+
+    def follow(self, feed: Feed) -> None:
+        """Listen to a feed's channel, and read on from where it is."""
+        self.link.subscribe(feed.channel, self._shards.subscribe_command)
+        if not self._listens:
+            self._listens = True
+            self.link.start()
+
+    def stop(self, timeout: float) -> None:
+        """End what runs; waits for `timeout` seconds at most for each part of it."""
+        if self._listens:
+            self.link.stop(timeout)
+        self.lane.stop(timeout)
+        self.catch_up.stop(timeout)
+
+    @property
+    def up(self) -> bool:
+        """Whether it hears all that it should."""
+        return self.link.up or not self.link.wanted
+
+    def _connect(self) -> Any:
+        self._shards.before_connecting(self)
+        return self._shards.servers.connection(self.place)
+
+    # What the link hears.
+
+    def on_listening(self, channel: bytes) -> None:
+        """A subscription was confirmed: what was sent before has to be read."""
+        feed = self._shards.feeds.get(channel)
+        if feed is not None:
+            feed.live = False
+            self.catch_up.put(feed)
+
+    def on_message(self, _kind: bytes, message: list[bytes]) -> int:
+        """An entry came."""
+        feed = self._shards.feeds.get(message[1])
+        return 1 if feed is None else feed.on_push(message[2])
+
+    def on_up(self, _link: Link) -> None:
+        """The link listens."""
+
+    def on_down(self, _link: Link) -> None:
+        """What comes next on the link may not follow on what came before."""
+        for channel in self.link.wanted:
+            feed = self._shards.feeds.get(channel)
+            if feed is not None:
+                feed.live = False
+
+
+class Shards:
+    """All that a node follows, by the server that has it; `feeds` are by their channels."""
+
+    def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
+        self.servers = servers
+        self.keys = keys
+        self.terms = terms
+        self.feeds: dict[bytes, Feed] = {}
+        self._shards: dict[Place, Shard] = {}
+
+    @property
+    def subscribe_command(self) -> str:
+        """The command that subscribes to a stream's channel."""
+        return "SSUBSCRIBE" if self.servers.sharded else "SUBSCRIBE"
+
+    def of(self, key: bytes) -> Shard:
+        """The shard of the server that has a key."""
+        try:
+            place = self.servers.place_of(key)
+        except redis.RedisError:
+            place = ""  # nobody knows yet: its link asks until somebody does
+        shard = self._shards.get(place)
+        if shard is None:
+            shard = self._shards[place] = Shard(self, place)
+        return shard
+
+    def follow(self, feed: Feed) -> None:
+        """Begin to follow a stream."""
+        self.feeds[feed.channel] = feed
+        self.of(feed.channel).follow(feed)
+
+    def leave(self, feed: Feed) -> None:
+        """Follow a stream no more."""
+        feed.closed = True
+        del self.feeds[feed.channel]
+        for shard in self._shards.values():
+            shard.link.unsubscribe(feed.channel)
+
+    def catch_up(self, feed: Feed) -> None:
+        """Read what a feed has missed."""
+        self.of(feed.channel).catch_up.put(feed)
+
+    @property
+    def up(self) -> bool:
+        """Whether all that is followed is heard."""
+        return all(shard.up for shard in tuple(self._shards.values()))
+
+    @property
+    def losses(self) -> int:
+        """How often a link was lost."""
+        return sum(shard.link.losses for shard in tuple(self._shards.values()))
+
+    def before_connecting(self, shard: Shard) -> None:
+        """See which channels are another server's by now. Raises redis.RedisError."""
+        if not self.servers.sharded:
+            return
+        self.servers.look_again()
+        for channel in tuple(shard.link.wanted):
+            feed = self.feeds.get(channel)
+            other = self.of(channel)
+            if feed is not None and other is not shard:
+                shard.link.wanted.pop(channel, None)
+                other.follow(feed)
+
+    def stop(self, timeout: float) -> None:
+        """End it all; waits for `timeout` seconds at most for each part."""
+        for shard in tuple(self._shards.values()):
+            shard.stop(timeout)
+        self._shards.clear()

@@ -1,0 +1,143 @@
+"""Tickets, refresh tokens and revocations in Redis, the same for all nodes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError
+
+from ..errors import StorageAway, StoreFull
+from ..tokens.store import Kind, Listener, MemoryTokenStore, Refresh, Revocation, TokenStore
+from .keys import Keys
+from .publishing import StreamTerms
+from .scripts import REVOKE, SPEND, Script
+from .servers import RedisServers
+
+_log = logging.getLogger("fws_gevent.redis")
+
+MAX_REVOCATIONS = 100_000
+"""Revocations that are kept at most."""
+
+
+class RedisTokenStore(TokenStore):
+    """Keeps secrets by their SHA-256 alone, each as long as it counts.
+
+    A node that follows everybody's stream has all revocations in memory: to check a token asks
+    nothing of Redis. Each method raises StorageAway if Redis doesn't answer.
+    """
+
+    shared = True
+
+    def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
+        self.following = False
+        """Whether `on_revoked` hears of all revocations."""
+        self.terms = terms
+        """How everybody's stream is kept."""
+        self._servers = servers
+        self._keys = keys
+        self._known = MemoryTokenStore(MAX_REVOCATIONS)
+
+    def put_ticket(self, digest: str, claims: dict[str, Any], until: float, now: float) -> None:
+        """Keep a ticket."""
+        self._ask("SET", self._keys.ticket(digest), json.dumps(claims), "PX", _ms(until - now))
+
+    def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:  # noqa: ARG002 - Redis has a clock
+        """The claims of a ticket, which ends with this; None for one that isn't there."""
+        found = self._ask("GETDEL", self._keys.ticket(digest))
+        return None if found is None else dict(json.loads(found))
+
+    def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
+        """Keep a refresh token."""
+        value = json.dumps({"grant": refresh.grant, "family": refresh.family})
+        spent = "1" if refresh.spent else "0"
+        self._ask("SET", self._keys.refresh(digest), spent + value, "PX", _ms(until - now))
+
+    def find_refresh(self, digest: str, now: float) -> Refresh | None:  # noqa: ARG002 - Redis has a clock
+        """What a refresh token stands for, without using it."""
+        return _refresh(self._ask("GET", self._keys.refresh(digest)))
+
+    def spend_refresh(self, digest: str, now: float) -> Refresh | None:  # noqa: ARG002 - Redis has a clock
+        """What a refresh token stands for; `spent` is true for all but the first who asks."""
+        return _refresh(self._run(SPEND, [self._keys.refresh(digest)], []))
+
+    def revoke(self, revocation: Revocation, until: float, now: float) -> None:
+        """Keep a revocation and tell all nodes. Raises StoreFull."""
+        kind, value, at = revocation
+        fresh, terms = secrets.token_hex(8), self.terms
+        keys = [self._keys.revoked, self._keys.revoked_until, self._keys.stream(None)]
+        kept = self._run(REVOKE, keys, [
+            f"{kind}:{value}", at, until, now, MAX_REVOCATIONS, terms.length, terms.life_ms,
+            fresh, fresh, self._servers.publish_command,
+        ])  # fmt: skip
+        if not kept:
+            raise StoreFull(f"no room for more than {MAX_REVOCATIONS} revocations")
+        self._known.revoke(revocation, until, now)
+
+    def revoked_at(self, kind: Kind, value: str) -> int | None:
+        """When something was revoked, or None."""
+        if self.following:
+            return self._known.revoked_at(kind, value)
+        found = self._ask("HGET", self._keys.revoked, f"{kind}:{value}")
+        return None if found is None else int(found)
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` for each revocation from now on, on whatever node it is made."""
+        self._known.listen(listener)
+
+    # What a node does that follows everybody's stream.
+
+    def on_revoked(self, data: bytes) -> None:
+        """An entry of everybody's stream says that something was revoked."""
+        try:
+            name, at, until = data.decode().rsplit(" ", 2)
+            kind, _, value = name.partition(":")
+            self._keep(kind, value, int(float(at)), float(until))
+        except (ValueError, OverflowError) as error:
+            _log.warning("ignored a malformed revocation: %s", error)
+
+    def load(self) -> None:
+        """Learn all that is revoked by now. Raises redis.RedisError."""
+        client = self._servers.client
+        times = dict(client.zrange(self._keys.revoked_until, 0, -1, withscores=True))
+        for name, at in client.hgetall(self._keys.revoked).items():
+            kind, _, value = name.decode().partition(":")
+            self._keep(kind, value, int(at), times.get(name, 0.0))
+        self.following = True
+
+    def _keep(self, kind: str, value: str, at: int, until: float) -> None:
+        if kind not in ("jti", "family", "sub"):
+            raise ValueError(f"unknown kind {kind[:20]!r}")
+        known = self._known.revoked_at(kind, value)  # type: ignore[arg-type]
+        if known is None or known < at:
+            revocation = Revocation(kind, value, at)  # type: ignore[arg-type]
+            self._known.revoke(revocation, until, time.time())
+
+    def _ask(self, *command: Any) -> Any:
+        try:
+            return self._servers.client.execute_command(*command)
+        except (redis.RedisError, OSError) as error:
+            raise StorageAway(f"Redis doesn't keep tokens now: {error}") from None
+
+    def _run(self, script: Script, keys: list[bytes], args: list[Any]) -> Any:
+        try:
+            return self._servers.client.evalsha(script.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return self._ask("EVAL", script.text, len(keys), *keys, *args)
+        except (redis.RedisError, OSError) as error:
+            raise StorageAway(f"Redis doesn't keep tokens now: {error}") from None
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def _refresh(found: bytes | None) -> Refresh | None:
+    if found is None:
+        return None
+    value = json.loads(found[1:])
+    return Refresh(value["grant"], value["family"], spent=found[:1] == b"1")

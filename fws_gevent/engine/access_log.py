@@ -1,0 +1,37 @@
+"""The access log: a line for each connection that opens, and for each that ends."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+from .connection import Connection
+from .facts import Closed
+
+_access = logging.getLogger("fws_gevent.access")
+
+
+def log_open(connection: Connection) -> None:
+    """A connection opened."""
+    _access.info(
+        "open %s %s %s%s", connection.id, connection.peer_name, connection.path,
+        _as_whom(connection),
+        extra={"event": "open", "id": connection.id, "peer": connection.peer_name,
+               "path": connection.path, "subject": connection.subject},
+    )  # fmt: skip
+
+
+def log_close(connection: Connection, closed: Closed) -> None:
+    """A connection ended."""
+    seconds = round(monotonic() - connection.opened_at, 3)
+    _access.info(
+        "close %s %s %s%s %d %.3fs %s", connection.id, connection.peer_name, connection.path,
+        _as_whom(connection), closed.code, seconds, closed.reason,
+        extra={"event": "close", "id": connection.id, "peer": connection.peer_name,
+               "path": connection.path, "subject": connection.subject,
+               "code": int(closed.code), "reason": closed.reason, "seconds": seconds},
+    )  # fmt: skip
+
+
+def _as_whom(connection: Connection) -> str:
+    return "" if connection.subject is None else f" as {connection.subject}"

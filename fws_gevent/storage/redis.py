@@ -1,0 +1,115 @@
+"""The storage object in Redis: plain sets, which any language can read and write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from ..cluster.cluster import Cluster
+from ..cluster.keys import Keys
+from ..cluster.publishing import StreamTerms
+from ..cluster.servers import RedisServers, servers_at, servers_from_url
+from ..cluster.token_store import RedisTokenStore
+from ..errors import PublishFailed, StorageAway
+from .base import BaseStorageObject
+
+if TYPE_CHECKING:
+    from ..engine.server import Server
+
+Value = str | bytes | int | float
+"""What can be a key, or a value in a set; they come back as texts, or bytes if they are none."""
+
+
+class RedisStorageObject(BaseStorageObject):
+    """Sets in Redis under the prefix `key`; a server that has one is a node among many.
+
+    Each method raises StorageAway if Redis doesn't answer, TypeError for what it can't keep.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 6379,
+        key: str = "fws",
+        servers: RedisServers | None = None,
+    ) -> None:
+        self._servers = servers or servers_at(host, port)
+        self._keys = Keys(key)
+        self._cluster: Cluster | None = None
+        self._tokens = RedisTokenStore(self._servers, self._keys, StreamTerms())
+        self.token_store = self._tokens
+
+    @classmethod
+    def from_url(cls, url: str, key: str = "fws") -> RedisStorageObject:
+        """The storage at a URL: redis://, rediss://, redis+sentinel://, redis+cluster://.
+
+        Raises ConfigurationError.
+        """
+        return cls(key=key, servers=servers_from_url(url))
+
+    def join(self, server: Server) -> Cluster:
+        """Make `server` a node among those that share this storage."""
+        self._cluster = Cluster(server, self._servers, self._keys, self._tokens)
+        return self._cluster
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the node hears the others; False while Redis is away."""
+        return self._cluster is None or self._cluster.healthy
+
+    def get(self, key: Value) -> set[str | bytes] | None:
+        """The values under `key`, or None if there are none."""
+        found = self._ask("SMEMBERS", self._name(key))
+        return {_decoded(value) for value in found} or None
+
+    def add(self, key: Value, value: Value) -> None:
+        """Put `value` among those under `key`."""
+        self._ask("SADD", self._name(key), _encoded(value))
+
+    def remove(self, key: Value, value: Value) -> None:
+        """Take `value` out from under `key`; nothing happens if it isn't there."""
+        self._ask("SREM", self._name(key), _encoded(value))
+
+    def publish(self, channel: str, data: str | bytes) -> None:
+        """PUBLISH to a channel, for the consumer chains that have it. Raises PublishFailed.
+
+        What is not to be lost goes through a server's `broadcast`.
+        """
+        try:
+            self._servers.client.publish(channel, data)
+        except (redis.RedisError, OSError) as error:
+            raise PublishFailed(f"Redis didn't take it: {error}") from None
+
+    def close(self) -> None:
+        """Close the connections for commands; they are made again when they are needed."""
+        self._servers.close()
+
+    def _name(self, key: Value) -> bytes:
+        return self._keys.data(_encoded(key))
+
+    def _ask(self, *command: Any) -> Any:
+        try:
+            return self._servers.client.execute_command(*command)
+        except (redis.RedisError, OSError) as error:
+            raise StorageAway(f"Redis at {self._servers.name}: {error}") from None
+
+    def __str__(self) -> str:
+        return f"Redis at {self._servers.name}, keys {self._keys.prefix}:…"
+
+
+def _encoded(value: Value) -> bytes:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(f"Redis keeps texts, bytes and numbers, not {type(value).__name__}")
+    return str(value).encode("utf-8", "surrogatepass")
+
+
+def _decoded(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw

@@ -1,0 +1,30 @@
+"""GET /fws/groups/<group>: who is in a group, on all nodes."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from .admin import SCOPE
+from .answers import answer, refuse_bearer, refuse_nobody
+from .identity import bearer, client
+from .service import service
+
+LISTED = 1000
+"""Members that an answer names; `count` has them all."""
+
+
+def group(group: str) -> Response:
+    """Answer who is in a group, to whoever may join it or has the scope status."""
+    found = client({})
+    if found is not None:
+        allowed = SCOPE in found.scope.split()
+    else:
+        claims = bearer()
+        if claims is None:
+            refuse_nobody()
+        allowed = SCOPE in claims.scope or claims.may_join(group)
+    if not allowed:
+        refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
+    members = service().server.members(group)
+    listed = [{key: each[key] for key in ("id", "subject", "node")} for each in members[:LISTED]]
+    return answer({"group": group, "count": len(members), "members": listed})

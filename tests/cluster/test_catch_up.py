@@ -1,0 +1,324 @@
+"""Reading what was missed, from real Redis servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+import redis
+
+from fws_gevent.cluster.catch_up import ENTRIES, FEEDS, CatchUp
+from fws_gevent.cluster.effects import Effect, Effects
+from fws_gevent.cluster.entries import Entry
+from fws_gevent.cluster.feed import Feed
+from fws_gevent.cluster.keys import Keys
+from fws_gevent.cluster.publisher import Publisher
+from fws_gevent.cluster.publishing import StreamTerms
+from fws_gevent.cluster.servers import OneServer
+from fws_gevent.engine.inbox import Inbox
+from fws_gevent.engine.reactor import Reactor
+from tests.conftest import StartRedis
+from tests.redis_processes import RedisProcess
+from tests.waiting import until
+
+KEYS = Keys("fws")
+
+
+class Reader:
+    """A catch-up with feeds that note what they get."""
+
+    def __init__(self, port: int, terms: StreamTerms, reactor: Reactor) -> None:
+        self.servers = OneServer(
+            "here", {"host": "127.0.0.1", "port": port, "socket_timeout": 0.2}
+        )  # fmt: skip
+        self.catch_up = CatchUp(self.servers, terms)
+        self.publisher = Publisher(self.servers, terms=terms, timeout=10)
+        self.got: dict[str | None, list[Any]] = {}
+        self._reactor = reactor
+
+    def feed(self, group: str | None = "kitchen") -> Feed:
+        def of(group: str | None, entry: Entry) -> Effect | None:
+            return None if entry.kind == b"begin" else Effect(self.note, (group, entry.data))
+
+        effects = cast("Effects", type("Made", (), {"of": staticmethod(of)}))
+        return Feed(
+            group, KEYS.stream(group), effects, self.note, self.catch_up.put,
+            lambda: Inbox(self._reactor),
+        )  # fmt: skip
+
+    def note(self, group: str | None, what: Any) -> None:
+        self.got.setdefault(group, []).append(what)
+
+    def begun(self, group: str | None = "kitchen") -> Feed:
+        """A feed that is at the end of its stream."""
+        feed = self.feed(group)
+        self.catch_up.put(feed)
+        until(lambda: feed.live)
+        return feed
+
+    def publish(self, *numbers: int, group: str | None = "kitchen") -> None:
+        for number in numbers:
+            self.publisher.publish(str(number), group)
+
+    def asks(self) -> list[int]:
+        """How many feeds are asked for together, from now on, as a list that grows."""
+        asked: list[int] = []
+        ask = self.catch_up._ask
+
+        def counted(feeds: list[Feed]) -> list[Any]:
+            asked.append(len(feeds))
+            return ask(feeds)
+
+        self.catch_up._ask = counted  # type: ignore[method-assign]
+        return asked
+
+    def close(self) -> None:
+        self.catch_up.stop(5)
+        assert self.catch_up._greenlet.dead
+        self.servers.close()
+
+
+MakeReader = Callable[..., Reader]
+
+
+@pytest.fixture
+def make_reader() -> Iterator[MakeReader]:
+    """Makes a reader of the Redis at a port."""
+    reactor = Reactor(max_runners=2)
+    reactor.start()
+    readers: list[Reader] = []
+
+    def make(port: int, terms: StreamTerms | None = None) -> Reader:
+        readers.append(Reader(port, terms or StreamTerms(), reactor))
+        return readers[-1]
+
+    yield make
+    for reader in readers:
+        reader.close()
+    reactor.stop()
+
+
+@pytest.fixture
+def reader(redis_server: RedisProcess, make_reader: MakeReader) -> Reader:
+    return make_reader(redis_server.port)
+
+
+def data(*numbers: int) -> list[bytes]:
+    return [b"%d" % number for number in numbers]
+
+
+def test_a_feed_begins_where_the_stream_stands(reader: Reader) -> None:
+    reader.publish(1, 2)
+    feed = reader.begun()
+    assert feed.ready.is_set()
+    assert reader.got == {}
+    reader.publish(3, 4)
+    feed.behind()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(3, 4)}
+
+
+def test_what_was_published_before_anybody_followed_the_new_stream_is_proven(
+    reader: Reader,
+) -> None:
+    feed = reader.begun()
+    assert feed.place is not None
+    reader.publish(*range(3))
+    feed.behind()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(0, 1, 2)}
+
+
+def test_more_than_one_answer_holds_comes_whole_and_in_order(reader: Reader) -> None:
+    feed = reader.begun()
+    numbers = range(2 * ENTRIES + 50)
+    reader.publish(*numbers)
+    asked = reader.asks()
+    feed.behind()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(*numbers)}
+    assert asked == [1, 1, 1]
+
+
+def test_many_feeds_are_read_together_each_its_own(reader: Reader) -> None:
+    groups = [f"g{number}" for number in range(3 * FEEDS)]
+    feeds = [reader.feed(group) for group in groups]
+    asked = reader.asks()
+    for feed in feeds:
+        reader.catch_up.put(feed)
+        reader.catch_up.put(feed)  # once is enough
+    until(lambda: all(feed.live for feed in feeds))
+    assert sum(asked) <= 4 * FEEDS, "the first ask found the script missing"
+    assert max(asked) == FEEDS
+    for number, group in enumerate(groups):
+        reader.publish(number, group=group)
+    for feed in feeds:
+        feed.behind()
+    until(lambda: len(reader.got) == len(groups))
+    assert reader.got == {group: data(number) for number, group in enumerate(groups)}
+
+
+def test_a_feed_that_was_left_while_it_waited_is_not_read(reader: Reader) -> None:
+    feed, other = reader.begun(), reader.begun("other")
+    reader.publish(1)
+    reader.publish(2, group="other")
+    asked = reader.asks()
+    feed.behind()
+    feed.closed = True
+    other.behind()
+    until(lambda: other.live)
+    assert asked == [1]
+    assert reader.got == {"other": data(2)}
+    assert not feed.live
+    assert not feed.queued
+
+
+def test_a_feed_that_was_left_while_redis_was_asked_hands_nothing_on(reader: Reader) -> None:
+    feed = reader.begun()
+    reader.publish(1)
+    ask = reader.catch_up._ask
+
+    def leave_meanwhile(feeds: list[Feed]) -> list[Any]:
+        answers = ask(feeds)
+        feed.closed = True
+        return answers
+
+    reader.catch_up._ask = leave_meanwhile  # type: ignore[method-assign]
+    feed.behind()
+    until(lambda: feed.closed)
+    reader.begun("other")
+    assert reader.got == {}
+
+
+def test_entries_that_are_gone_are_told_as_a_gap_before_those_that_are_left(
+    redis_server: RedisProcess, reader: Reader
+) -> None:
+    feed = reader.begun()
+    reader.publish(1, 2, 3)
+    with redis_server.client() as client:
+        client.xtrim(feed.channel.decode(), maxlen=1, approximate=False)
+    feed.behind()
+    until(lambda: feed.live)
+    # The gap waits for its turn; these effects are done at once.
+    until(lambda: len(reader.got["kitchen"]) == 2)
+    assert set(reader.got["kitchen"]) == {"trimmed", b"3"}
+
+
+@pytest.mark.parametrize("refilled", [False, True])
+def test_an_emptied_redis_is_a_gap_and_the_stream_goes_on(
+    redis_server: RedisProcess, reader: Reader, refilled: bool
+) -> None:
+    feed = reader.begun()
+    with redis_server.client() as client:
+        client.flushall()
+    if refilled:
+        reader.publish(1)
+    feed.behind()
+    until(lambda: feed.live)
+    reader.publish(2)
+    feed.behind()
+    until(lambda: feed.live and len(reader.got.get("kitchen", [])) >= 2 + refilled)
+    assert "lost" in reader.got["kitchen"]
+    messages = [each for each in reader.got["kitchen"] if each != "lost"]
+    assert messages == data(*([1, 2] if refilled else [2]))
+    assert len(reader.got["kitchen"]) == len(messages) + 1
+
+
+def test_a_redis_that_forgot_the_script_is_told_again(
+    redis_server: RedisProcess, reader: Reader
+) -> None:
+    feed = reader.begun()
+    with redis_server.client() as client:
+        for number in range(3):
+            client.script_flush()
+            reader.publish(number)
+            feed.behind()
+            until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(0, 1, 2)}
+
+
+def test_it_tries_until_redis_is_back(start_redis: StartRedis, make_reader: MakeReader) -> None:
+    redis_server = start_redis(persistent=True)
+    reader = make_reader(redis_server.port)
+    feed = reader.begun()
+    reader.publish(1)
+    redis_server.kill()
+    feed.behind()
+    failures = reader.asks()
+    until(lambda: len(failures) >= 3)
+    assert not feed.live
+    redis_server.start()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(1)}
+
+
+def test_a_frozen_redis_is_asked_again(start_redis: StartRedis, make_reader: MakeReader) -> None:
+    redis_server = start_redis()
+    reader = make_reader(redis_server.port)
+    feed = reader.begun()
+    reader.publish(1)
+    asked = reader.asks()
+    redis_server.freeze()
+    try:
+        feed.behind()
+        until(lambda: len(asked) == 2)
+    finally:
+        redis_server.thaw()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(1)}
+
+
+def test_a_stream_that_can_not_be_read_holds_up_no_other(
+    redis_server: RedisProcess, reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = reader.feed("bad")
+    with redis_server.client() as client:
+        client.set(bad.channel, "no stream")
+        reader.catch_up.put(bad)
+        good = reader.begun()
+        reader.publish(1)
+        good.behind()
+        until(lambda: good.live)
+        assert reader.got == {"kitchen": data(1)}
+        until(lambda: "WRONGTYPE" in caplog.text)
+        assert not bad.live
+        client.delete(bad.channel)
+    until(lambda: bad.live)
+
+
+def test_an_error_that_nobody_foresaw_is_no_end(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = reader.begun()
+    reader.publish(1)
+    client: Any = reader.servers.client
+    pipeline, failures = client.pipeline, [redis.exceptions.RedisClusterException("no master")]
+
+    def fail_once(**options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return pipeline(**options)
+
+    monkeypatch.setattr(client, "pipeline", fail_once)
+    feed.behind()
+    until(lambda: feed.live)
+    assert not failures
+    assert reader.got == {"kitchen": data(1)}
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_somebody_elses_entry_in_the_stream_harms_nothing(
+    redis_server: RedisProcess, reader: Reader, last: bool
+) -> None:
+    feed = reader.begun()
+    with redis_server.client() as client:
+        client.xadd(feed.channel.decode(), {"some": "thing"})
+    if not last:
+        reader.publish(1)
+    feed.behind()
+    until(lambda: feed.live)
+    reader.publish(2)
+    feed.behind()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(*([2] if last else [1, 2]))}

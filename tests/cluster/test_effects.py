@@ -1,0 +1,136 @@
+"""What entries do on a node, and that none of them can do harm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from fws_gevent.cluster.effects import Effect, Effects, When
+from fws_gevent.cluster.entries import Entry, MalformedEntry
+from fws_gevent.protocol.frames import BINARY, TEXT
+
+
+class Route:
+    """A bus with or without subscribers."""
+
+    def __init__(self, listens: bool) -> None:
+        self.emit = self.tell if listens else None
+        self.told: list[Any] = []
+
+    def tell(self, server: Any, data: Any) -> None:
+        self.told.append(data)
+
+
+class Node:
+    """Stands for the server: notes what it is to do."""
+
+    def __init__(self, listens: bool = True) -> None:
+        self.done: list[Any] = []
+        self.revoked: list[bytes] = []
+        self.joined_route, self.left_route = Route(listens), Route(listens)
+        self.effects = Effects(cast("Any", self), lambda node: node == "me", self.revoked.append)
+
+    def spread(self, *arguments: Any) -> None:
+        self.done.append(("spread", *arguments))
+
+    def disconnect_here(self, *arguments: Any) -> None:
+        self.done.append(("disconnect", *arguments))
+
+    def of(self, kind: bytes, data: bytes, exclude: str = "", group: str | None = "kitchen") -> Any:
+        entry = Entry((2, 0), (1, 0), b"e", b"n", kind, exclude, data)
+        return self.effects.of(group, entry)
+
+
+def run(effect: Effect | None) -> When:
+    assert effect is not None
+    effect.do(*effect.arguments)
+    return effect.when
+
+
+@pytest.mark.parametrize(("kind", "opcode"), [(b"text", TEXT), (b"binary", BINARY)])
+@pytest.mark.parametrize("group", ["kitchen", None])
+def test_a_message_is_spread_in_its_turn(kind: bytes, opcode: int, group: str | None) -> None:
+    node = Node()
+    effect = node.of(kind, b"soup", "cook", group)
+    assert effect.size == 4
+    assert run(effect) is When.IN_TURN
+    assert node.done == [("spread", opcode, b"soup", group, "cook")]
+
+
+@pytest.mark.parametrize("kind", ["join", "leave"])
+def test_who_joins_or_leaves_another_node_is_told_patiently(kind: str) -> None:
+    node = Node()
+    who = {"id": "c1", "subject": "ann", "node": "other"}
+    assert run(node.of(kind.encode(), json.dumps(who).encode())) is When.PATIENTLY
+    route, quiet = node.joined_route, node.left_route
+    if kind == "leave":
+        route, quiet = quiet, route
+    assert route.told == [{"group": "kitchen", **who}]
+    assert quiet.told == []
+
+
+def test_who_has_no_subject_is_told_without() -> None:
+    node = Node()
+    run(node.of(b"join", b'{"id": "c1", "subject": "", "node": "other"}'))
+    assert node.joined_route.told[0]["subject"] is None
+
+
+def test_what_this_node_did_itself_and_what_nobody_listens_to_is_not_told() -> None:
+    assert Node().of(b"join", b'{"id": "c1", "subject": "", "node": "me"}') is None
+    assert Node(listens=False).of(b"leave", b'{"id": "c1", "subject": "", "node": "x"}') is None
+
+
+@pytest.mark.parametrize("name", [None, "c1"])
+def test_disconnect_closes_now(name: str | None) -> None:
+    node = Node()
+    order = json.dumps({"id": name, "code": 4403, "reason": "out"}).encode()
+    assert run(node.of(b"disconnect", order)) is When.NOW
+    assert node.done == [("disconnect", "kitchen", name, 4403, "out")]
+
+
+def test_a_revocation_counts_now() -> None:
+    node = Node()
+    assert run(node.of(b"revoke", b"sub:ann 1 2", group=None)) is When.NOW
+    assert node.revoked == [b"sub:ann 1 2"]
+
+
+def test_the_beginning_of_a_stream_does_nothing() -> None:
+    assert Node().of(b"begin", b"") is None
+
+
+BROKEN = [b"", b"{", b"[]", b"null", b"7", b"\xff", b"[" * 100_000, b"{}", b'{"id": 1}']
+
+
+@pytest.mark.parametrize("kind", [b"join", b"leave", b"disconnect"])
+@pytest.mark.parametrize("data", BROKEN, ids=range(len(BROKEN)))
+def test_what_is_not_as_it_should_be_is_malformed(kind: bytes, data: bytes) -> None:
+    with pytest.raises(MalformedEntry):
+        Node().of(kind, data)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        '{"id": [1], "code": 1000, "reason": ""}',
+        '{"id": {}, "code": 1000, "reason": ""}',
+        '{"id": 5, "code": 1000, "reason": ""}',
+        '{"id": "c1", "code": 5, "reason": ""}',
+        '{"id": "c1", "code": 1005, "reason": ""}',
+        '{"id": "c1", "code": 99999, "reason": ""}',
+        '{"id": "c1", "code": Infinity, "reason": ""}',
+        '{"id": "c1", "code": NaN, "reason": ""}',
+        '{"id": "c1", "code": null, "reason": ""}',
+        '{"id": "c1", "code": "x", "reason": ""}',
+    ],
+)
+def test_a_disconnect_that_can_not_be_obeyed_is_malformed(order: str) -> None:
+    with pytest.raises(MalformedEntry):
+        Node().of(b"disconnect", order.encode())
+
+
+@pytest.mark.parametrize("kind", [b"", b"Text", b"\xff" * 100])
+def test_an_unknown_kind_is_malformed(kind: bytes) -> None:
+    with pytest.raises(MalformedEntry, match="unknown kind"):
+        Node().of(kind, b"")

@@ -1,0 +1,380 @@
+"""A feed with pushes, answers and subscribers all made up here: order, once each, gaps told."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from gevent.event import Event
+
+from fws_gevent.cluster import feed as feed_module
+from fws_gevent.cluster.effects import Effect, Effects, When
+from fws_gevent.cluster.entries import Entry, MalformedEntry
+from fws_gevent.cluster.feed import Feed
+from fws_gevent.cluster.follower import Place
+from fws_gevent.engine import inbox as inbox_module
+from fws_gevent.engine.inbox import Inbox
+from fws_gevent.engine.reactor import Reactor
+from tests.clients import PATIENCE
+from tests.waiting import until
+
+Found = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+class World:
+    """A feed and all that it works on; `done` is what happened, in order."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self.done: list[Any] = []
+        self.asked = 0
+        self.release = Event()
+        self.feed = Feed(
+            "kitchen", b"fws:{kitchen}:stream", cast("Effects", self), self.gap, self.ask,
+            lambda: Inbox(reactor),
+        )  # fmt: skip
+
+    def of(self, group: str | None, entry: Entry) -> Effect | None:
+        assert group == "kitchen"
+        if entry.kind == b"strange":
+            raise MalformedEntry("strange")
+        if entry.kind == b"begin":
+            return None
+        if entry.kind == b"patient":
+            return Effect(self.note_patiently, (entry.data,), When.PATIENTLY)
+        if entry.kind == b"now":
+            return Effect(self.note, (entry.data,))
+        if entry.kind == b"broken":
+            return Effect(self.fail, (), When.IN_TURN)
+        return Effect(self.note, (entry.data,), When.IN_TURN, len(entry.data))
+
+    def note(self, data: bytes) -> int:
+        self.done.append(data)
+        return 7
+
+    def fail(self) -> None:
+        raise TypeError("broken effect")
+
+    def note_patiently(self, data: bytes) -> None:
+        self.release.wait(PATIENCE)
+        self.done.append(data)
+
+    def gap(self, group: str | None, reason: str) -> None:
+        self.release.wait(PATIENCE)
+        self.done.append((group, reason))
+
+    def ask(self, feed: Feed) -> None:
+        assert feed is self.feed
+        self.asked += 1
+
+    def push(
+        self, number: int, previous: int | None = None, kind: bytes = b"text", epoch: bytes = b"e",
+        data: bytes | None = None,
+    ) -> int:  # fmt: skip
+        before = number - 1 if previous is None else previous
+        payload = b"%d" % number if data is None else data
+        head = b"%d-0 %d-0 %s n%d %s " % (number, before, epoch, number, kind)
+        return self.feed.on_push(head + b"\n" + payload)
+
+    def resume(
+        self, state: bytes, last: int, *numbers: int, more: bool = False, epoch: bytes = b"e"
+    ) -> bool:
+        found = [stored(number, epoch=epoch) for number in numbers]
+        return self.feed.resumed(state, place(last, epoch), found, more)
+
+
+def place(number: int, epoch: bytes = b"e") -> Place:
+    return Place((number, 0), b"n%d" % number, epoch)
+
+
+def stored(
+    number: int, kind: bytes = b"text", epoch: bytes = b"e"
+) -> tuple[bytes, dict[bytes, bytes]]:
+    fields = {b"epoch": epoch, b"nonce": b"n%d" % number, b"previous": b"%d-0" % (number - 1),
+              b"kind": kind, b"except": b"", b"data": b"%d" % number}  # fmt: skip
+    return b"%d-0" % number, fields
+
+
+@pytest.fixture
+def world() -> Any:
+    reactor = Reactor(max_runners=2)
+    reactor.start()
+    world = World(reactor)
+    world.release.set()
+    yield world
+    world.release.set()
+    reactor.stop()
+
+
+@pytest.fixture
+def live(world: World) -> World:
+    """A feed that follows from 10 on."""
+    assert not world.resume(b"begun", 10)
+    return world
+
+
+def test_it_is_ready_once_it_is_known_where_the_stream_stands(world: World) -> None:
+    assert not world.feed.ready.is_set()
+    assert not world.feed.live
+    assert world.feed.place is None
+    assert world.resume(b"begun", 10) is False
+    assert world.feed.ready.is_set()
+    assert world.feed.live
+    assert world.feed.place == place(10)
+    assert world.done == []
+
+
+def test_the_next_entry_takes_place_at_once_and_says_how_much_it_was(live: World) -> None:
+    assert live.push(11) == 7
+    assert live.push(12) == 7
+    assert live.done == [b"11", b"12"]
+    assert live.feed.place == place(12)
+    assert live.asked == 0
+
+
+def test_what_was_seen_takes_place_once(live: World) -> None:
+    live.push(11)
+    live.push(11)
+    live.push(9)
+    assert live.done == [b"11"]
+    assert live.asked == 0
+    assert live.feed.live
+
+
+def test_a_hole_is_read_before_what_comes_behind_it(live: World) -> None:
+    live.push(13)
+    assert live.asked == 1
+    assert not live.feed.live
+    live.push(14)
+    live.push(16)
+    assert live.done == []
+    assert live.asked == 1
+    assert not live.resume(b"proven", 14, 11, 12, 13, 14)
+    # 13 and 14 came twice by now, and 16 shows another hole.
+    assert live.done == [b"11", b"12", b"13", b"14"]
+    assert live.asked == 2
+    assert not live.resume(b"proven", 16, 15, 16)
+    assert live.done == [b"%d" % number for number in range(11, 17)]
+    live.push(17)
+    assert live.done[-1] == b"17"
+    assert live.asked == 2
+
+
+def test_another_epoch_is_a_hole(live: World) -> None:
+    live.push(11, epoch=b"other")
+    assert live.done == []
+    assert live.asked == 1
+    live.resume(b"other", 11, 11, epoch=b"other")
+    until(lambda: len(live.done) == 2)
+    assert live.done == [("kitchen", "lost"), b"11"]
+
+
+def test_what_comes_before_the_beginning_is_known_is_held_and_then_seen(world: World) -> None:
+    world.push(10)
+    world.push(11)
+    world.push(12)
+    assert world.done == []
+    world.resume(b"begun", 10)
+    assert world.done == [b"11", b"12"]
+
+
+def test_it_asks_again_while_there_is_more(live: World) -> None:
+    live.feed.behind()
+    assert live.resume(b"proven", 20, 11, 12, more=True) is True
+    assert not live.feed.live
+    assert live.feed.place == place(12)
+    live.push(21)
+    assert live.done == [b"11", b"12"]
+    assert live.resume(b"proven", 14, 13, 14) is False
+    assert live.done == [b"11", b"12", b"13", b"14"]
+    assert live.asked == 2, "between 14 and 21 there is a hole"
+
+
+@pytest.mark.parametrize(("name", "bound"), [("HELD", 3), ("HELD_SIZE", 6)])
+def test_it_keeps_no_more_than_its_bound_and_reads_what_it_dropped(
+    live: World, monkeypatch: pytest.MonkeyPatch, name: str, bound: int
+) -> None:
+    monkeypatch.setattr(feed_module, name, bound)
+    live.feed.behind()
+    for number in range(12, 30):
+        live.push(number)
+        assert len(live.feed._held) <= 3
+    assert live.resume(b"proven", 15, 11, 12, 13, 14, 15) is True, "dropped: ask again"
+    assert not live.feed.live
+    live.push(30)
+    assert live.done == [b"11", b"12", b"13", b"14", b"15"]
+    assert live.resume(b"proven", 29, *range(16, 30)) is False
+    assert live.done == [b"%d" % number for number in range(11, 31)]
+    assert live.feed.live
+
+
+def test_an_entry_larger_than_all_that_is_held_is_read(
+    live: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "HELD_SIZE", 10)
+    live.push(12, data=b"x" * 11)
+    assert live.asked == 1
+    assert live.resume(b"proven", 12, 11, 12) is True
+    assert live.resume(b"proven", 12) is False
+    assert live.done == [b"11", b"12"]
+    live.push(13, data=b"y" * 11)
+    assert live.done[-1] == b"y" * 11
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(b"trimmed", "trimmed"), (b"gone", "lost"), (b"other", "lost"), (b"older", "older")],
+)
+def test_a_gap_is_told_before_the_messages_that_follow_it(
+    live: World, state: bytes, reason: str
+) -> None:
+    live.feed.behind()
+    live.release.clear()
+    live.resume(state, 32, 31, 32)
+    live.push(33)
+    assert live.done == []
+    live.release.set()
+    until(lambda: len(live.done) == 4)
+    assert live.done == [("kitchen", reason), b"31", b"32", b"33"]
+    live.push(34)
+    assert live.done[-1] == b"34", "nothing waits any more: at once"
+
+
+def test_what_is_proven_is_no_gap(live: World) -> None:
+    live.feed.behind()
+    live.resume(b"proven", 10)
+    live.push(11)
+    assert live.done == [b"11"]
+
+
+def test_a_promise_given_while_redis_was_away_ends_in_a_gap(world: World) -> None:
+    world.feed.promised = True
+    world.resume(b"begun", 10)
+    world.push(11)
+    until(lambda: len(world.done) == 2)
+    assert world.done == [("kitchen", "late"), b"11"]
+    assert not world.feed.promised
+    world.feed.behind()
+    world.resume(b"proven", 11)
+    world.push(12)
+    assert world.done[2:] == [b"12"], "told once"
+
+
+def test_messages_that_went_to_this_node_alone_end_in_a_gap(live: World) -> None:
+    live.feed.local_only = True
+    live.feed.behind()
+    live.resume(b"proven", 11, 11)
+    until(lambda: len(live.done) == 2)
+    assert live.done == [("kitchen", "local"), b"11"]
+    live.feed.behind()
+    live.resume(b"proven", 11)
+    live.push(12)
+    assert live.done[2:] == [b"12"], "told once"
+
+
+def test_what_is_really_gone_is_told_rather_than_that_it_was_local(live: World) -> None:
+    live.feed.local_only = True
+    live.feed.behind()
+    live.resume(b"gone", 1, epoch=b"new")
+    until(lambda: live.done)
+    assert live.done == [("kitchen", "lost")]
+
+
+def test_order_is_kept_while_a_subscriber_waits(live: World) -> None:
+    live.release.clear()
+    live.push(11)
+    live.push(12, kind=b"patient")
+    live.push(13)
+    live.push(14, kind=b"patient")
+    live.push(15)
+    assert live.done == [b"11"]
+    live.release.set()
+    until(lambda: len(live.done) == 5)
+    assert live.done == [b"11", b"12", b"13", b"14", b"15"]
+
+
+def test_what_must_be_done_now_waits_for_no_subscriber(live: World) -> None:
+    live.release.clear()
+    live.push(11, kind=b"patient")
+    live.push(12, kind=b"now")
+    assert live.done == [b"12"]
+    live.release.set()
+    until(lambda: len(live.done) == 2)
+
+
+def test_more_than_can_wait_is_told_after_all_that_could(
+    live: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(inbox_module, "INBOX_LENGTH", 3)
+    live.release.clear()
+    live.push(11, kind=b"patient")
+    for number in range(12, 20):
+        live.push(number)
+    live.release.set()
+    until(lambda: len(live.done) == 4)
+    assert live.done == [b"11", b"12", b"13", ("kitchen", "overrun")]
+    assert "took so long" in caplog.text
+    live.push(20)
+    live.push(21)
+    until(lambda: len(live.done) == 6)
+    assert live.done[4:] == [b"20", b"21"]
+    assert live.asked == 0
+
+
+def test_more_bytes_than_can_wait_are_an_overrun_too(
+    live: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "INBOX_SIZE", 10)
+    live.release.clear()
+    live.push(11, kind=b"patient")
+    live.push(12, data=b"x" * 8)
+    live.push(13, data=b"x" * 8)
+    live.push(14, data=b"small")
+    live.release.set()
+    until(lambda: len(live.done) == 3)
+    assert live.done == [b"11", b"x" * 8, ("kitchen", "overrun")]
+
+
+@pytest.mark.parametrize(
+    "pushed",
+    [b"", b"\n", b"hello", b"1-0 2-0 e n text \xff", b"x-y 10-0 e n text \n11", b"\xff" * 300,
+     b"11-0 10-0 e n text  \n11", b"11-0 10 e n text \n"],
+)  # fmt: skip
+def test_a_push_that_is_no_entry_harms_nothing(
+    live: World, pushed: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    live.feed.on_push(pushed)
+    assert "ignored" in caplog.text
+    assert live.feed.live
+    live.push(11)
+    assert live.done == [b"11"]
+    assert live.asked == 0
+
+
+@pytest.mark.parametrize("kind", [b"strange", b"broken"])
+def test_an_entry_that_can_not_be_done_is_passed_over(
+    live: World, kind: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    live.push(11, kind=kind)
+    live.push(12)
+    live.feed.behind()
+    found: Found = [stored(13, kind=kind), (b"14-0", {b"somebody": b"else's"}), stored(15)]
+    live.feed.resumed(b"proven", place(15), found, False)
+    live.push(16)
+    assert live.done == [b"12", b"15", b"16"]
+    assert live.feed.place == place(16)
+    assert kind.decode() in caplog.text
+
+
+def test_somebody_elses_entry_as_the_last_one_read_so_far_is_where_it_goes_on(
+    live: World,
+) -> None:
+    live.feed.behind()
+    found: Found = [stored(11), (b"12-0", {b"somebody": b"else's"})]
+    assert live.feed.resumed(b"proven", place(20), found, True) is True
+    assert live.feed.place == Place((12, 0), b"", b"")
+
+
+def test_an_entry_without_effect_moves_on(live: World) -> None:
+    assert live.push(11, kind=b"begin") == 1
+    live.push(12)
+    assert live.done == [b"12"]

@@ -1,0 +1,67 @@
+"""Following a stream: each entry is seen once and in order, and no hole goes unnoticed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fws_gevent.cluster.entries import Entry
+from fws_gevent.cluster.follower import Follower, Place, Verdict
+
+
+def entry(number: int, after: int, epoch: bytes = b"e") -> Entry:
+    return Entry((number, 0), (after, 0), epoch, b"n%d" % number, b"text", "", b"")
+
+
+def follower(number: int) -> Follower:
+    """One who has seen the entry with a number."""
+    made = Follower()
+    made.place = Place((number, 0), b"n%d" % number, b"e")
+    return made
+
+
+def test_before_the_beginning_is_known_everything_is_a_hole() -> None:
+    beginner = Follower()
+    assert beginner.offer(entry(1, 0)) is Verdict.HOLE
+    assert beginner.place is None
+
+
+def test_the_next_entry_becomes_the_last_seen() -> None:
+    reader = follower(5)
+    assert reader.offer(entry(8, 5)) is Verdict.NEXT
+    assert reader.place == Place((8, 0), b"n8", b"e")
+    assert reader.offer(entry(9, 8)) is Verdict.NEXT
+
+
+@pytest.mark.parametrize("number", [5, 4, 1])
+def test_an_entry_from_before_was_seen(number: int) -> None:
+    reader = follower(5)
+    assert reader.offer(entry(number, number - 1)) is Verdict.SEEN
+    assert reader.place == Place((5, 0), b"n5", b"e")
+
+
+def test_an_entry_after_one_that_is_missing_is_a_hole_and_is_not_seen() -> None:
+    reader = follower(5)
+    assert reader.offer(entry(8, 7)) is Verdict.HOLE
+    assert reader.place == Place((5, 0), b"n5", b"e")
+    assert reader.offer(entry(7, 5)) is Verdict.NEXT
+    assert reader.offer(entry(8, 7)) is Verdict.NEXT
+
+
+@pytest.mark.parametrize(("number", "after"), [(8, 5), (5, 4), (1, 0)])
+def test_an_entry_of_another_epoch_is_a_hole_whatever_its_id(number: int, after: int) -> None:
+    """The stream began anew: ids say nothing about what was seen."""
+    reader = follower(5)
+    assert reader.offer(entry(number, after, b"another")) is Verdict.HOLE
+    assert reader.place == Place((5, 0), b"n5", b"e")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 12), max_size=40))
+def test_in_whatever_order_entries_come_those_taken_have_no_hole_and_no_double(
+    order: list[int],
+) -> None:
+    reader = follower(0)
+    taken = [each for each in order if reader.offer(entry(each, each - 1)) is Verdict.NEXT]
+    assert taken == list(range(1, len(taken) + 1))

@@ -1,0 +1,321 @@
+"""The lane against real Redis servers: order, deadlines, and each message once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+import redis
+
+from fws_gevent.cluster import lane as lane_module
+from fws_gevent.cluster.keys import Keys
+from fws_gevent.cluster.lane import Lane
+from fws_gevent.cluster.publishing import Publication, StreamTerms
+from fws_gevent.cluster.servers import OneServer
+from fws_gevent.errors import PublishFailed
+from tests.conftest import StartRedis
+from tests.redis_processes import RedisProcess
+from tests.waiting import until
+
+from .test_link import Proxy
+
+KEYS = Keys("fws")
+TERMS = StreamTerms(deadline=10.0)
+HASTY = StreamTerms(deadline=0.5)
+
+MakeLane = Callable[..., Lane]
+
+
+@pytest.fixture
+def make_lane() -> Iterator[MakeLane]:
+    """Makes a lane to the Redis at a port."""
+    lanes: list[tuple[Lane, OneServer]] = []
+
+    def make(port: int, terms: StreamTerms = TERMS) -> Lane:
+        servers = OneServer(
+            "here", {"host": "127.0.0.1", "port": port, "socket_timeout": 0.2}
+        )  # fmt: skip
+        lane = Lane(servers, KEYS, terms)
+        lanes.append((lane, servers))
+        return lane
+
+    yield make
+    for lane, servers in lanes:
+        lane.stop(5)
+        assert lane._greenlet.dead
+        servers.close()
+
+
+def message(data: bytes, terms: StreamTerms = TERMS, group: str | None = "kitchen") -> Publication:
+    return Publication(group, b"text", data, seconds=terms.deadline)
+
+
+def stored(redis_server: RedisProcess, group: str | None = "kitchen") -> list[bytes]:
+    with redis_server.client() as client:
+        return [fields[b"data"] for _, fields in client.xrange(KEYS.stream(group).decode())]
+
+
+def test_a_message_is_published_and_its_id_returned(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    lane = make_lane(redis_server.port)
+    found = lane.publish(message(b"soup"))
+    with redis_server.client() as client:
+        ((stream_id, fields),) = client.xrange(KEYS.stream("kitchen").decode())
+    assert stream_id.decode() == found
+    assert fields[b"data"] == b"soup"
+    assert not lane.failing
+
+
+def test_messages_are_published_in_the_order_of_the_calls(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    lane = make_lane(redis_server.port)
+    greenlets = [gevent.spawn(lane.publish, message(b"%d" % number)) for number in range(1000)]
+    gevent.joinall(greenlets, timeout=20)
+    ids = [tuple(map(int, each.get(block=False).split("-"))) for each in greenlets]
+    assert ids == sorted(set(ids))
+    assert stored(redis_server) == [b"%d" % number for number in range(1000)]
+
+
+def test_what_waits_goes_out_together(redis_server: RedisProcess, make_lane: MakeLane) -> None:
+    lane = make_lane(redis_server.port)
+    calls: list[int] = []
+    call = lane._call
+
+    def counted(publications: list[Publication]) -> list[Any]:
+        calls.append(len(publications))
+        return call(publications)
+
+    lane._call = counted  # type: ignore[method-assign]
+    half = b"x" * (lane_module.MAX_BATCH_SIZE // 2)
+    for batch in ([b"%d" % number for number in range(200)], [half] * 3):
+        gevent.joinall([gevent.spawn(lane.publish, message(data)) for data in batch], timeout=20,
+                       raise_error=True)  # fmt: skip
+    # The first call is refused, since nobody has loaded the script yet.
+    assert calls == [lane_module.MAX_BATCH, lane_module.MAX_BATCH, 72, 2, 1]
+
+
+def test_many_greenlets_get_each_their_own_answer(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    lane = make_lane(redis_server.port)
+
+    def talk(group: str) -> list[str]:
+        return [lane.publish(message(f"{group} {number}".encode(), group=group))
+                for number in range(20)]  # fmt: skip
+
+    greenlets = {f"g{number}": gevent.spawn(talk, f"g{number}") for number in range(50)}
+    gevent.joinall(list(greenlets.values()), timeout=30, raise_error=True)
+    with redis_server.client() as client:
+        for group, greenlet in greenlets.items():
+            found = client.xrange(KEYS.stream(group).decode())
+            assert [stream_id.decode() for stream_id, _ in found] == greenlet.value
+            assert [fields[b"data"].decode() for _, fields in found] == [
+                f"{group} {number}" for number in range(20)
+            ]
+
+
+def test_with_redis_frozen_a_publish_fails_at_its_deadline_and_comes_not_later(
+    start_redis: StartRedis, make_lane: MakeLane, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis_server = start_redis()
+    lane = make_lane(redis_server.port, HASTY)
+    lane.publish(message(b"before", HASTY))
+    redis_server.freeze()
+    try:
+        late = message(b"late", HASTY)
+        with gevent.Timeout(10), pytest.raises(PublishFailed, match=r"for 0\.5 s"):
+            lane.publish(late)
+        assert late.left <= 0
+        until(lambda: lane.failing)
+    finally:
+        redis_server.thaw()
+    until(lambda: not lane._waiting)
+    # Redis reads now what was sent to it while it was frozen, and finds it late.
+    assert lane.publish(message(b"after", HASTY))
+    assert stored(redis_server) == [b"before", b"after"]
+    until(lambda: not lane.failing)
+    assert sum("takes no messages" in each.getMessage() for each in caplog.records) == 1
+
+
+def test_a_redis_that_thaws_in_time_gets_each_message_once(
+    start_redis: StartRedis, make_lane: MakeLane
+) -> None:
+    redis_server = start_redis()
+    lane = make_lane(redis_server.port)
+    lane.publish(message(b"0"))
+    redis_server.freeze()
+    try:
+        greenlets = [gevent.spawn(lane.publish, message(b"%d" % each)) for each in range(1, 50)]
+        until(lambda: lane.failing)  # the first attempt is over, the others have begun
+    finally:
+        redis_server.thaw()
+    gevent.joinall(greenlets, timeout=20, raise_error=True)
+    assert stored(redis_server) == [b"%d" % number for number in range(50)]
+
+
+def test_while_redis_is_down_publishes_fail_and_go_on_when_it_is_back(
+    start_redis: StartRedis, make_lane: MakeLane
+) -> None:
+    redis_server = start_redis(persistent=True)
+    lane = make_lane(redis_server.port, HASTY)
+    lane.publish(message(b"before", HASTY))
+    redis_server.kill()
+    with pytest.raises(PublishFailed):
+        lane.publish(message(b"lost", HASTY))
+    redis_server.start()
+    waits = gevent.spawn(lane.publish, message(b"after", HASTY))
+    assert waits.get(timeout=10)
+    assert stored(redis_server) == [b"before", b"after"]
+
+
+def test_a_message_whose_answer_was_lost_is_published_once(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    proxy = Proxy(redis_server.port)
+    lane = make_lane(proxy.port)
+    lane.publish(message(b"first"))  # the script is known, and the clock
+    proxy.cut = True
+    lost = lane.publish(message(b"second"))
+    assert proxy.cuts == 1
+    with redis_server.client() as client:
+        found = client.xrange(KEYS.stream("kitchen").decode())
+    assert [fields[b"data"] for _, fields in found] == [b"first", b"second"]
+    assert found[1][0].decode() == lost
+    lane.stop(5)
+    proxy.close()
+
+
+def test_a_batch_of_which_the_answers_were_lost_is_published_once_and_in_order(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    proxy = Proxy(redis_server.port)
+    lane = make_lane(proxy.port)
+    lane.publish(message(b"0"))
+    proxy.cut = True
+    greenlets = [gevent.spawn(lane.publish, message(b"%d" % number)) for number in range(1, 100)]
+    gevent.joinall(greenlets, timeout=20, raise_error=True)
+    assert proxy.cuts == 1
+    assert stored(redis_server) == [b"%d" % number for number in range(100)]
+    lane.stop(5)
+    proxy.close()
+
+
+def test_a_redis_that_forgot_the_script_is_told_again(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    lane = make_lane(redis_server.port)
+    with redis_server.client() as client:
+        for number in range(5):
+            client.script_flush()
+            lane.publish(message(b"%d" % number))
+    assert stored(redis_server) == [b"%d" % number for number in range(5)]
+    assert not lane.failing
+
+
+def test_more_than_may_wait_is_refused_at_once(
+    start_redis: StartRedis, make_lane: MakeLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "MAX_WAITING", 3)
+    redis_server = start_redis()
+    lane = make_lane(redis_server.port)
+    redis_server.freeze()
+    try:
+        taken = [gevent.spawn(lane.publish, message(b"out"))]
+        until(lambda: lane.failing)  # it is on its way, and waits no more
+        taken += [gevent.spawn(lane.publish, message(b"waits")) for _ in range(3)]
+        until(lambda: len(lane._waiting) == 3)
+        refused = message(b"refused")
+        with pytest.raises(PublishFailed, match="wait for Redis already"):
+            lane.publish(refused)
+        assert refused.left > 5
+    finally:
+        redis_server.thaw()
+    gevent.joinall(taken, timeout=20, raise_error=True)
+    assert stored(redis_server) == [b"out", b"waits", b"waits", b"waits"]
+
+
+def test_a_replica_is_waited_for_until_it_is_the_master(
+    start_redis: StartRedis, make_lane: MakeLane
+) -> None:
+    redis_server = start_redis()
+    lane = make_lane(redis_server.port)
+    lane.publish(message(b"before"))
+    with redis_server.client() as client:
+        # Its master isn't there, so it keeps what it has and takes no more.
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        waits = gevent.spawn(lane.publish, message(b"meanwhile"))
+        until(lambda: lane.failing)
+        assert not waits.ready()
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        assert waits.get(timeout=10)
+    assert stored(redis_server) == [b"before", b"meanwhile"]
+
+
+def test_a_replica_for_good_fails_at_the_deadline(
+    start_redis: StartRedis, make_lane: MakeLane
+) -> None:
+    redis_server = start_redis(["--replicaof", "127.0.0.1 1"])
+    lane = make_lane(redis_server.port, HASTY)
+    with pytest.raises(PublishFailed, match="took no message"):
+        lane.publish(message(b"never", HASTY))
+
+
+def test_what_redis_refuses_for_good_fails_at_once_and_alone(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    lane = make_lane(redis_server.port)
+    with redis_server.client() as client:
+        client.set(KEYS.stream("taken"), "no stream")
+    bad = message(b"bad", group="taken")
+    outcomes = [gevent.spawn(lane.publish, each) for each in
+                (message(b"good"), bad, message(b"good too"))]  # fmt: skip
+    gevent.joinall(outcomes, timeout=20)
+    with pytest.raises(PublishFailed, match=r"refused.*WRONGTYPE"):
+        outcomes[1].get(block=False)
+    assert bad.left > 5
+    assert outcomes[0].successful()
+    assert outcomes[2].successful()
+    assert stored(redis_server) == [b"good", b"good too"]
+
+
+def test_an_error_that_nobody_foresaw_is_tried_again(
+    redis_server: RedisProcess, make_lane: MakeLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = make_lane(redis_server.port)
+    client: Any = lane._servers.client
+    pipeline, failures = client.pipeline, [redis.exceptions.RedisClusterException("no master")]
+
+    def fail_once(**options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return pipeline(**options)
+
+    monkeypatch.setattr(client, "pipeline", fail_once)
+    assert lane.publish(message(b"soup"))
+    assert not failures
+    assert stored(redis_server) == [b"soup"]
+
+
+def test_stop_ends_after_what_waits_and_then_it_takes_no_more(
+    redis_server: RedisProcess, make_lane: MakeLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "MAX_BATCH", 1)
+    lane = make_lane(redis_server.port)
+    begun: list[bytes] = []
+
+    def publish(data: bytes) -> None:
+        begun.append(data)
+        lane.publish(message(data))
+
+    last = [gevent.spawn(publish, b"%d" % number) for number in range(300)]
+    until(lambda: len(begun) == 300)
+    lane.stop(20)
+    assert lane._greenlet.dead
+    gevent.joinall(last, timeout=20, raise_error=True)
+    assert len(stored(redis_server)) == 300
+    with pytest.raises(PublishFailed):
+        lane.publish(message(b"too late"))

@@ -1,0 +1,301 @@
+"""Who is in a group: the same on all nodes, told once, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent import signals
+from fws_gevent.cluster import nodes, presence
+from fws_gevent.cluster.presence import Presence
+from fws_gevent.errors import StorageAway
+from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.storage.redis import RedisStorageObject
+
+from ..clients import Client
+from ..conftest import Connect, Serve, StartRedis
+from ..redis_processes import RedisProcess
+from ..waiting import until
+
+pytestmark = pytest.mark.usefixtures("chains")
+
+Node = Callable[..., FilteredWebSocketServer]
+Member = tuple[str, str]
+Heard = list[tuple[str, dict[str, Any]]]
+
+
+class Rooms(WebSocketMessageFilter):
+    """`join NAME` or `leave NAME`; the answer is the connection's id."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        order, _, name = data.text.partition(" ")
+        getattr(web_socket_instance, order)(name)
+        web_socket_instance.send(web_socket_instance.id)
+
+
+@pytest.fixture
+def node(redis_server: RedisProcess, serve: Serve) -> Node:
+    """Starts a node: node(), or node(port=...) at a Redis of its own."""
+
+    def start(port: int = redis_server.port, **settings: Any) -> FilteredWebSocketServer:
+        return serve([Rooms], extra={"storage_object": RedisStorageObject(port=port)}, **settings)
+
+    return start
+
+
+@pytest.fixture
+def hear() -> Iterator[Callable[[FilteredWebSocketServer], Heard]]:
+    """Notes the joins and leaves that a node's buses tell of."""
+    receivers: list[tuple[signals.Bus, Any, Any]] = []
+
+    def listen(server: FilteredWebSocketServer) -> Heard:
+        heard: Heard = []
+        for bus in (signals.member_joined, signals.member_left):
+
+            def note(sender: Any, web_socket_instance: Any, data: Any, bus: Any = bus) -> None:
+                assert sender is web_socket_instance
+                heard.append((bus.name, data))
+
+            bus.connect(note, sender=server, weak=False)
+            receivers.append((bus, note, server))
+        return heard
+
+    yield listen
+    for bus, receiver, server in receivers:
+        bus.disconnect(receiver, server)
+
+
+@pytest.fixture
+def plain(redis_server: RedisProcess) -> Iterator[Any]:
+    """Another application's client."""
+    client = redis_server.client()
+    yield client
+    client.close()
+
+
+def ask(client: Client, order: str) -> str:
+    client.send(order)
+    answer = client.receive()
+    assert isinstance(answer, str)
+    return answer
+
+
+def ids(server: FilteredWebSocketServer, group: str = "room") -> set[Member]:
+    """The members with their nodes; nobody may be there twice."""
+    found = [(each["id"], each["node"]) for each in server.members(group)]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def name(server: FilteredWebSocketServer) -> str:
+    assert server.cluster is not None
+    return server.cluster.node
+
+
+def event(bus: str, server: FilteredWebSocketServer, member: str, group: str = "room") -> Any:
+    return bus, {"group": group, "id": member, "subject": None, "node": name(server)}
+
+
+def test_all_nodes_name_the_members_of_all_nodes(node: Node, connect: Connect) -> None:
+    one, two = servers = node(), node()
+    clients = [connect(server) for server in (one, one, two)]
+    a, b, c = (ask(client, "join room") for client in clients)
+    together = {(a, name(one)), (b, name(one)), (c, name(two))}
+    until(lambda: all(ids(server) == together for server in servers))
+    assert one.members("room")[0] == {"group": "room", "id": a, "subject": None, "node": name(one)}
+    ask(clients[0], "leave room")
+    clients[2].drop()
+    until(lambda: all(ids(server) == {(b, name(one))} for server in servers))
+    assert one.members("other") == []
+
+
+def test_a_node_without_members_is_told_of_the_others(node: Node, connect: Connect) -> None:
+    one, two = node(), node()
+    member = ask(connect(one), "join room")
+    until(lambda: ids(two) == {(member, name(one))})
+
+
+@pytest.mark.parametrize("group", ["", "*", "%2A", "a{b}c", "{", "grüße 🎉", "a b:c", "x" * 300])
+def test_any_name_of_a_group_will_do(group: str, node: Node, connect: Connect, plain: Any) -> None:
+    one, two = node(), node()
+    client = connect(one)
+    member = ask(client, f"join {group}")
+    until(lambda: ids(two, group) == {(member, name(one))})
+    assert two.members("another") == []
+    one.stop(0.1)
+    until(lambda: two.members(group) == [])
+    two.stop(0.1)
+    assert not leftovers(plain)
+
+
+def test_joins_and_leaves_are_told_once_on_each_node_that_has_members(
+    node: Node, connect: Connect, hear: Any
+) -> None:
+    one, two, apart = servers = node(), node(), node()
+    heard = [hear(server) for server in servers]
+    here, there = connect(one), connect(two)
+    a = ask(here, "join room")
+    until(lambda: two.members("room"))
+    b = ask(there, "join room")
+    until(lambda: event("member_joined", two, b) in heard[0])
+    guest = connect(one)
+    c = ask(guest, "join room")
+    until(lambda: event("member_joined", one, c) in heard[1])
+    ask(guest, "leave room")
+    ask(guest, "join room")
+    guest.drop()
+    until(lambda: heard[1].count(event("member_left", one, c)) == 2)
+    ask(there, "leave room")
+    until(lambda: event("member_left", two, b) in heard[0])
+    churn = [event(f"member_{what}", one, c) for what in ("joined", "left", "joined", "left")]
+    assert heard[0] == [
+        event("member_joined", one, a), event("member_joined", two, b), *churn,
+        event("member_left", two, b),
+    ]  # fmt: skip
+    # Who comes later isn't told of those that are there already: it asks for the members.
+    assert heard[1] == [event("member_joined", two, b), *churn, event("member_left", two, b)]
+    assert heard[2] == []
+    assert apart.members("room") == one.members("room")
+
+
+def test_a_subscriber_may_wait_and_holds_up_no_other_group(
+    node: Node, connect: Connect, hear: Any
+) -> None:
+    one, two = node(), node()
+    gate, told = gevent.event.Event(), []
+
+    def slow(server: Any, web_socket_instance: Any, data: Any) -> None:
+        gate.wait()
+        told.append(data["id"])
+
+    here, there = connect(one), connect(two)
+    for client in (here, there):
+        ask(client, "join quick")
+        ask(client, "join room")
+    signals.member_joined.connect(slow, sender=one, weak=False)
+    try:
+        guest = ask(connect(two), "join room")
+        one.broadcast("soon", group="quick")
+        assert there.receive() == here.receive() == "soon"
+        assert told == []
+        gate.set()
+        until(lambda: told == [guest])
+    finally:
+        gate.set()
+        signals.member_joined.disconnect(slow, sender=one)
+
+
+def test_many_changes_leave_nothing_behind(node: Node, connect: Connect, plain: Any) -> None:
+    one, two = node(), node()
+    clients = [connect(server) for server in (one, two) for _ in range(5)]
+    for number in range(10):
+        for client in clients:
+            client.send(f"join room{number}")
+            client.send(f"leave room{number - 1}")
+    for client in clients:
+        for _ in range(20):
+            client.receive()
+    members = [f"fws:{{room9}}:members:{name(each)}".encode() for each in (one, two)]
+    until(lambda: sorted(plain.keys("*:members:*")) == sorted(members))
+    assert [plain.hlen(key) for key in members] == [5, 5]
+    groups = [f"fws:{{*}}:groups:{name(each)}" for each in (one, two)]
+    until(lambda: [plain.smembers(key) for key in groups] == [{b"room9"}] * 2)
+    for client in clients:
+        client.drop()
+    until(lambda: not plain.keys("*:members:*") and not plain.keys("fws:{*}:groups:*"))
+    until(lambda: set(plain.keys("*:nodes")) == {b"fws:{*}:nodes"})
+
+
+def leftovers(plain: Any) -> list[bytes]:
+    """The keys that are there, but for streams."""
+    return [key for key in plain.scan_iter() if not key.endswith(b":stream")]
+
+
+def test_a_clean_end_leaves_nothing_but_streams_and_is_told(
+    node: Node, connect: Connect, hear: Any, plain: Any
+) -> None:
+    one, two = node(), node()
+    heard = hear(two)
+    here, there = connect(one), connect(two)
+    b = ask(there, "join room")
+    a = ask(here, "join room")
+    until(lambda: event("member_joined", one, a) in heard)
+    left = event("member_left", one, a)
+    one.stop(0.5)
+    until(lambda: left in heard)
+    assert two.members("room") == [{"group": "room", "id": b, "subject": None, "node": name(two)}]
+    assert plain.smembers("fws:{*}:nodes") == {name(two).encode()}
+    two.stop(0.5)
+    assert not leftovers(plain)
+    for key in plain.scan_iter():
+        assert plain.ttl(key) > 0
+
+
+def test_what_happened_while_redis_was_away_is_told_when_it_is_back(
+    node: Node, connect: Connect, start_redis: StartRedis, monkeypatch: pytest.MonkeyPatch,
+    hear: Any,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(presence, "MAX_CHANGES", 3)
+    process = start_redis(persistent=True)
+    one, two = node(process.port), node(process.port)
+    heard = hear(two)
+    clients = [connect(one) for _ in range(6)]
+    goes, *_ = old = [ask(client, "join room") for client in clients[:3]]
+    stays = ask(connect(two), "join room")
+    until(lambda: len(two.members("room")) == 4)
+    process.kill()
+    until(lambda: not (one.storage_object.healthy or two.storage_object.healthy))
+    ask(clients[0], "leave room")
+    new = [ask(client, "join room") for client in clients[3:]]
+    for _ in range(3):  # more than may wait
+        ask(clients[5], "leave room")
+        ask(clients[5], "join room")
+    with pytest.raises(StorageAway):
+        one.members("room")
+    process.start()
+    there = {(member, name(one)) for member in (*old[1:], *new)} | {(stays, name(two))}
+    until(
+        lambda: all(server.storage_object.healthy and ids(server) == there for server in (one, two))
+    )
+    until(lambda: event("member_left", one, goes) in heard)
+    until(lambda: all(event("member_joined", one, member) in heard for member in new))
+    assert len({(bus, data["id"]) for bus, data in heard}) == len(heard)
+
+
+def test_scripts_that_redis_has_forgotten_are_sent_again(
+    node: Node, connect: Connect, plain: Any
+) -> None:
+    one, two = node(), node()
+    client = connect(one)
+    member = ask(client, "join room")
+    until(lambda: ids(two) == {(member, name(one))})
+    plain.script_flush()
+    ask(client, "leave room")
+    until(lambda: ids(two) == set())
+    plain.script_flush()
+    ask(client, "join room")
+    until(lambda: ids(two) == {(member, name(one))})
+
+
+def test_what_is_in_use_does_not_expire(
+    node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(Presence, "refresh_interval", 0.0)
+    server = node()
+    member = ask(connect(server), "join room")
+    until(lambda: plain.exists("fws:{room}:nodes", "fws:{room}:stream", "fws:{*}:stream") == 3)
+    until(lambda: plain.hlen(f"fws:{{room}}:members:{name(server)}") == 1)
+    kept = [
+        f"fws:{{room}}:members:{name(server)}", f"fws:{{*}}:groups:{name(server)}",
+        "fws:{room}:nodes", "fws:{room}:stream", "fws:{*}:stream",
+    ]  # fmt: skip
+    for key in kept:
+        assert plain.expire(key, 20), key
+    until(lambda: all(plain.ttl(key) > 20 for key in kept))
+    assert ids(server) == {(member, name(server))}

@@ -1,0 +1,326 @@
+"""Feeds over a real link: what is pushed, missed and read on, through the faults of Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import gevent
+import pytest
+
+from fws_gevent.cluster import link as link_module
+from fws_gevent.cluster.effects import Effect, Effects, When
+from fws_gevent.cluster.entries import Entry
+from fws_gevent.cluster.feed import Feed
+from fws_gevent.cluster.keys import Keys
+from fws_gevent.cluster.publisher import Publisher
+from fws_gevent.cluster.publishing import StreamTerms
+from fws_gevent.cluster.servers import OneServer
+from fws_gevent.cluster.shard import Shards
+from fws_gevent.engine.inbox import Inbox
+from fws_gevent.engine.reactor import Reactor
+from tests.conftest import StartRedis
+from tests.redis_processes import RedisProcess
+from tests.waiting import until
+
+KEYS = Keys("fws")
+
+
+class Node:
+    """What a node follows; `got` is what came, by group."""
+
+    def __init__(self, port: int, reactor: Reactor) -> None:
+        self.servers = OneServer(
+            "here", {"host": "127.0.0.1", "port": port, "socket_timeout": 0.05}
+        )  # fmt: skip
+        self.shards = Shards(self.servers, KEYS, StreamTerms())
+        self.publisher = Publisher(self.servers, timeout=10)
+        self.got: dict[str | None, list[Any]] = {}
+        self._reactor = reactor
+
+    def follow(self, group: str | None = "kitchen") -> Feed:
+        def of(group: str | None, entry: Entry) -> Effect | None:
+            if entry.kind == b"begin":
+                return None
+            return Effect(self.note, (group, entry.data), When.IN_TURN, len(entry.data))
+
+        effects = cast("Effects", type("Made", (), {"of": staticmethod(of)}))
+        feed = Feed(
+            group, KEYS.stream(group), effects, self.note, self.shards.catch_up,
+            lambda: Inbox(self._reactor),
+        )  # fmt: skip
+        self.shards.follow(feed)
+        return feed
+
+    def note(self, group: str | None, what: Any) -> None:
+        self.got.setdefault(group, []).append(what)
+
+    def publish(self, *numbers: int, group: str | None = "kitchen") -> None:
+        for number in numbers:
+            self.publisher.publish(str(number), group)
+
+    @property
+    def link(self) -> Any:
+        return self.shards.of(b"").link
+
+    def close(self) -> None:
+        parts = list(self.shards._shards.values())
+        self.shards.stop(5)
+        assert all(each.lane._greenlet.dead for each in parts)
+        assert all(each.catch_up._greenlet.dead for each in parts)
+        self.servers.close()
+
+
+MakeNode = Callable[[int], Node]
+
+
+@pytest.fixture
+def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeNode]:
+    """Makes a node at the Redis of a port."""
+    monkeypatch.setattr(link_module, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(link_module, "PING_TIMEOUT", 0.2)
+    reactor = Reactor(max_runners=2)
+    reactor.start()
+    nodes: list[Node] = []
+
+    def make(port: int) -> Node:
+        nodes.append(Node(port, reactor))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.close()
+    reactor.stop()
+
+
+@pytest.fixture
+def node(redis_server: RedisProcess, make_node: MakeNode) -> Node:
+    return make_node(redis_server.port)
+
+
+def data(*numbers: int) -> list[bytes]:
+    return [b"%d" % number for number in numbers]
+
+
+def cut(redis_server: RedisProcess) -> None:
+    """Cut all off that listen."""
+    with redis_server.client() as client:
+        for each in client.client_list(_type="pubsub"):
+            client.client_kill_filter(_id=str(each["id"]))
+
+
+@pytest.mark.parametrize("group", ["kitchen", None])
+def test_a_feed_gets_what_is_published_once_it_is_ready(node: Node, group: str | None) -> None:
+    feed = node.follow(group)
+    until(feed.ready.is_set)
+    assert node.shards.up
+    node.publish(*range(100), group=group)
+    until(lambda: len(node.got.get(group, [])) == 100)
+    assert node.got == {group: data(*range(100))}
+
+
+def test_what_its_own_lane_publishes_comes_the_same_way(node: Node) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    publication = node.publisher.publication("kitchen", b"text", b"mine")
+    found = node.shards.of(feed.channel).lane.publish(publication)
+    until(lambda: node.got)
+    assert node.got == {"kitchen": [b"mine"]}
+    assert feed.place is not None
+    assert found == f"{feed.place.id[0]}-{feed.place.id[1]}"
+
+
+def test_a_push_that_was_missed_is_read_before_the_next(
+    redis_server: RedisProcess, node: Node
+) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    pushed, dropped = feed.on_push, []
+    shard = node.shards.of(feed.channel)
+
+    def lossy(_kind: bytes, message: list[bytes]) -> int:
+        if message[2].endswith((b"\n1", b"\n2", b"\n5")):
+            dropped.append(message)
+            return 1
+        return pushed(message[2])
+
+    shard.on_message = lossy  # type: ignore[method-assign]
+    node.publish(*range(10))
+    until(lambda: len(node.got.get("kitchen", [])) == 10)
+    assert len(dropped) == 3
+    assert node.got == {"kitchen": data(*range(10))}
+
+
+def test_after_a_reconnect_all_feeds_go_on_without_loss(
+    redis_server: RedisProcess, node: Node
+) -> None:
+    groups = [f"g{number}" for number in range(300)]
+    feeds = [node.follow(group) for group in groups]
+    until(lambda: all(feed.live for feed in feeds))
+    for round_ in range(2):
+        cut(redis_server)
+        for group in groups:
+            node.publish(2 * round_, 2 * round_ + 1, group=group)
+    until(lambda: all(len(node.got.get(group, [])) == 4 for group in groups))
+    until(lambda: all(feed.live for feed in feeds))
+    assert node.got == {group: data(0, 1, 2, 3) for group in groups}
+    assert node.shards.losses == 2
+    assert node.shards.up
+
+
+def test_what_is_published_throughout_arrives_once_and_in_order_whatever_is_cut(
+    redis_server: RedisProcess, node: Node
+) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+
+    def talk() -> None:
+        for number in range(400):
+            node.publish(number)
+            gevent.sleep(0.001)
+
+    talker = gevent.spawn(talk)
+    losses = 0
+    while not talker.ready():
+        until(lambda: node.link.up)
+        cut(redis_server)
+        until(lambda before=losses: node.shards.losses > before)  # type: ignore[misc]
+        losses = node.shards.losses
+        until(lambda: feed.live or talker.ready())
+    talker.get()
+    until(lambda: len(node.got["kitchen"]) >= 400)
+    assert losses > 1
+    assert node.got == {"kitchen": data(*range(400))}
+
+
+def test_while_redis_is_frozen_it_is_not_up_and_goes_on_after_it(
+    start_redis: StartRedis, make_node: MakeNode
+) -> None:
+    redis_server = start_redis()
+    node = make_node(redis_server.port)
+    feed = node.follow()
+    until(feed.ready.is_set)
+    redis_server.freeze()
+    try:
+        until(lambda: not node.shards.up)
+        assert not feed.live
+    finally:
+        redis_server.thaw()
+    node.publish(1)
+    until(lambda: node.got)
+    assert node.got == {"kitchen": data(1)}
+    assert node.shards.up
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_restart_is_a_gap_only_if_redis_comes_back_empty(
+    start_redis: StartRedis, make_node: MakeNode, persistent: bool
+) -> None:
+    redis_server = start_redis(persistent=persistent)
+    node = make_node(redis_server.port)
+    feed = node.follow()
+    until(feed.ready.is_set)
+    node.publish(1)
+    until(lambda: node.got)
+    redis_server.kill()
+    until(lambda: not node.shards.up)
+    redis_server.start()
+    node.publish(2)
+    until(lambda: len(node.got["kitchen"]) == (2 if persistent else 3))
+    assert node.got["kitchen"] == (data(1, 2) if persistent else [b"1", "lost", b"2"])
+
+
+def test_flushall_is_a_gap_told_before_the_next_message(
+    redis_server: RedisProcess, node: Node
+) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    node.publish(1)
+    until(lambda: node.got)
+    with redis_server.client() as client:
+        client.flushall()
+    node.publish(2)
+    until(lambda: len(node.got["kitchen"]) == 3)
+    assert node.got["kitchen"] == [b"1", "lost", b"2"]
+
+
+def test_a_poison_message_on_the_channel_harms_nothing(
+    redis_server: RedisProcess, node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    with redis_server.client() as client:
+        for poison in (b"", b"\xff\x00", b"1-1 0-0 e n text \nfake", b"x" * 100_000):
+            client.publish(feed.channel.decode(), poison)
+    node.publish(1)
+    until(lambda: node.got)
+    assert node.got == {"kitchen": data(1)}
+    assert node.shards.losses == 0
+
+
+def test_a_group_that_is_left_is_listened_to_no_more(
+    redis_server: RedisProcess, node: Node
+) -> None:
+    left, kept = node.follow("left"), node.follow("kept")
+    until(lambda: left.live and kept.live)
+    node.shards.leave(left)
+    assert left.closed
+    with redis_server.client() as client:
+        channel = left.channel.decode()
+        until(lambda: client.pubsub_numsub(channel) == [(left.channel, 0)])
+    node.publish(1, group="left")
+    node.publish(2, group="kept")
+    until(lambda: node.got)
+    cut(redis_server)
+    until(lambda: node.shards.losses)
+    until(lambda: kept.live)
+    assert node.got == {"kept": data(2)}
+    assert node.shards.feeds == {kept.channel: kept}
+
+
+def test_a_group_that_is_left_and_joined_in_haste_is_followed_anew(node: Node) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    node.publish(1)
+    until(lambda: node.got)
+    for _ in range(5):
+        node.shards.leave(feed)
+        feed = node.follow()
+    until(feed.ready.is_set)
+    node.publish(2)
+    until(lambda: len(node.got["kitchen"]) == 2)
+    assert node.got == {"kitchen": data(1, 2)}
+    assert node.shards.losses == 0
+
+
+def test_a_feed_that_nobody_has_any_more_gets_no_late_push(node: Node) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    shard = node.shards.of(feed.channel)
+    node.shards.leave(feed)
+    assert shard.on_message(b"message", [b"message", feed.channel, b"late"]) == 1
+    shard.on_listening(feed.channel)
+    assert not feed.queued
+
+
+def test_who_listens_to_nothing_is_up(node: Node) -> None:
+    assert node.shards.up
+    assert node.shards.of(b"any").up
+    assert node.shards.losses == 0
+
+
+def test_a_redis_that_is_away_at_the_start_is_followed_when_it_comes(
+    start_redis: StartRedis, make_node: MakeNode
+) -> None:
+    redis_server = start_redis()
+    redis_server.kill()
+    node = make_node(redis_server.port)
+    feed = node.follow()
+    gevent.sleep(0.01)
+    assert not node.shards.up
+    assert not feed.ready.is_set()
+    redis_server.start()
+    until(feed.ready.is_set)
+    node.publish(1)
+    until(lambda: node.got)
+    assert node.got == {"kitchen": data(1)}

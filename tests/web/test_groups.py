@@ -1,0 +1,131 @@
+"""GET /fws/groups/<group>: who is in a group, on all nodes, for those who may know."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from fws_gevent.filters.base import WebSocketConnectFilter
+from fws_gevent.web import groups
+from tests.clients import Client
+from tests.conftest import Connect, StartRedis
+from tests.redis_processes import RedisProcess
+from tests.waiting import until
+
+from .conftest import MakeSite
+from .sites import Answer, Site, basic, bearer, login
+
+pytestmark = pytest.mark.usefixtures("chains")
+
+
+@pytest.fixture
+def join_all() -> type[WebSocketConnectFilter]:
+    """Has connections join the groups that their tokens grant."""
+
+    class JoinAll(WebSocketConnectFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            for group in web_socket_instance.token.groups:
+                web_socket_instance.join(group)
+            web_socket_instance.send(web_socket_instance.id)
+
+    return JoinAll
+
+
+def enter(site: Site, connect: Connect, subject: str, *groups: str) -> tuple[Client, str]:
+    client = site.dial(connect, site.token(subject, *groups))
+    name = client.receive()
+    assert isinstance(name, str)
+    return client, name
+
+
+def members(site: Site, group: str, authorization: str | None = None) -> Answer:
+    asking = bearer(site.token(scope="status")) if authorization is None else authorization
+    return site.get(f"/fws/groups/{quote(group)}", Authorization=asking)
+
+
+@pytest.mark.parametrize("group", ["room", "room:a/b c", "grüße %2F {x}"])
+def test_count_and_members_are_told(
+    group: str, make_site: MakeSite, connect: Connect, join_all: Any
+) -> None:
+    site = make_site([join_all])
+    client, ada = enter(site, connect, "ada", group)
+    answer = members(site, group)
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    node = site.server.node
+    listed = [{"id": ada, "subject": "ada", "node": node}]
+    assert answer.json == {"group": group, "count": 1, "members": listed}
+    client.drop()
+    until(lambda: members(site, group).json == {"group": group, "count": 0, "members": []})
+
+
+def test_who_may_join_a_group_may_know_it_and_nobody_else(site: Site) -> None:
+    for asking in (site.token("ada", "room:*"), site.token("ada", "room:a"),
+                   site.token(scope="publish status")):  # fmt: skip
+        assert members(site, "room:a", bearer(asking)).status == 200
+    assert members(site, "subject:ada", bearer(site.token("ada"))).status == 200
+    for asking in (site.token("ada"), site.token("ada", "room:b"), site.token(scope="publish")):
+        answer = members(site, "room:a", bearer(asking))
+        assert answer.refusal == (403, "insufficient_scope")
+        assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert members(site, "subject:bob", bearer(site.token("ada"))).status == 403
+    for client in ("plain", "billing"):  # neither has the scope, whatever groups it may grant
+        assert members(site, "room:a", login(client)).status == 403
+
+
+def test_without_a_token_or_with_a_bad_one_nobody_is_told(site: Site) -> None:
+    answer = site.get("/fws/groups/room")
+    assert answer.refusal == (401, "invalid_token")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert members(site, "room", bearer("rubbish")).refusal == (401, "invalid_token")
+    assert members(site, "room", basic("billing", "wrong")).refusal == (401, "invalid_client")
+    revoked = site.token("ada", "room")
+    site.server.tokens.revoke_subject("ada")
+    assert members(site, "room", bearer(revoked)).refusal == (401, "invalid_token")
+
+
+def test_a_long_list_is_cut_but_counted(
+    make_site: MakeSite, connect: Connect, join_all: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "LISTED", 2)
+    site = make_site([join_all])
+    for _ in range(3):
+        enter(site, connect, "ada", "room")
+    found = members(site, "room").json
+    assert found["count"] == 3
+    assert len(found["members"]) == 2
+
+
+def test_the_members_of_all_nodes_are_told_by_each(
+    redis_server: RedisProcess, make_site: MakeSite, connect: Connect, join_all: Any
+) -> None:
+    one, two = sites = [make_site([join_all], redis_url=redis_server.url) for _ in range(2)]
+    _, ada = enter(one, connect, "ada", "room")
+    _, bob = enter(two, connect, "bob", "room")
+    names = [site.server.cluster.node for site in sites if site.server.cluster is not None]
+    listed = [{"id": ada, "subject": "ada", "node": names[0]},
+              {"id": bob, "subject": "bob", "node": names[1]}]  # fmt: skip
+    until(lambda: all(members(site, "room").json["count"] == 2 for site in sites))
+    for site in sites:
+        found = members(site, "room").json["members"]
+        assert sorted(found, key=lambda each: str(each["subject"])) == listed
+
+
+def test_while_redis_is_away_it_says_so(
+    start_redis: StartRedis, make_site: MakeSite, connect: Connect, join_all: Any
+) -> None:
+    process = start_redis()
+    site = make_site([join_all], redis_url=process.url)
+    store: Any = site.server.tokens.store
+    until(lambda: store.following)
+    enter(site, connect, "ada", "room")
+    process.kill()
+    answer = members(site, "room")
+    assert answer.refusal == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "2"
+    process.start()
+    until(lambda: members(site, "room").status == 200)
+    assert members(site, "room").json["count"] == 1
