@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import redis
-from processes import HERE, HOST, ROOT, free_port, serving
+from processes import HERE, HOST, ROOT, START, free_port, serving
 from usage import cpu_seconds
 from wire import Sockets, masked_frame, open_sockets, plain_frame
 
@@ -54,6 +55,18 @@ def node(port: int, url: str | None) -> list[str]:
     """The command of a node."""
     command = [sys.executable, str(HERE / "server.py"), "-p", str(port), "--log_level", "error"]
     return command if url is None else [*command, "--redis_url", url]
+
+
+def wait_until_ready(port: int) -> None:
+    """Wait until a node hears the others; it listens on its port a moment earlier."""
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection(HOST, port, timeout=START)
+        connection.request("GET", "/fws/readyz")
+        if connection.getresponse().status == http.HTTPStatus.OK:
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"the node on port {port} isn't ready after {START:g} s")
 
 
 def deliver(sender_port: int, port: int, pid: int) -> float:
@@ -125,6 +138,7 @@ def main() -> None:
             with redis_server(folder, port, persistent=True):
                 for each in ports:
                     stack.enter_context(serving(node(each, url), each))
+                    wait_until_ready(each)
             measure_coming_back(folder, port, ports)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

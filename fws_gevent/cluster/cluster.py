@@ -79,6 +79,7 @@ class Cluster:
         self._everybody = self._follow(None)
         self._started = True
         if not self._everybody.ready.wait(PATIENCE):
+            self._everybody.promised = True  # who connects from here on is owed all messages
             _log.error("Redis at %s doesn't answer; serving without it until it does",
                        self._servers.name)  # fmt: skip
         self._loader = gevent.spawn(self._load)

@@ -166,6 +166,7 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+        self._commands.clear()
         self._unconfirmed.clear()
         if not self.up:
             if error is not None:

@@ -396,6 +396,20 @@ def test_a_node_that_starts_while_redis_is_away_serves_and_is_one_of_them_later(
     assert here.receive() == there.receive() == "together"
 
 
+def test_who_connects_before_a_node_has_found_redis_is_told_of_what_he_may_have_missed(
+    node: Node, connect: Connect, start_redis: StartRedis
+) -> None:
+    process = start_redis()
+    process.kill()
+    two = node(Orders, NotifyGapFilter, port=process.port, publish_timeout=0.1)
+    here = connect(two)
+    process.start()
+    until(lambda: two.storage_object.healthy)
+    assert json.loads(here.receive()) == {"fws": "gap", "group": None, "reason": "late"}
+    two.broadcast("together")
+    assert here.receive() == "together"
+
+
 def test_a_node_ends_while_redis_is_away(node: Node, start_redis: StartRedis) -> None:
     process = start_redis()
     servers = [node(port=process.port) for _ in range(2)]
