@@ -32,7 +32,7 @@ from .composition import (
 )
 from .engine.facts import Opening, Peer
 from .engine.server import Server
-from .errors import HandshakeRefused
+from .errors import HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .logs import configure_if_silent
 from .protocol.forwarded import Client, who_is
@@ -40,7 +40,7 @@ from .protocol.handshake import Headers, check_origin, negotiate, wants_websocke
 from .settings import Settings, from_environment
 from .stock_worker import close_refused, finish_at_the_end, headers_of, take_websocket
 from .storage.base import BaseStorageObject
-from .upgrade import UPGRADE, WORKER, NoRoom, NoSuchPath, Upgrade, Worker
+from .upgrade import UPGRADE, WORKER, NoSuchPath, Upgrade, Worker
 
 _log = logging.getLogger("fws_gevent.server")
 
@@ -152,8 +152,9 @@ class FilteredWebSocketApplication(Server):
         node = self.node_at(path)
         if node is None:
             raise NoSuchPath
-        if node.at_capacity or (worker is not None and worker.connections > worker.capacity):
+        if worker is not None and worker.connections > worker.capacity:
             raise NoRoom
+        node.admission.check(client.address)
         check_origin(headers, self.policy, client.host)
         return node
 

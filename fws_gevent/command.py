@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import gevent
 from flask import Flask
 from flask.cli import NoAppException, ScriptInfo
 
 from .composition import DEFAULT_FILTERS, importable_from_here
 from .errors import ConfigurationError, FwsError
 from .extension import extension_of
-from .server import build_server, default_parser
+from .reload import Reload
+from .server import FilteredWebSocketServer, build_server, default_parser
 
 PROGRAM = "fws_server"
 
@@ -39,10 +42,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
             metavar="MODULE:NAME",
             help="Flask application to serve, as flask --app names it",
         )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="say whether the settings, files and filters are good, and end",
+        )
         options = parser.parse_args(arguments)
         if app is None and not options.filters:
             options.filters = DEFAULT_FILTERS
-        build_server(options, application=app).serve_forever()
+        if options.check:
+            check(options, app)
+            return
+        serve(build_server(options, application=app))
+
+
+def check(options: argparse.Namespace, app: Flask | None) -> None:
+    """Make a server that never listens. Raises ConfigurationError for what is wrong."""
+    if str(options.host).startswith("unix:"):
+        options.host = "127.0.0.1"  # a socket file would be made at once
+    build_server(options, application=app)
+    print(f"{PROGRAM}: good")
+
+
+def serve(server: FilteredWebSocketServer) -> None:
+    """Serve until the end, or until SIGHUP, and then begin anew."""
+    reload = Reload(server)
+    watcher = gevent.signal_handler(signal.SIGHUP, reload.ask)
+    try:
+        server.serve_forever()
+    finally:
+        watcher.cancel()
+    reload.begin_anew()
 
 
 def _app_in(arguments: Sequence[str] | None) -> Flask | None:

@@ -85,6 +85,23 @@ class TokenRefused(HandshakeRefused):
     close_code = CloseCode.UNAUTHENTICATED
 
 
+class NoRoom(HandshakeRefused):
+    """As many are connected as may be, here or from one address."""
+
+    close_code = CloseCode.TRY_AGAIN_LATER
+
+    def __init__(self) -> None:
+        super().__init__("503 Service Unavailable", "no room for more", (("Retry-After", "5"),))
+
+
+class ConnectsTooOften(HandshakeRefused):
+    """A client, or a subject, opens more WebSockets than the rate allows; `seconds` until then."""
+
+    def __init__(self, seconds: int) -> None:
+        why = "too many connections opened lately; see Retry-After"
+        super().__init__("429 Too Many Requests", why, (("Retry-After", str(seconds)),))
+
+
 class NotReady(HandshakeRefused):
     """Nobody can be let in just now: the shared storage, which knows who may, is away."""
 

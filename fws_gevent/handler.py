@@ -12,7 +12,7 @@ from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
 from .engine.facts import Opening, Peer
-from .errors import HandshakeRefused
+from .errors import HandshakeRefused, NoRoom
 from .http_headers import WSGIHeaders
 from .protocol.forwarded import Client, who_is
 from .protocol.handshake import (
@@ -26,7 +26,7 @@ from .protocol.handshake import (
     wants_websocket,
 )
 from .takeover import take_socket
-from .upgrade import NoRoom, NoSuchPath
+from .upgrade import NoSuchPath
 
 if TYPE_CHECKING:
     from .server import FilteredWebSocketServer
@@ -177,8 +177,9 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             node = self.server.node_at(environ["PATH_INFO"])
             if node is None:
                 raise NoSuchPath
-            if self.server.draining or node.at_capacity:
+            if self.server.draining:
                 raise NoRoom
+            node.admission.check(self._who().address)
             accepted = negotiate(self._request, self.server.policy, self._who().host)
             self._claims = node.authenticate(self._request.headers, environ["QUERY_STRING"])
         except HandshakeRefused as refused:

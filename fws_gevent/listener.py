@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket as sockets
 import ssl
 from pathlib import Path
@@ -14,6 +15,42 @@ from .errors import ConfigurationError
 
 BACKLOG = 4096
 """Connections that the kernel may hold until they are accepted."""
+
+
+FIRST = 3
+"""The descriptor that a socket is passed as (sd_listen_fds(3))."""
+
+
+def inherited_listener() -> Any:
+    """The listening socket that systemd passed, or this program itself before it began anew.
+
+    None without one. Raises ConfigurationError.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    count = os.environ.pop("LISTEN_FDS", "")
+    del os.environ["LISTEN_PID"]
+    if count != "1":
+        raise ConfigurationError(f"LISTEN_FDS is {count!r}: this server listens on one socket")
+    try:
+        os.set_inheritable(FIRST, False)
+        listener = gevent.socket.socket(fileno=FIRST)
+    except OSError as error:
+        raise ConfigurationError(f"LISTEN_FDS: no socket was passed: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def pass_on(descriptor: int) -> None:
+    """Leave a listening socket to the program that this process becomes."""
+    os.dup2(descriptor, FIRST, inheritable=True)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+
+
+def host_of(listener: Any) -> str:
+    """The address that a socket listens on; of a socket file "unix:" and its path."""
+    address = listener.getsockname()
+    return str(address[0]) if isinstance(address, tuple) else f"unix:{address}"
 
 
 def tls_context(key: str, cert: str) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
+from .accepting import PatientStreamServer
 from .composition import (
     Application,
     import_filters,
@@ -27,11 +28,18 @@ from .composition import (
     told_of_gaps,
 )
 from .engine.server import Server
-from .errors import ConfigurationError
+from .errors import CloseCode, ConfigurationError
 from .extension import PATH, extension_of, with_config, with_pages
 from .filters.base import FilterBase
 from .handler import FilteredWebSocketHandler
-from .listener import BACKLOG, tcp_listener, tls_context, unix_listener
+from .listener import (
+    BACKLOG,
+    host_of,
+    inherited_listener,
+    tcp_listener,
+    tls_context,
+    unix_listener,
+)
 from .logs import configure_if_silent
 from .parser import OptionParser
 from .parser import default_parser as plain_parser
@@ -44,7 +52,7 @@ __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 _log = logging.getLogger("fws_gevent.server")
 
 
-class FilteredWebSocketServer(Server, WSGIServer):
+class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
     """A gevent WSGIServer whose upgrade requests become connections of the engine.
 
     `users`, `groups`, `broadcast`, `storage_object` and `queue` are the engine's; `start`,
@@ -57,10 +65,11 @@ class FilteredWebSocketServer(Server, WSGIServer):
         storage_object: BaseStorageObject | None = None,
         application: Application | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
+        listener: Any = None,
         **extra: Any,
     ) -> None:
         Server.__init__(self, settings, storage_object, filters)
-        self.settle_keys(alone=is_loopback(settings.host))
+        self.settle_keys(alone=is_loopback(host_of(listener) if listener else settings.host))
         self.policy = policy_of(settings)
         self.proxies = settings.proxies
         self.service: WebService | None = None
@@ -72,8 +81,9 @@ class FilteredWebSocketServer(Server, WSGIServer):
         extra.setdefault("backlog", BACKLOG)
         extra.setdefault("handler_class", FilteredWebSocketHandler)
         path = settings.socket_path
-        listener = (settings.host, settings.port) if path is None else unix_listener(path)
-        if path is not None:
+        if listener is None:
+            listener = (settings.host, settings.port) if path is None else unix_listener(path)
+        if not isinstance(listener, tuple):
             extra.pop("backlog")
         application = application or only_websockets
         WSGIServer.__init__(self, listener, application, log=_log, error_log=_log, **extra)
@@ -107,21 +117,23 @@ class FilteredWebSocketServer(Server, WSGIServer):
         if self.service is not None and isinstance(self.address, tuple):
             self.service.say_link(self.url.replace("ws", "http", 1))
 
-    def stop(self, timeout: float | None = None) -> None:
-        """Take no more connections, close those there are with 1001, and end.
+    def stop(self, timeout: float | None = None, code: CloseCode = CloseCode.GOING_AWAY) -> None:
+        """Take no more connections, close those there are with `code`, and end.
 
         Returns when all is written and told, after `timeout` seconds (`grace` by default) at the
-        latest; what has not ended by then is cut off.
+        latest; what has not ended by then is cut off. With SERVICE_RESTART a socket file stays:
+        somebody else listens on it by now.
         """
         with self._stopping:
             if self._finished.is_set():
                 return
             self.close()
-            if self.settings.socket_path is not None:
-                Path(self.settings.socket_path).unlink(missing_ok=True)
+            path = self.settings.socket_path
+            if path is not None and code is not CloseCode.SERVICE_RESTART:
+                Path(path).unlink(missing_ok=True)
             if self.reactor.started:
                 _log.info("stopping: closing %d connections", len(self.users))
-                self.drain(self.settings.grace if timeout is None else timeout)
+                self.drain(self.settings.grace if timeout is None else timeout, code)
                 WSGIServer.stop(self, timeout=0)
                 self.stop_engine()
             _log.info("stopped")
@@ -187,7 +199,8 @@ def build_server(
     Imports the filter modules that `options.filters` names; the server then has all filters
     that are defined, or those in `filters`. `application` is the WSGI application for what is no
     upgrade; a Flask application with the extension has this server behind it then, any other gets
-    the pages under /fws/ beside it. What is in `extra` goes to gevent's WSGIServer.
+    the pages under /fws/ beside it. `listener` is a socket to serve on, in place of the one that
+    the options name or that systemd passed. What else is in `extra` goes to gevent's WSGIServer.
 
     Raises ConfigurationError for what can't work, in one line.
     """
@@ -207,6 +220,7 @@ def build_server(
         filters = filters or extension.filters
     storage_object = storage_of(settings, storage_object)
     filters = told_of_gaps(storage_object, filters)
+    extra.setdefault("listener", inherited_listener())
     server = FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
     if extension is not None and isinstance(application, Flask):
         server.service = extension.serve(application, server)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from .errors import CloseCode, HandshakeRefused
+from .errors import HandshakeRefused
 from .protocol.handshake import Request
 
 UPGRADE = "fws_gevent.upgrade"
@@ -59,15 +59,6 @@ class Worker(Protocol):
 
     def serving(self, node: Node) -> None:
         """Count the node's WebSockets as the worker's, and finish the node before it ends."""
-
-
-class NoRoom(HandshakeRefused):
-    """As many are connected as may be."""
-
-    close_code = CloseCode.TRY_AGAIN_LATER
-
-    def __init__(self) -> None:
-        super().__init__("503 Service Unavailable", "no room for more", (("Retry-After", "5"),))
 
 
 class NoSuchPath(HandshakeRefused):

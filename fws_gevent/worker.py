@@ -23,12 +23,12 @@ import gevent
 from gevent import get_hub
 from gevent.event import Event
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]  # it has no types
 from gunicorn.sock import ssl_context  # type: ignore[import-untyped]
 from gunicorn.workers.base_async import ALREADY_HANDLED  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
+from .accepting import PatientStreamServer
 from .protocol.handshake import Headers, Request, check_host, parse_headers, wants_websocket
 from .takeover import for_the_reactor
 from .ticket_log import hide_ticket, keep_tickets_from_the_log, without_ticket
@@ -207,13 +207,15 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             server.close()
         self._end(pool)
 
-    def _serve(self, listener: Any, pool: Pool) -> StreamServer:
+    def _serve(self, listener: Any, pool: Pool) -> PatientStreamServer:
         options: dict[str, Any] = {}
         if self.cfg.is_ssl:
             # The handshake is ours, for it needs a time-out.
             options = {"ssl_context": ssl_context(self.cfg), "do_handshake_on_connect": False}
         listener.setblocking(True)
-        server = StreamServer(listener, partial(self.handle, listener), spawn=pool, **options)
+        server = PatientStreamServer(
+            listener, partial(self.handle, listener), spawn=pool, **options
+        )
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()

@@ -25,6 +25,7 @@ FLOORS = {
     "settings": 1,
     "tokens": 1,
     "metrics": 1,
+    "rates": 1,
     "parser": 1,
     "logs": 1,
     "http_headers": 1,

@@ -141,6 +141,10 @@ class Connection(Exchange):
         """Send to all connections, or to a group's, without this one unless `include_self`."""
         self.server.broadcast(data, group, exclude=None if include_self else self)
 
+    def within_rate(self, size: int) -> bool:
+        """Count a message of `size` bytes from the client; whether the rates allow it."""
+        return self.server.message_rates.allow(self, size)
+
     def join(self, group: str) -> None:
         """Join a group; nothing happens if the connection is in it, or closed.
 

@@ -39,15 +39,19 @@ from ..storage.memory import MemoryStorageObject
 from ..tokens import Claims, Tokens
 from ..tokens.keys import KeyRing
 from .access_log import log_close, log_open
+from .admission import Admission
 from .closing import close_evenly, spread_of
 from .connection import Connection
 from .consumer import ConsumerQueue
+from .descriptors import room_for
 from .facts import Closed, Opening, Peer
 from .guard import Gate, Guard
 from .keepalive import patience_of
 from .members import Membership, OtherNodes
+from .message_rates import MessageRates
 from .reactor import Reactor
 from .statistics import Statistics
+from .watchdog import Watchdog
 from .wheel import Wheel, resolution_for
 
 _log = logging.getLogger("fws_gevent.server")
@@ -102,14 +106,15 @@ class Server(Membership):
         self.losses: Counter[str] = Counter(slow=0, keepalive=0)
         self.started_at: float | None = None
         self.draining = False
-        self.live = 0
-        """Connections whose disconnect event is still to come."""
+        self.admission = Admission(settings)
+        self.message_rates = MessageRates(settings)
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
         self.wheel = Wheel(resolution_for(settings))
         self.patience = patience_of(settings, self.wheel)
         self.queue = ConsumerQueue(self)
         self.chains: dict[str, Chain] = {}
         self.statistics = Statistics(self)
+        self._watchdog = Watchdog()
         self.joined_route = signals.member_joined.route(self)
         self.left_route = signals.member_left.route(self)
         self.cluster = self.make_cluster()
@@ -128,7 +133,9 @@ class Server(Membership):
             self.message_bus if self.guard is None else self.guard.before(self.message_bus)
         )
         self.started_at = time()
+        self.admission.capacity = room_for(self.settings.max_connections)
         self.reactor.start()
+        self._watchdog.start()
         self._ticker = get_hub().loop.timer(self.wheel.resolution, self.wheel.resolution)
         self._ticker.start(self.wheel.tick)
         self.reactor.schedule(self.queue)
@@ -159,6 +166,12 @@ class Server(Membership):
             if chain.filters:
                 links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
                 _log.info("chain %s: %s", name, " > ".join(links))
+        capacity = self.admission.capacity
+        if capacity < self.settings.max_connections:
+            _log.info(
+                "connections: %d at most instead of %d: the system lets this process have no "
+                "more descriptors (ulimit -n)", capacity, self.settings.max_connections,
+            )  # fmt: skip
 
     def _subscribe(self, name: str, bus: signals.Bus) -> signals.Route:
         chain = self.chains[name]
@@ -204,6 +217,7 @@ class Server(Membership):
             self.cluster.stop()
         for name, bus, _ in _BUSES:
             bus.disconnect(self.chains[name].receive)
+        self._watchdog.stop()
         self._ticker.stop()
         self._ticker.close()
         self.reactor.stop()
@@ -211,9 +225,9 @@ class Server(Membership):
     # Connections come and go.
 
     @property
-    def at_capacity(self) -> bool:
-        """Whether no connection more is taken."""
-        return self.live >= self.settings.max_connections
+    def live(self) -> int:
+        """Connections whose disconnect event is still to come."""
+        return self.admission.live
 
     @property
     def pending(self) -> tuple[Connection, ...]:
@@ -240,14 +254,17 @@ class Server(Membership):
         """The claims of who asks for a WebSocket, if tokens are asked for and one came.
 
         Raises TokenRefused for one that is not valid, NotReady if that can't be told now,
-        HandshakeRefused for more than one.
+        HandshakeRefused for more than one, ConnectsTooOften.
         """
         if self.guard is None:
             return None
         try:
-            return self.guard.claims_of(headers, query)
+            claims = self.guard.claims_of(headers, query)
         except StorageAway:
             raise NotReady from None
+        if claims is not None:
+            self.admission.check_subject(claims.subject)
+        return claims
 
     def settle_keys(self, *, alone: bool) -> None:
         """See to it that there is a signing key if tokens are asked for.
@@ -267,7 +284,7 @@ class Server(Membership):
     def adopt(self, socket: Any, peer: Peer, opening: Opening) -> Connection:
         """Take over a socket whose upgrade was answered; its events follow from here."""
         connection = Connection(self, socket, peer, opening)
-        self.live += 1
+        self.admission.entered(connection.remote_address[0])
         if self.guard is None or self.guard.enter(connection, opening.claims):
             self.users[connection.id] = connection
         else:
@@ -291,7 +308,7 @@ class Server(Membership):
 
     def gone(self, connection: Connection, closed: Closed) -> None:
         """A connection ended, and its disconnect event was told."""
-        self.live -= 1
+        self.admission.gone(connection.remote_address[0])
         self.closes[closed.code] += 1
         self.recent_closes.append((time(), closed))
         log_close(connection, closed)

@@ -89,7 +89,7 @@ class Statistics:
                 "now": server.live,
                 "opened": server.closes.total() + server.live,
                 "closed": server.closes.total(),
-                "limit": server.settings.max_connections,
+                "limit": server.admission.capacity,
             },
             "rates": self._rates(),
             "totals": {name: getattr(look, name) for name in _RATES},

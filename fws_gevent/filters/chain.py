@@ -87,6 +87,10 @@ class Chain:
         before = self.filters[: self.filters.index(link)]
         return self.runs - sum(self._ended[earlier] for earlier in before)
 
+    def filter_of(self, call: Call) -> type[FilterBase]:
+        """The filter behind one of the calls that `receive` makes."""
+        return self._filter_of[call]
+
     def _stop(self, link: type[FilterBase]) -> None:
         self.stops[link] += 1
         self._ended[link] += 1

@@ -18,6 +18,7 @@ from .values import (
     password_hash,
     positive,
     proxy,
+    rate,
     seconds,
     url_path,
     whole,
@@ -140,6 +141,27 @@ class Settings:
         10.0, seconds, "seconds for a TLS handshake, a request's head, or the next request"
     )
     max_connections: int = _setting(50_000, whole(1), "WebSockets open at once; more get 503")
+    max_connections_per_address: int = _setting(
+        0, whole(0), "and from one client address; 0 for no bound"
+    )
+    connect_rate: int = _setting(
+        0,
+        whole(0),
+        "WebSockets a minute that a client address, or a subject, may open, then 429; "
+        "0 for no bound",
+    )
+    message_rate: float = _setting(
+        50.0, rate, "messages a second of a connection, if filters.rate_limit is there; 0: no bound"
+    )
+    byte_rate: float = _setting(
+        1024.0 * 1024, rate, "bytes a second of these messages; 0 for no bound"
+    )
+    rate_burst: float = _setting(5.0, positive, "seconds' worth of these that may come at once")
+    shared_rate: float = _setting(
+        10.0,
+        rate,
+        "times as much for all connections of one subject, and of one address; 0 for no bound",
+    )
     grace: float = _setting(10.0, seconds, "seconds to close in at the end")
     close_spread: float = _setting(
         5.0,

@@ -42,6 +42,17 @@ def seconds(text: str) -> float:
     return number
 
 
+def rate(text: str) -> float:
+    """A number, 0 or more, of something per second, or of times."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not 0 <= number < 1e12:
+        raise ValueError("must be a number, 0 or more")
+    return number
+
+
 def positive(text: str) -> float:
     """A number of seconds, more than 0."""
     number = seconds(text)

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from flask import Response, jsonify
 from werkzeug.exceptions import HTTPException
 
+from ..rates import retry_after
 from .service import service
 
 REALM = 'realm="fws"'
@@ -59,4 +60,5 @@ def bound(address: str) -> None:
     """End the request if its client asked for tokens too often."""
     seconds = service().token_limiter.wait(address)
     if seconds:
-        refuse(429, "slow_down", "too many requests; see Retry-After", Retry_After=str(seconds))
+        when = str(retry_after(seconds))
+        refuse(429, "slow_down", "too many requests; see Retry-After", Retry_After=when)

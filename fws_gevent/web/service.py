@@ -13,10 +13,10 @@ from flask import current_app
 from ..engine.server import Server
 from ..engine.statistics import Snapshot
 from ..metrics import MULTIPROCESS, Metrics
+from ..rates import per_minute
 from ..tokens import Tokens
 from ..tokens.clients import TokenClients
 from .admin import Admin
-from .limits import RateLimiter
 from .live import StatusFeed
 
 LIVE = "/fws/status/live"
@@ -64,8 +64,8 @@ class WebService:
         settings = server.settings
         self.server = server
         self.clients = TokenClients.from_file(settings.token_clients)
-        self.token_limiter = RateLimiter(settings.token_rate)
-        self.log_in_limiter = RateLimiter(LOG_INS)
+        self.token_limiter = per_minute(settings.token_rate)
+        self.log_in_limiter = per_minute(LOG_INS)
         self.admin = Admin(settings, server.tokens)
         server.annexes[LIVE] = StatusFeed(server, self.admin, self.snapshot)
         server.statistics.listen(self._on_look)

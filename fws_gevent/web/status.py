@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from ..rates import retry_after
 from .admin import COOKIE, SCOPE, SESSION
 from .answers import answer, refuse_bearer, refuse_nobody
 from .identity import LONGEST_BODY, bearer, check_origin, client_address, is_secure
@@ -53,8 +54,9 @@ def log_in() -> AnyResponse:
     """POST /fws/login: with the admin password, or a token with the scope status."""
     check_origin()
     request.max_content_length = LONGEST_BODY
-    seconds = service().log_in_limiter.wait(client_address())
-    if seconds:
+    wait = service().log_in_limiter.wait(client_address())
+    if wait:
+        seconds = retry_after(wait)
         refused = _way_in(f"Too many attempts: try again in {seconds} s.", 429)
         refused.headers["Retry-After"] = str(seconds)
         return refused

@@ -341,7 +341,7 @@ def test_by_setting_a_broadcast_is_local_and_marked_while_redis_is_away(
     group: str | None, node: Node, connect: Connect, start_redis: StartRedis
 ) -> None:
     process = start_redis(persistent=True)
-    given = {"port": process.port, "publish_timeout": 0.1, "redis_away": "local"}
+    given = {"port": process.port, "publish_timeout": 1.0, "redis_away": "local"}
     one, two = (node(Orders, NotifyGapFilter, **given) for _ in range(2))
     here, there = connect(one), connect(two)
     for client in (here, there):
@@ -366,7 +366,7 @@ def test_without_that_setting_it_fails_and_reaches_nobody(
     node: Node, connect: Connect, start_redis: StartRedis
 ) -> None:
     process = start_redis(persistent=True)
-    one, two = (node(port=process.port, publish_timeout=0.1) for _ in range(2))
+    one, two = (node(port=process.port, publish_timeout=1.0) for _ in range(2))
     clients = [connect(server) for server in (one, two)]
     process.kill()
     with pytest.raises(PublishFailed):
@@ -385,7 +385,7 @@ def test_a_node_that_starts_while_redis_is_away_serves_and_is_one_of_them_later(
     one = node(port=process.port)
     there = connect(one)
     process.kill()
-    two = node(port=process.port, publish_timeout=0.1)
+    two = node(port=process.port, publish_timeout=1.0)
     here = connect(two)
     join(here)
     assert not two.storage_object.healthy
@@ -401,7 +401,7 @@ def test_who_connects_before_a_node_has_found_redis_is_told_of_what_he_may_have_
 ) -> None:
     process = start_redis()
     process.kill()
-    two = node(Orders, NotifyGapFilter, port=process.port, publish_timeout=0.1)
+    two = node(Orders, NotifyGapFilter, port=process.port, publish_timeout=1.0)
     here = connect(two)
     process.start()
     until(lambda: two.storage_object.healthy)

@@ -215,7 +215,7 @@ def test_pending_connections_count_to_those_that_there_may_be(
 ) -> None:
     server = guarded(serve, max_connections=1)
     greeted(connect(server))
-    assert server.at_capacity
+    assert server.admission.full
 
 
 # Optional.

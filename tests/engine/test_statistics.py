@@ -37,11 +37,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_snapshot_is_json_also_before_the_start(serve: Serve) -> None:
-    for server in (Server(Settings()), serve([Script])):
+    for server in (Server(Settings(max_connections=1000)), serve([Script], max_connections=1000)):
         found = server.statistics.snapshot()
         assert json.loads(json.dumps(found)) == found
         assert found["state"] == "serving"
-        assert found["connections"] == {"now": 0, "opened": 0, "closed": 0, "limit": 50_000}
+        assert found["connections"] == {"now": 0, "opened": 0, "closed": 0, "limit": 1000}
         assert found["auth"] == "off"
         assert found["storage"] == {"name": "memory (this process only)", "healthy": True,
                                     "shared": False}  # fmt: skip
@@ -49,14 +49,14 @@ def test_a_snapshot_is_json_also_before_the_start(serve: Serve) -> None:
 
 
 def test_it_counts_connections_messages_and_bytes(serve: Serve, connect: Connect) -> None:
-    server = serve([Script])
+    server = serve([Script], max_connections=1000)
     one, two = connect(server), connect(server)
     for message in ("hello", "x" * 200, "y" * 100_000):
         one.send(message)
         assert one.receive() == message
     greeted(two)
     found = server.statistics.snapshot()
-    assert found["connections"] == {"now": 2, "opened": 2, "closed": 0, "limit": 50_000}
+    assert found["connections"] == {"now": 2, "opened": 2, "closed": 0, "limit": 1000}
     totals = found["totals"]
     assert (totals["messages_in"], totals["messages_out"]) == (3, 3)  # a ping is no message
     out = (2 + 5) + (4 + 200) + (10 + 100_000)

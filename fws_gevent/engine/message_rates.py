@@ -1,0 +1,47 @@
+"""How much a client may send: for one connection, and for all of a subject or of an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..rates import Bucket, Buckets
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+_KEY = "fws_gevent.message_rates"  # in a connection's data
+
+
+class MessageRates:
+    """Token buckets for the messages and the bytes of this node's connections.
+
+    Those of a subject, and those of an address, have `shared_rate` times what one may have.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._limits = (settings.message_rate, settings.byte_rate)
+        self._seconds = settings.rate_burst
+        shared = [rate * settings.shared_rate for rate in self._limits]
+        self._shared = [Buckets(rate, rate * self._seconds) for rate in shared]
+
+    def allow(self, connection: Connection, size: int) -> bool:
+        """Count a message of `size` bytes; whether it is within all bounds."""
+        amounts = (1, size)
+        owners = (("subject", connection.subject), ("address", connection.remote_address[0]))
+        return not any(
+            bucket is not None and bucket.wait(amount)
+            for bucket, amount in zip(self._own(connection), amounts, strict=True)
+        ) and not any(
+            name and buckets.wait((kind, name), amount)
+            for kind, name in owners
+            for buckets, amount in zip(self._shared, amounts, strict=True)
+        )
+
+    def _own(self, connection: Connection) -> tuple[Bucket | None, ...]:
+        own: tuple[Bucket | None, ...] | None = connection.data.get(_KEY)
+        if own is None:
+            own = connection.data[_KEY] = tuple(
+                Bucket(rate, rate * self._seconds) if rate else None for rate in self._limits
+            )
+        return own

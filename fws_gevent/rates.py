@@ -1,0 +1,68 @@
+"""How often somebody may do something: token buckets."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+from time import monotonic
+
+REMEMBERED = 10_000
+"""Keys whose buckets are kept; the one that came longest ago is forgotten first."""
+
+
+class Bucket:
+    """A token bucket: it holds `burst` tokens, and `rate` more come in a second, both above 0."""
+
+    __slots__ = ("_at", "_burst", "_left", "_rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = self._left = burst
+        self._at = monotonic()
+
+    def wait(self, tokens: float = 1.0) -> float:
+        """Take tokens; returns 0, or the seconds until there are enough, and takes none then.
+
+        What is more than ever fits in is taken from a full bucket, which owes the rest.
+        """
+        now = monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        lacking = min(tokens, self._burst) - self._left
+        if lacking > 0:
+            return lacking / self._rate
+        self._left -= tokens
+        return 0.0
+
+
+class Buckets:
+    """A bucket for each key; the rate 0 is no bound."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+
+    def wait(self, key: Hashable, tokens: float = 1.0) -> float:
+        """Take tokens from the bucket of `key`, as `Bucket.wait` does."""
+        if not self._rate:
+            return 0.0
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._rate, self._burst)
+            if len(self._buckets) > REMEMBERED:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+        return bucket.wait(tokens)
+
+
+def retry_after(seconds: float) -> int:
+    """What a Retry-After header says of a wait: whole seconds, one at least."""
+    return max(1, math.ceil(seconds))
+
+
+def per_minute(rate: int) -> Buckets:
+    """Buckets for `rate` a minute, as many at once; 0 for no bound."""
+    return Buckets(rate / 60, rate)

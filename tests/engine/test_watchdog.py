@@ -1,0 +1,89 @@
+"""Who holds up the loop is told by name."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import gevent
+import pytest
+from gevent.monkey import get_original
+
+from fws_gevent.engine import watchdog
+from fws_gevent.engine.watchdog import Watchdog, culprit
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+from ..conftest import Connect, Serve
+from ..waiting import until
+
+pytestmark = pytest.mark.usefixtures("chains")
+
+busy_for = get_original("time", "sleep")
+"""Waits without letting any greenlet run, as a computation does."""
+
+
+class Busy(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        busy_for(0.3)
+        web_socket_instance.send("done")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "BEAT", 0.02)
+    monkeypatch.setattr(watchdog, "TOO_LONG", 0.1)
+
+
+def test_a_filter_that_holds_up_everybody_is_told_with_its_line(
+    impatient: None, serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect(serve([Busy]))
+    client.send("go")
+    assert client.receive() == "done"
+    until(lambda: "held up everybody" in caplog.text)
+    assert f"filter {__name__}.Busy (at {__file__}:" in caplog.text
+
+
+def test_a_filter_that_waits_or_is_offloaded_holds_up_nobody(
+    impatient: None, serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Waits(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            gevent.sleep(0.3)
+
+    class Offloaded(Busy):
+        offload = True
+
+    client = connect(serve([Waits, Offloaded]))
+    client.send("go")
+    assert client.receive() == "done"
+    gevent.sleep(0.05)
+    assert "held up" not in caplog.text
+
+
+def test_other_code_is_told_by_its_line_alone(
+    impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Watchdog()
+    watching.start()
+    gevent.sleep(0.05)
+    busy_for(0.3)
+    until(lambda: "held up everybody" in caplog.text)
+    assert f"code outside filters, at {__file__}:" in caplog.text
+    watching.stop()
+
+
+def test_after_its_end_it_says_nothing(impatient: None, caplog: pytest.LogCaptureFixture) -> None:
+    watching = Watchdog()
+    watching.start()
+    watching.stop()
+    watching.stop()
+    busy_for(0.3)
+    gevent.sleep(0.05)
+    assert "held up" not in caplog.text
+
+
+def test_a_frame_outside_any_chain_has_a_line() -> None:
+    assert culprit(sys._getframe()).startswith("code outside filters, at ")

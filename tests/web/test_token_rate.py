@@ -1,0 +1,43 @@
+"""How often a client may ask for tokens."""
+
+from __future__ import annotations
+
+from .conftest import MakeSite
+from .sites import Site, bearer
+
+
+def test_the_endpoints_say_when_to_come_again(make_site: MakeSite) -> None:
+    site = make_site(token_rate=2)
+    token = site.token()
+    assert site.post("/fws/token").status == 400
+    assert site.post("/fws/ticket", Authorization=bearer(token)).status == 200
+    for path in ("token", "ticket"):
+        answer = site.post(f"/fws/{path}", Authorization=bearer(token))
+        assert answer.refusal == (429, "slow_down")
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
+    # The others take a proof that can't be guessed.
+    for path in ("revoke", "introspect"):
+        answer = site.post(f"/fws/{path}", {"token": "x"}, Authorization=bearer(token))
+        assert answer.status == 200
+
+
+def test_without_a_bound_nobody_is_refused(make_site: MakeSite) -> None:
+    site = make_site(token_rate=0)
+    assert {site.post("/fws/token").status for _ in range(70)} == {400}
+
+
+def test_sixty_a_minute_are_the_default(site: Site) -> None:
+    assert [site.post("/fws/token").status for _ in range(61)] == [400] * 60 + [429]
+
+
+def test_behind_a_trusted_proxy_the_clients_address_counts(make_site: MakeSite) -> None:
+    site = make_site(token_rate=1, trusted_proxies=["127.0.0.1"])
+    ask = [site.post("/fws/token", X_Forwarded_For=each).status
+           for each in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "evil, 192.0.2.2")]  # fmt: skip
+    assert ask == [400, 400, 429, 429]
+
+
+def test_without_one_whatever_the_header_says_is_the_same_client(make_site: MakeSite) -> None:
+    site = make_site(token_rate=1)
+    ask = [site.post("/fws/token", X_Forwarded_For=each).status for each in ("192.0.2.1", "::1")]
+    assert ask == [400, 429]
