@@ -32,8 +32,8 @@ def shown(site: Site) -> dict[str, Any]:
     return found
 
 
-def test_it_has_this_shape(site: Site) -> None:
-    found = shown(site)
+def test_it_has_this_shape(make_site: MakeSite) -> None:
+    found = shown(make_site(max_connections=1000))
     assert set(found) == {
         "version", "warnings", "time", "state", "nodes", "auth", "connections", "rates", "totals",
         "groups", "chains", "losses", "tokens", "runners", "storage", "closes", "recent_closes",
@@ -49,7 +49,7 @@ def test_it_has_this_shape(site: Site) -> None:
     assert node["name"].endswith(f":{os.getpid()}")
     assert (node["this"], node["state"], node["connections"]) == (True, "serving", 0)
     assert (found["state"], found["auth"]) == ("serving", "required")
-    assert found["connections"] == {"now": 0, "opened": 0, "closed": 0, "limit": 50_000}
+    assert found["connections"] == {"now": 0, "opened": 0, "closed": 0, "limit": 1000}
     assert found["rates"] == found["totals"] == dict.fromkeys(RATES, 0)
     assert found["groups"] == {"count": 0, "largest": []}
     names = [each["name"] for each in found["chains"]]
@@ -91,7 +91,7 @@ def busy(chains: None, make_site: MakeSite) -> Site:
                 raise RuntimeError("as told")
             web_socket_instance.send(data)
 
-    return make_site([Join, First, Second])
+    return make_site([Join, First, Second], max_connections=1000)
 
 
 def test_the_numbers_are_right_after_known_traffic(busy: Site, connect: Connect) -> None:
@@ -110,7 +110,7 @@ def test_the_numbers_are_right_after_known_traffic(busy: Site, connect: Connect)
     until(lambda: busy.server.live == 1)
 
     found = shown(busy)  # frames of clients have 6 bytes beside what they say, ours 2
-    assert found["connections"] == {"now": 1, "opened": 3, "closed": 2, "limit": 50_000}
+    assert found["connections"] == {"now": 1, "opened": 3, "closed": 2, "limit": 1000}
     assert found["nodes"][0]["connections"] == 1
     assert found["totals"] == {
         "messages_in": 5,
