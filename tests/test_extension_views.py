@@ -62,6 +62,20 @@ def test_views_broadcast_and_send_to_a_subject(
     assert get(server, "/do/broadcast").status == 500
 
 
+def test_views_know_who_is_in_a_group(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
+) -> None:
+    fws, server = site
+    ada = greeted(connect(server, "/ws", headers=bearer(fws.issue_token("ada", ["room"]))))
+    ada.send("join room")
+    assert ada.receive() == "joined"
+    (member,) = fws.members("room")
+    assert (member["group"], member["subject"]) == ("room", "ada")
+    assert member["id"] in server.users
+    assert get(server, "/do/members?group=room").body == str([member])
+    assert fws.members("another") == []
+
+
 def test_views_disconnect_a_subject_or_one_connection(
     site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
 ) -> None:

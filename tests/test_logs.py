@@ -1,12 +1,10 @@
-"""Log lines: text for people, JSON for programs, and one for each open and each close."""
+"""Log lines: text for people, JSON for programs."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
 
@@ -16,32 +14,17 @@ from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.logs import configure_if_silent, configure_logging
 
 from .conftest import Connect, Serve
-from .waiting import until
+from .log_lines import LOGGER, logger_as_it_was, written
 
-LOGGER = logging.getLogger("fws_gevent")
+_as_it_was = pytest.fixture(autouse=True)(logger_as_it_was)
+
 TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +\S.*")
-
-Lines = Callable[[], list[str]]
 
 
 class Fail(WebSocketMessageFilter):
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
         raise RuntimeError("first line\nsecond line")
-
-
-@pytest.fixture(autouse=True)
-def _logger_as_it_was() -> Iterator[None]:
-    before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
-    yield
-    LOGGER.handlers, LOGGER.level, LOGGER.propagate = before
-
-
-def written(configure: Callable[..., None], *arguments: str) -> Lines:
-    """Configure with `arguments`; returns what gives the lines on standard error so far."""
-    with redirect_stderr(StringIO()) as stderr:
-        configure(*arguments)
-    return lambda: stderr.getvalue().splitlines()
 
 
 def test_text_lines_have_time_level_and_message() -> None:
@@ -122,52 +105,6 @@ def test_what_the_program_configured_itself_stays(
         assert json.loads(line)["message"] == "hello"
     else:
         assert (lines(), theirs.getvalue()) == ([], "hello\n")
-
-
-# The lines of a server.
-
-
-def test_each_open_and_each_close_is_a_line_of_text(serve: Serve, connect: Connect) -> None:
-    lines = written(configure_logging)
-    server = serve()
-    for code in (1000, 4000):
-        connect(server, "/chat?secret=1").close(code, "because")
-        until(lambda: not server.live)
-    told = [line for line in lines() if re.search(r" (open|close) ", line)]
-    pattern = (
-        r".* INFO    open (\w+) 127\.0\.0\.1:(\d+) /chat\n"
-        r".* INFO    close \1 127\.0\.0\.1:\2 /chat {code} \d+\.\d\d\ds because"
-    )
-    assert re.fullmatch(pattern.replace("{code}", "1000"), "\n".join(told[:2]))
-    assert re.fullmatch(pattern.replace("{code}", "4000"), "\n".join(told[2:]))
-
-
-def test_each_open_and_each_close_is_an_object_of_json(serve: Serve, connect: Connect) -> None:
-    lines = written(configure_logging, "info", "json")
-    server = serve()
-    connect(server, "/chat?secret=1").close(4000, "because")
-    until(lambda: not server.live)
-    told = {content.get("event"): content for content in map(json.loads, lines())}
-    opened, closed = told["open"], told["close"]
-    assert opened["path"] == closed["path"] == "/chat"
-    assert opened["id"] == closed["id"]
-    assert opened["peer"] == closed["peer"]
-    assert opened["peer"].startswith("127.0.0.1:")
-    assert (closed["code"], closed["reason"]) == (4000, "because")
-    assert closed["seconds"] >= 0
-
-
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_nobody_can_forge_a_line(form: str, serve: Serve, connect: Connect) -> None:
-    lines = written(configure_logging, "info", form)
-    server = serve()
-    forged = "2026-01-01 00:00:00,000 INFO    close forged"
-    client = connect(server, "/%0D%0A" + forged.replace(" ", "%20"))
-    client.close(1000, "\n" + forged)
-    until(lambda: not server.live)
-    told = [line for line in lines() if "forged" in line]
-    assert len(told) == 2
-    assert not [line for line in told if line.startswith(forged)]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
