@@ -14,7 +14,7 @@ from werkzeug.security import generate_password_hash
 
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
 from tests.clients import ROOT, Client
-from tests.conftest import Connect, Start
+from tests.conftest import Connect, Start, StartRedis
 from tests.example_app.browser import chromium, wait_until
 
 from .conftest import MakeSite
@@ -115,6 +115,26 @@ def test_it_shows_what_happens_and_moves_with_it(
     complaints = [entry for entry in browser.get_log("browser")  # type: ignore[no-untyped-call]
                   if entry["level"] == "SEVERE" and " 401 " not in entry["message"]]  # fmt: skip
     assert complaints == []
+
+
+def test_it_shows_all_nodes_and_the_gaps_that_were_told(
+    make_site: MakeSite, enter: Open, start_redis: StartRedis
+) -> None:
+    process = start_redis()
+    given = {"admin_password": generate_password_hash(PASSWORD), "redis_url": process.url}
+    site, _ = (make_site([Quiet], **given) for _ in range(2))
+    browser = enter(site.origin)
+    nodes = browser.find_element(By.ID, "nodes-table")
+    wait_until(lambda: nodes.text.count("Serving") == 2)
+    assert f"{site.server.node}this one" in nodes.text.replace(" this", "this")
+    assert text(browser, "gaps").startswith("0")
+    for name, width, height in (("nodes-phone", 390, 844), ("nodes-wide", 1280, 1400)):
+        shoot(browser, f"status-{name}", width, height, "light")
+    client = process.client()
+    client.flushall()
+    client.close()
+    site.server.broadcast("after all was lost")
+    wait_until(lambda: text(browser, "gaps").startswith("1"))
 
 
 def test_it_asks_by_itself_where_no_websocket_is_to_be_had(
