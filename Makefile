@@ -1,10 +1,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ ?= -max_total_time=20
 PAGES := tests/example_app tests/web
 NODES := tests/cluster tests/nodes tests/storage
+WHOLE := $(wildcard tests/test_*.py)
+FAULTS := tests/resilience
 
-.PHONY: run test lint unit unit-pages unit-nodes unit-rest coverage bench soak autobahn clean
+.PHONY: run test lint unit unit-pages unit-nodes unit-whole unit-rest faults coverage fuzz bench soak
+.PHONY: autobahn clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
@@ -16,8 +20,9 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/test.stamp ## in three parts at once: what has pages, what has a Redis, and the rest
-	+$(MAKE) --no-print-directory --jobs=3 --output-sync=target unit-pages unit-nodes unit-rest
+unit: $(VENV)/test.stamp ## in four parts at once: pages, Redis, the whole from outside, the rest
+	+$(MAKE) --no-print-directory --jobs=4 --output-sync=target \
+		unit-pages unit-nodes unit-whole unit-rest
 
 unit-pages:
 	$(BIN)/python -m pytest $(PAGES)
@@ -25,12 +30,25 @@ unit-pages:
 unit-nodes:
 	$(BIN)/python -m pytest $(NODES)
 
-unit-rest:
-	$(BIN)/python -m pytest $(PAGES:%=--ignore=%) $(NODES:%=--ignore=%)
+unit-whole:
+	$(BIN)/python -m pytest $(WHOLE)
 
-coverage: $(VENV)/test.stamp ## branch coverage of everything
+unit-rest:
+	$(BIN)/python -m pytest $(foreach part,$(PAGES) $(NODES) $(WHOLE) $(FAULTS),--ignore=$(part))
+
+faults: $(VENV)/test.stamp ## every fault, against real servers in each of the three ways of running
+	$(BIN)/python -m pytest $(FAULTS)
+
+coverage: $(VENV)/test.stamp ## branch coverage: all of protocol/, and 90 % of the whole at least
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report --show-missing --skip-covered
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --fail-under=90
+	$(BIN)/coverage report --show-missing --include='fws_gevent/protocol/*' --fail-under=100
+
+fuzz: $(VENV)/fuzz.stamp ## the protocol fed with bytes that a fuzzer makes up; FUZZ="-max_total_time=600"
+	$(BIN)/python -m fuzz.run receiver $(FUZZ)
+	$(BIN)/python -m fuzz.run handshake $(FUZZ)
 
 bench: $(VENV)/bench.stamp ## CPU per message and memory, against gevent-websocket and picows
 	$(BIN)/python benchmarks/compare.py
@@ -52,6 +70,10 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps filtered-websocket==0.4.1
 	# The ancestor, which the tests run, has a script of the same name: ours goes last.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall -e .
+	touch $@
+
+$(VENV)/fuzz.stamp: $(VENV)/run.stamp requirements-fuzz.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/run.stamp benchmarks/requirements.txt

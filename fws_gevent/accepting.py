@@ -12,7 +12,12 @@ from gevent.server import StreamServer
 _log = logging.getLogger("fws_gevent.server")
 
 PAUSE = 1.0
-"""Seconds without accepting after the system had no descriptor, or no memory, for a connection."""
+"""Seconds at most until accepting is tried again after there was no descriptor."""
+
+CALM = 10.0
+"""Seconds without such a shortage after which it is over."""
+
+_FIRST_PAUSE = 0.01
 
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -20,10 +25,13 @@ _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class PatientStreamServer(StreamServer):
     """A StreamServer that outlives a shortage of descriptors: it says so once, and tries again.
 
-    Who asks meanwhile waits in the kernel's backlog.
+    Who asks meanwhile waits in the kernel's backlog. Where descriptors come free one by one, they
+    are used at once; that isn't the end of the shortage, and nothing is said of it.
     """
 
-    _short = False
+    _next_pause = _FIRST_PAUSE
+    _shortages = 0
+    _telling: gevent.Greenlet[..., None] | None = None
 
     def do_read(self) -> Any:
         """Accept a connection; None if there is none, or can't be one now."""
@@ -34,21 +42,36 @@ class PatientStreamServer(StreamServer):
                 raise
             self._pause(error)
             return None
-        if accepted is not None and self._short:
-            self._short = False
-            _log.warning("accepting connections again")
+        if accepted is not None:
+            self._next_pause = _FIRST_PAUSE
         return accepted
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        super().close()
+        if self._telling is not None:
+            self._telling.kill(block=False)
 
     def _pause(self, error: OSError) -> None:
         self.stop_accepting()
-        gevent.spawn_later(PAUSE, self._go_on)
-        if not self._short:
-            self._short = True
+        gevent.spawn_later(self._next_pause, self._go_on)
+        self._next_pause = min(PAUSE, 2 * self._next_pause)
+        self._shortages += 1
+        if self._telling is None:
             _log.error(
                 "can't accept connections: %s; trying again every %g s (see ulimit -n)",
                 error.strerror, PAUSE,
             )  # fmt: skip
+            self._telling = gevent.spawn(self._tell_when_over)
 
     def _go_on(self) -> None:
         if self.started:
             self.start_accepting()
+
+    def _tell_when_over(self) -> None:
+        before = 0
+        while before != self._shortages:
+            before = self._shortages
+            gevent.sleep(CALM)
+        self._telling = None
+        _log.warning("accepting connections again")

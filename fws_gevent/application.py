@@ -38,7 +38,13 @@ from .logs import configure_if_silent
 from .protocol.forwarded import Client, who_is
 from .protocol.handshake import Headers, check_origin, negotiate, wants_websocket
 from .settings import Settings, from_environment
-from .stock_worker import close_refused, finish_at_the_end, headers_of, take_websocket
+from .stock_worker import (
+    close_refused,
+    finish_at_the_end,
+    headers_of,
+    request_of,
+    take_websocket,
+)
 from .storage.base import BaseStorageObject
 from .upgrade import UPGRADE, WORKER, NoSuchPath, Upgrade, Worker
 
@@ -124,7 +130,9 @@ class FilteredWebSocketApplication(Server):
         headers = headers_of(environ)
         client = self._who(environ, headers)
         try:
+            request = request_of(environ)
             node = self._admit(environ["PATH_INFO"], headers, client)
+            negotiate(request, self.policy, client.host)
             claims = node.authenticate(headers, environ.get("QUERY_STRING", ""))
         except HandshakeRefused as refused:
             close_refused(socket, refused)
@@ -170,6 +178,7 @@ class FilteredWebSocketApplication(Server):
             warn_of_many_workers()
         self._worker = environ.get(WORKER)
         if self._worker is not None:
+            self.admission.capacity = min(self.admission.capacity, self._worker.capacity)
             self._worker.serving(self)
         else:
             finish_at_the_end(self.finish)

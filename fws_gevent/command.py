@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ def one_line_errors(name: str) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says, until SIGTERM or Ctrl-C."""
+    faulthandler.register(signal.SIGUSR1)  # says where it is, even when the loop is stuck
     with one_line_errors(PROGRAM):
         app = _app_in(arguments)
         parser = default_parser(app)
@@ -67,12 +69,20 @@ def check(options: argparse.Namespace, app: Flask | None) -> None:
 def serve(server: FilteredWebSocketServer) -> None:
     """Serve until the end, or until SIGHUP, and then begin anew."""
     reload = Reload(server)
-    watcher = gevent.signal_handler(signal.SIGHUP, reload.ask)
+    watchers = [
+        gevent.signal_handler(number, do)
+        for number, do in (
+            (signal.SIGHUP, reload.ask),
+            (signal.SIGTERM, reload.end),
+            (signal.SIGINT, reload.end),
+        )
+    ]
     try:
         server.serve_forever()
+        reload.begin_anew()  # with SIGHUP still minded: by default it would end the process
     finally:
-        watcher.cancel()
-    reload.begin_anew()
+        for watcher in watchers:
+            watcher.cancel()
 
 
 def _app_in(arguments: Sequence[str] | None) -> Flask | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket as sockets
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout
@@ -12,17 +11,20 @@ from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
 from .engine.facts import Opening, Peer
-from .errors import HandshakeRefused, NoRoom
+from .errors import CloseCode, HandshakeRefused, NoRoom
+from .http_body import BadBody, Body, header_lines, without_line_end
 from .http_headers import WSGIHeaders
 from .protocol.forwarded import Client, who_is
 from .protocol.handshake import (
     BAD_REQUEST,
     Accepted,
     Request,
-    check_host,
+    check_request,
+    means_websocket,
     negotiate,
     parse_headers,
     parse_request_line,
+    split_target,
     wants_websocket,
 )
 from .takeover import take_socket
@@ -34,14 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fws_gevent.http")
 _access = logging.getLogger("fws_gevent.access")
 
-MAX_LINE = 8192
-"""Bytes of a request line or header line."""
-MAX_HEAD = 65536
-"""Bytes of all header lines."""
-MAX_HEADERS = 100
-
 _CLOSE = ("Connection", "close")
-_TOO_LARGE = "431 Request Header Fields Too Large"
 
 
 class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it has no types
@@ -61,13 +56,25 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
             # An answer leaves in two writes, and the second would wait for the client's ACK.
             self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        self._state = "new"
         try:
             super().handle()
         except OSError as error:
             _log.debug("%s: lost: %s", self.client_address, error)
+        finally:
+            self._is("new")
+
+    def _is(self, state: str) -> None:
+        """Have the server know what this connection is at (see its `http`)."""
+        http = self.server.http
+        http[self._state] -= 1
+        http[state] += 1
+        self._state = state
 
     def handle_one_request(self) -> Any:
         """One request; its head must be here within `request_timeout`."""
+        if self._state == "busy":
+            self._is("idle")
         self._patience = Timeout.start_new(self.server.settings.request_timeout or None)
         self._client: Client | None = None
         self.command: str | None = None
@@ -82,15 +89,24 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         finally:
             self._patience.close()
 
+    def read_requestline(self) -> str:
+        """The first line of a request, or the one after an empty line (RFC 9112 §2.2)."""
+        line: str = super().read_requestline()
+        if line == "\r\n":
+            line = super().read_requestline()
+        return line
+
     def read_request(self, raw_requestline: str) -> bool:
         """Parse a request's head by RFC 9112, more strictly than gevent does."""
-        line = _without_line_end(raw_requestline)
+        self._is("busy")
+        line = without_line_end(raw_requestline)
         self.requestline = line
-        command, path, version = parse_request_line(line)
+        command, target, version = parse_request_line(line)
+        path, authority = split_target(command, target)
         self.command, self.path, self.request_version = command, path, version
-        headers = parse_headers(self._header_lines())
-        self._request = Request(command, path, version, headers)
-        check_host(self._request)
+        headers = parse_headers(header_lines(self.rfile))
+        self._request = Request(command, path, version, headers, authority)
+        check_request(self._request)
         self._patience.close()
         self.headers = WSGIHeaders(headers)
         length = headers.first("content-length")
@@ -98,6 +114,8 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         options = headers.tokens("connection")
         http10 = version == "HTTP/1.0"
         self.close_connection = "keep-alive" not in options if http10 else "close" in options
+        if command == "CONNECT" or means_websocket(headers):
+            self.close_connection = True  # what comes behind it need not be a request
         return True
 
     def handle_one_response(self) -> None:
@@ -106,26 +124,24 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         super().handle_one_response()
         if self.socket is not None:  # else it is a WebSocket's by now
             self.socket.settimeout(None)
-            body = self.wsgi_input
-            if body.chunked_input:
-                whole = body.chunk_length == 0
-            else:
-                whole = body.position >= (self.content_length or 0)
-            if not whole:
+            if not self.wsgi_input.whole:
                 self.close_connection = True  # what is left of the body is no request
 
-    def _header_lines(self) -> Iterator[str]:
-        room = MAX_HEAD
-        for _ in range(MAX_HEADERS + 1):
-            raw: bytes = self.rfile.readline(min(MAX_LINE, room) + 1)
-            room -= len(raw)
-            if len(raw) > MAX_LINE or room < 0:
-                raise HandshakeRefused(_TOO_LARGE, "the headers are too large")
-            line = _without_line_end(raw.decode("latin-1"))
-            if not line:
-                return
-            yield line
-        raise HandshakeRefused(_TOO_LARGE, f"over {MAX_HEADERS} header lines")
+    def finalize_headers(self) -> None:
+        """Complete the headers of an answer: say so if it is the connection's last one."""
+        super().finalize_headers()
+        headers: list[tuple[bytes, bytes]] = self.response_headers
+        if self.close_connection and not any(name.lower() == b"connection" for name, _ in headers):
+            headers.append((b"Connection", b"close"))
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """Answer for an application that failed, be it for what the client sent as a body."""
+        if not isinstance(v, BadBody):
+            super().handle_error(t, v, tb)
+            return
+        _log.debug("%s: %s", self.client_address, v)
+        self.close_connection = True
+        self._send_error_response_if_possible(400)
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """The whole answer to a request that couldn't be parsed."""
@@ -166,6 +182,16 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             environ["wsgi.url_scheme"] = client.scheme
         if client.host is not None:
             environ["HTTP_HOST"] = client.host
+        headers = self._request.headers
+        body = Body(
+            self.rfile, self.content_length,
+            chunked=bool(headers.all("transfer-encoding")),
+            patience=self.server.settings.request_timeout,
+        )  # fmt: skip
+        if headers.tokens("expect") and self.request_version == "HTTP/1.1":
+            body.awaited_on = self.socket
+        self.wsgi_input = environ["wsgi.input"] = body
+        environ["wsgi.input_terminated"] = True
         return environ
 
     def upgrade_websocket(self) -> list[bytes] | None:
@@ -177,7 +203,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             node = self.server.node_at(environ["PATH_INFO"])
             if node is None:
                 raise NoSuchPath
-            if self.server.draining:
+            if self.server.draining and self.server.end_code is not CloseCode.SERVICE_RESTART:
                 raise NoRoom
             node.admission.check(self._who().address)
             accepted = negotiate(self._request, self.server.policy, self._who().host)
@@ -222,10 +248,3 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             host = address[0] if isinstance(address, tuple) else ""
             self._client = who_is(host, self._request.headers, self.server.proxies)
         return self._client
-
-
-def _without_line_end(line: str) -> str:
-    """A line without its CRLF. Raises HandshakeRefused for a bare LF, or no line end at all."""
-    if not line.endswith("\r\n"):
-        raise HandshakeRefused(BAD_REQUEST, "a line doesn't end in CRLF")
-    return line[:-2]

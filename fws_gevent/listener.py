@@ -37,13 +37,16 @@ def inherited_listener() -> Any:
         listener = gevent.socket.socket(fileno=FIRST)
     except OSError as error:
         raise ConfigurationError(f"LISTEN_FDS: no socket was passed: {error.strerror}") from None
+    if not listener.getsockopt(sockets.SOL_SOCKET, sockets.SO_ACCEPTCONN):
+        raise ConfigurationError("LISTEN_FDS: the socket that was passed doesn't listen")
     listener.setblocking(False)
     return listener
 
 
 def pass_on(descriptor: int) -> None:
     """Leave a listening socket to the program that this process becomes."""
-    os.dup2(descriptor, FIRST, inheritable=True)
+    os.dup2(descriptor, FIRST)
+    os.set_inheritable(FIRST, True)  # dup2 leaves a descriptor alone that is in its place already
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import ClassVar
 
 from pythonjsonlogger.json import JsonFormatter
@@ -20,6 +21,34 @@ class LineFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, with control characters escaped; a traceback below it keeps its lines."""
         return super().formatMessage(record).translate(self._ESCAPES)
+
+
+class ErrorStream:
+    """`wsgi.errors` (PEP 3333): what an application writes there becomes records of the log.
+
+    One write is one record: its first line is the message, and what follows stands below it as
+    a traceback does.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def write(self, text: str) -> None:
+        """Log a text; an empty one is nothing."""
+        first, _, rest = text.strip().partition("\n")
+        if first:
+            record = self._logger.makeRecord(
+                self._logger.name, logging.ERROR, "(wsgi.errors)", 0, "%s", (first,), None
+            )
+            record.exc_text = rest or None
+            self._logger.handle(record)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Log some lines as one text."""
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 class _Stopgap(logging.StreamHandler):  # type: ignore[type-arg]  # no generic at run time

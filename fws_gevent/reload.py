@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
 from gevent import subprocess
 
@@ -28,7 +29,7 @@ class Reload:
 
     def __init__(self, server: FilteredWebSocketServer) -> None:
         self._server = server
-        self._asked = False
+        self._asked = self._ended = False
         self._listener: int | None = None
 
     def ask(self) -> None:
@@ -46,11 +47,23 @@ class Reload:
             self._listener = os.dup(self._server.socket.fileno())
             self._server.stop(code=CloseCode.SERVICE_RESTART)
 
+    def end(self) -> None:
+        """Told to stop, it doesn't begin anew, though that may have been asked for before."""
+        self._ended = True
+
     def begin_anew(self) -> None:
         """Become the same program again, on the same socket, if that was asked for."""
         if self._listener is None:
             return
+        if self._ended:
+            os.close(self._listener)
+            path = self._server.settings.socket_path
+            if path is not None:
+                Path(path).unlink(missing_ok=True)
+            return
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new one minds it
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what is in their buffers would be lost
         pass_on(self._listener)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own
 

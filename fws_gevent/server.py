@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import gevent
@@ -40,7 +42,7 @@ from .listener import (
     tls_context,
     unix_listener,
 )
-from .logs import configure_if_silent
+from .logs import ErrorStream, configure_if_silent
 from .parser import OptionParser
 from .parser import default_parser as plain_parser
 from .settings import Settings, from_flask
@@ -50,6 +52,8 @@ from .web.service import WebService
 __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 
 _log = logging.getLogger("fws_gevent.server")
+
+_PATIENCE = 1.0  # seconds for those to say something who were accepted just before a restart
 
 
 class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
@@ -74,6 +78,8 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         self.proxies = settings.proxies
         self.service: WebService | None = None
         """The pages under /fws/, where `build_server` made some."""
+        self.http: Counter[str] = Counter()
+        """Connections that are no WebSocket: those "new", "busy" with a request, and "idle"."""
         self._stopping = BoundedSemaphore(1)
         self._finished = Event()
         if settings.key is not None and settings.cert is not None:
@@ -86,7 +92,9 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         if not isinstance(listener, tuple):
             extra.pop("backlog")
         application = application or only_websockets
-        WSGIServer.__init__(self, listener, application, log=_log, error_log=_log, **extra)
+        WSGIServer.__init__(
+            self, listener, application, log=_log, error_log=ErrorStream(_log), **extra
+        )
 
     @classmethod
     def get_listener(cls, address: Any, backlog: int | None = None, family: Any = None) -> Any:
@@ -98,7 +106,7 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         """Where clients find it; known once it listens."""
         scheme = "wss" if self.ssl_enabled else "ws"
         if not isinstance(self.address, tuple):
-            return f"{scheme}+unix:{self.settings.socket_path}"
+            return f"{scheme}+unix:{self.address}"
         host, port = self.address[:2]
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
@@ -128,16 +136,38 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
             if self._finished.is_set():
                 return
             self.close()
+            grace, begun = self.settings.grace if timeout is None else timeout, monotonic()
             path = self.settings.socket_path
             if path is not None and code is not CloseCode.SERVICE_RESTART:
                 Path(path).unlink(missing_ok=True)
             if self.reactor.started:
                 _log.info("stopping: closing %d connections", len(self.users))
-                self.drain(self.settings.grace if timeout is None else timeout, code)
+                self.drain(grace, code)
+                if code is CloseCode.SERVICE_RESTART:
+                    self._answer_the_last(begun, begun + grace)
                 WSGIServer.stop(self, timeout=0)
                 self.stop_engine()
             _log.info("stopped")
             self._finished.set()
+
+    def _answer_the_last(self, begun: float, deadline: float) -> None:
+        """Refuse nobody: who was accepted before the listener closed is answered before the end."""
+        while (now := monotonic()) < deadline and (
+            self.http["busy"] or (self.http["new"] and now < begun + _PATIENCE)
+        ):
+            gevent.sleep(0.01)
+        if self.live:
+            self.drain(max(0.0, deadline - monotonic()), self.end_code)
+
+    def do_handle(self, *args: Any) -> None:
+        """Serve a connection that was accepted."""
+        self.http["new"] += 1
+        super().do_handle(*args)
+
+    def do_close(self, *args: Any) -> None:
+        """The HTTP of a connection is over; its socket is closed, unless it is a WebSocket's."""
+        self.http["new"] -= 1
+        super().do_close(*args)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until `stop`, SIGTERM or Ctrl-C, which close every connection first."""

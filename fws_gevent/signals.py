@@ -124,7 +124,9 @@ class Route:
         for receiver in receivers:
             try:
                 answer = receiver(server, web_socket_instance=web_socket_instance, data=data)
-            except Exception:  # noqa: BLE001 - one subscriber's failure is not the others'
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
                 _log.exception("bus %s: subscriber %r failed", self._bus.name, receiver)
             else:
                 if receiver == self._chain:

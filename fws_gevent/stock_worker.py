@@ -18,7 +18,17 @@ import gevent
 
 from .errors import CloseCode, HandshakeRefused
 from .protocol.frames import encode_close
-from .protocol.handshake import Headers
+from .protocol.handshake import (
+    BAD_REQUEST,
+    UPGRADE_REQUIRED,
+    Headers,
+    Request,
+    check_request,
+    parse_headers,
+    parse_request_line,
+    split_target,
+    wants_websocket,
+)
 from .takeover import take_socket
 
 _log = logging.getLogger("fws_gevent.server")
@@ -32,7 +42,10 @@ def take_websocket(environ: Mapping[str, Any]) -> tuple[Any, bytes]:
     websocket = environ["wsgi.websocket"]
     # The handler would close the socket for a websocket that it holds to be open.
     websocket.closed = True
-    return take_socket(websocket.handler)
+    handler = websocket.handler
+    # And it would read what is left of a body, from a file that is closed by then.
+    handler.wsgi_input.content_length, handler.wsgi_input.chunked_input = None, False
+    return take_socket(handler)
 
 
 def headers_of(environ: Mapping[str, Any]) -> Headers:
@@ -42,6 +55,24 @@ def headers_of(environ: Mapping[str, Any]) -> Headers:
         for name, value in environ.items()
         if name.startswith("HTTP_")
     )
+
+
+def request_of(environ: Mapping[str, Any]) -> Request:
+    """The head of a request that the worker upgraded, as far as its parser left it as it came.
+
+    Raises HandshakeRefused for what that parser lets pass, and ours doesn't.
+    """
+    handler = environ["wsgi.websocket"].handler
+    if handler.headers.defects:
+        raise HandshakeRefused(BAD_REQUEST, "malformed headers")
+    headers = parse_headers(f"{name}: {value}" for name, value in handler.headers.items())
+    method, target, version = parse_request_line(handler.requestline)
+    path, authority = split_target(method, target)
+    request = Request(method, path, version, headers, authority)
+    check_request(request)
+    if not wants_websocket(headers):
+        raise HandshakeRefused(UPGRADE_REQUIRED, "this is no request for a WebSocket")
+    return request
 
 
 def close_refused(socket: Any, refused: HandshakeRefused) -> None:

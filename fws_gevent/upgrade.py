@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .errors import HandshakeRefused
 from .protocol.handshake import Request
+from .settings import Settings
 
 UPGRADE = "fws_gevent.upgrade"
 """The environ's key for the `Upgrade` of a request that asks for a WebSocket."""
@@ -41,6 +42,7 @@ class Node(Protocol):
 
     live: int
     """Its open WebSockets."""
+    settings: Settings
 
     def finish(self, grace: float) -> None:
         """Close them all, within `grace` seconds. Whoever calls it again waits with the first."""

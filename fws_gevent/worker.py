@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket as sockets
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 import gevent
-from gevent import get_hub
+from gevent import Timeout, get_hub
 from gevent.event import Event
 from gevent.pool import Pool
 from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]  # it has no types
@@ -29,48 +29,17 @@ from gunicorn.workers.base_async import ALREADY_HANDLED  # type: ignore[import-u
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from .accepting import PatientStreamServer
-from .protocol.handshake import Headers, Request, check_host, parse_headers, wants_websocket
-from .takeover import for_the_reactor
+from .gunicorn_upgrade import SWITCHING, GunicornUpgrade
+from .http_body import PatientInput, TooSlow
+from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .ticket_log import hide_ticket, keep_tickets_from_the_log, without_ticket
 from .upgrade import UPGRADE, WORKER, Node
 
-_SWITCHING = "101 Switching Protocols"
-_PATIENCE = 10.0  # seconds for a TLS handshake, and for the answer to an upgrade to be taken
+_PATIENCE = 10.0  # seconds for all that `request_timeout` is for, until that is known
 # Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95
+_SPARE = 16  # connections over gunicorn's number, for as long as it takes to drop others
 _QUICK = 0.1  # seconds that gunicorn's workers leave themselves after SIGQUIT
-
-
-class GunicornUpgrade:
-    """The `Upgrade` of a request that gunicorn parsed."""
-
-    def __init__(self, parsed: Any, socket: Any) -> None:
-        self.parsed = parsed
-        self._socket = socket
-        self._target: str = parsed.uri
-        self.start_response: Callable[..., Callable[[bytes], None]] | None = None
-        self.taken: tuple[tuple[str, str], ...] | None = None
-        """The headers that it was answered with, once the socket is no longer gunicorn's."""
-
-    @property
-    def request(self) -> Request:
-        """Its head, with each header field as it was sent. Raises HandshakeRefused."""
-        headers = parse_headers(f"{name}: {value}" for name, value in self.parsed.headers)
-        version = "HTTP/{}.{}".format(*self.parsed.version)
-        request = Request(self.parsed.method, self._target, version, headers)
-        check_host(request)
-        return request
-
-    def take(self, headers: Sequence[tuple[str, str]]) -> tuple[Any, bytes]:
-        """Answer 101; returns the socket and the bytes behind the request. Raises OSError."""
-        assert self.start_response is not None
-        self.taken = tuple(headers)
-        self._socket.settimeout(_PATIENCE)
-        write = self.start_response(_SWITCHING, list(headers))
-        write(b"")  # what sends the head
-        early: bytes = self.parsed.unreader.take_buffered()
-        self._socket.settimeout(0)
-        return for_the_reactor(self._socket), early
 
 
 class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no types
@@ -81,11 +50,15 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._stopping = Event()
         self._http: set[Any] = set()
         self._idle: set[Any] = set()
+        # Those of whom a request is awaited; who has been silent longest is the first.
+        self._silent: dict[Any, None] = {}
         self._upgrades: dict[Any, GunicornUpgrade] = {}
         self._nodes: list[Node] = []
         self._endings: list[gevent.Greenlet[..., Any]] = []
         self._deadline: float | None = None
         self._asked_again = False
+        self._patience = _PATIENCE
+        self._heads: dict[Any, Timeout] = {}
         self.wsgi: Callable[..., Any]
         super().init_process()
 
@@ -104,6 +77,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
     def serving(self, node: Node) -> None:
         """Count the node's WebSockets as this worker's, and finish it before the end."""
         self._nodes.append(node)
+        self._patience = node.settings.request_timeout
         if self._deadline is not None:
             self._finish(node)
 
@@ -120,31 +94,61 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         if isinstance(client, ssl.SSLSocket) and not self._shake_hands(client, addr):
             return
         self._http.add(client)
+        self._await(client)
+        if not self.cfg.keepalive:  # then gunicorn would wait for a head for ever
+            self._heads[client] = Timeout.start_new(self._patience or None, StopIteration)
         try:
             super().handle(listener, client, addr)
         finally:
+            self._has_a_head(client)
+            self._silent.pop(client, None)
             self._http.discard(client)
             self._idle.discard(client)
 
     def _shake_hands(self, client: Any, addr: Any) -> bool:
         try:
-            client.settimeout(_PATIENCE)
-            client.do_handshake()
-        except OSError as error:
+            with Timeout(self._patience or None):
+                client.do_handshake()
+        except (OSError, Timeout) as error:
             self.log.debug("TLS with %s: %s", addr, error)
             return False
         return True
 
+    def _await(self, client: Any) -> None:
+        """A request is awaited; where there is no room, who has been silent longest gives way."""
+        self._silent[client] = None
+        if self.connections > self.capacity and len(self._silent) > 1:
+            longest = next(iter(self._silent))
+            del self._silent[longest]
+            self._http.discard(longest)
+            _hang_up(longest)
+
+    def timeout_ctx(self) -> Timeout:
+        """How long gunicorn waits for a request's head, and before it for the request."""
+        seconds = min(self.cfg.keepalive, self._patience or self.cfg.keepalive)
+        return Timeout(seconds, False)  # type: ignore[arg-type]  # which just ends the waiting
+
+    def _has_a_head(self, client: Any) -> None:
+        if client in self._heads:
+            self._heads.pop(client).close()
+
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request. Raises StopIteration if its connection serves no more of them."""
         self._idle.discard(sock)
+        self._silent.pop(sock, None)
+        self._has_a_head(sock)
         upgrade = None
-        if _asks_for_websocket(req):
+        headers = Headers(req.headers)
+        if means_websocket(headers):
             # Behind an upgrade that is refused there may be frames, which are no request.
             req.force_close()
-            upgrade = self._upgrades[sock] = GunicornUpgrade(req, sock)
+            if wants_websocket(headers):
+                upgrade = self._upgrades[sock] = GunicornUpgrade(req, sock)
         try:
             super().handle_request(listener_name, req, sock, addr)
+        except TooSlow as error:
+            self.log.debug("%s: %s", addr, error)
+            raise StopIteration from None
         finally:
             self._upgrades.pop(sock, None)
             if not self.alive:  # it was the last of max_requests
@@ -152,6 +156,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         if not self.alive or upgrade is not None:
             raise StopIteration
         self._idle.add(sock)
+        self._silent[sock] = None
 
     def _call(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -160,6 +165,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         upgrade = self._upgrades.get(environ["gunicorn.socket"])
         private = keep_tickets_from_the_log(environ)
         private[WORKER] = self
+        private["wsgi.input"] = PatientInput(private["wsgi.input"], self._patience)
         begun = datetime.now()
         if upgrade is not None:
             private[UPGRADE] = upgrade
@@ -179,7 +185,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         client, request = environ["gunicorn.socket"], upgrade.parsed
         self._http.discard(client)
         answer = Response(request, client, self.cfg)
-        answer.status = _SWITCHING
+        answer.status = SWITCHING
         answer.headers = list(upgrade.taken or ())
         self.log.access(answer, request, environ, seconds)
 
@@ -198,7 +204,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
 
     def run(self) -> None:
         """Serve until told to end; returns when the connections have ended."""
-        pool = Pool(self.worker_connections)
+        pool = Pool(self.worker_connections + _SPARE)
         servers = [self._serve(each, pool) for each in self.sockets]
         while self.alive:
             self.notify()
@@ -262,13 +268,6 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         for node in self._nodes:
             gevent.spawn(node.finish, _QUICK)
         super().handle_quit(sig, frame)
-
-
-def _asks_for_websocket(request: Any) -> bool:
-    """Whether a parsed request asks to upgrade; most have no Upgrade and are told by that."""
-    return any(name == "UPGRADE" for name, _ in request.headers) and wants_websocket(
-        Headers(request.headers)
-    )
 
 
 def _hang_up(client: Any) -> None:

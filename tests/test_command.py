@@ -246,6 +246,53 @@ def test_what_can_not_work_is_told_in_one_line_with_status_2(
     assert "Traceback" not in command.output
 
 
+# What --check finds before.
+
+
+def test_what_is_good_is_called_good_and_serves_nothing(
+    start: Start, serve: Serve, identity: Identity, folder: Path
+) -> None:
+    busy = str(serve().server_port)  # by the server, perhaps, that is to begin anew
+    files = ["-key", identity.key, "-cert", identity.cert, "-f", "my_filters"]
+    command = start("-m", "fws_gevent", "-p", busy, *files, "--check", cwd=folder)
+    assert command.wait() == 0
+    assert command.output.splitlines()[-1] == "fws_server: good"
+    assert "serving on" not in command.output
+
+
+def test_a_socket_file_that_is_served_on_is_good_and_left_alone(
+    start: Start, serve: Serve, tmp_path: Path
+) -> None:
+    path = tmp_path / "fws.sock"
+    serve(host=f"unix:{path}")
+    made = path.stat().st_ino
+    command = start("-m", "fws_gevent", "--host", f"unix:{path}", "--check")
+    assert command.wait() == 0
+    assert path.stat().st_ino == made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--prot", "1"], "--prot"),
+        (["--connect_rate", "-1"], "--connect_rate: must be 0 or more"),
+        (["-f", "broken"], "broken: NameError: "),
+        (["-key", "{key}", "-cert", "broken.py"], "-cert broken.py"),
+        (["--app", "no_such_site"], "--app no_such_site"),
+        (["--auth", "required", "--host", "0.0.0.0"], "FWS_SIGNING_KEY"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line_with_status_2(
+    arguments: list[str], says: str, start: Start, identity: Identity, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.py").write_text("nonsense")
+    given = [each.format(**identity._asdict()) for each in ("--check", *arguments)]
+    command = start("-m", "fws_gevent", *given, cwd=tmp_path)
+    assert command.wait() == 2
+    assert re.fullmatch(r"[^\n]+: error: [^\n]+\n", command.output), command.output
+    assert says in command.output
+
+
 def test_the_script_is_the_command() -> None:
     script = Path(sys.executable).with_name("fws_server")
     done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)

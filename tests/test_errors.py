@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
+import fws_gevent
 from fws_gevent.errors import CloseCode, FwsError, HandshakeRefused, OriginRefused
+from fws_gevent.protocol.frames import is_close_code
+
+from .clients import ROOT
+
+CATALOGUE = (ROOT / "docs" / "close_codes.md").read_text()
 
 
 def subclasses(root: type[FwsError]) -> Iterator[type[FwsError]]:
@@ -53,11 +61,50 @@ def test_the_catalogue_answers_for_a_number_from_the_wire(code: int, reconnect: 
     assert member.reconnect is reconnect
 
 
-def test_the_close_code_of_every_error_is_none_or_in_the_catalogue() -> None:
-    errors: list[type[FwsError]] = [FwsError, *subclasses(FwsError)]
-    assert len(errors) > 5
-    for error in errors:
-        assert error.close_code is None or isinstance(error.close_code, CloseCode), error
+CODES: dict[str, CloseCode | None] = {
+    "ConfigurationError": None,  # nothing is open yet
+    "FilterDefinitionError": None,
+    "HandshakeRefused": CloseCode.POLICY_VIOLATION,
+    "OriginRefused": CloseCode.FORBIDDEN,
+    "TokenRefused": CloseCode.UNAUTHENTICATED,
+    "NoRoom": CloseCode.TRY_AGAIN_LATER,
+    "ConnectsTooOften": CloseCode.POLICY_VIOLATION,
+    "NotReady": CloseCode.TRY_AGAIN_LATER,
+    "NoSuchPath": CloseCode.POLICY_VIOLATION,
+    "TokenInvalid": CloseCode.UNAUTHENTICATED,
+    "NotIssued": None,  # the caller's to deal with
+    "StoreFull": None,
+    "GroupRefused": CloseCode.FORBIDDEN,
+    "FilterFailed": CloseCode.INTERNAL_ERROR,
+    "StorageAway": None,  # closes nobody
+    "PublishFailed": None,
+}
+
+
+def every_error() -> dict[str, type[FwsError]]:
+    """All of the tree, from all modules of the package."""
+    for module in pkgutil.walk_packages(fws_gevent.__path__, "fws_gevent."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return {each.__name__: each for each in subclasses(FwsError)}
+
+
+@pytest.mark.usefixtures("chains")
+def test_every_error_is_in_the_table_of_what_it_closes_with() -> None:
+    found = {name: error.close_code for name, error in every_error().items()}
+    assert found == CODES
+
+
+@pytest.mark.parametrize("code", sorted({each for each in CODES.values() if each}))
+def test_what_an_error_closes_with_may_be_sent_and_is_documented(code: CloseCode) -> None:
+    assert is_close_code(code)
+    advice = "yes" if code.reconnect else "no"
+    assert f"| {code.value} | {code.meaning} | {advice} |" in CATALOGUE
+
+
+@pytest.mark.parametrize("code", CloseCode, ids=lambda code: code.name)
+def test_the_documented_catalogue_has_every_code(code: CloseCode) -> None:
+    assert f"| {code.value} | {code.meaning} |" in CATALOGUE
 
 
 def test_a_refusal_carries_its_status_its_headers_and_its_text() -> None:

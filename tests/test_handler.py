@@ -199,6 +199,28 @@ def test_the_client_decides_whether_its_connection_is_kept(
     assert len(answers) == len(pages.asked) == (2 if kept else 1)
 
 
+def test_an_empty_line_before_a_request_is_ignored_and_a_second_is_not(serve: Serve) -> None:
+    pages = Pages()
+    server = serve(extra={"application": pages})
+    answers = exchange(server, 2 * (b"\r\n" + request("GET /page HTTP/1.1")) + b"\r\n\r\n")
+    assert [answer.status for answer in answers] == [200, 200, 400]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        wanted(without="Connection"),
+        wanted(without="Upgrade: "),
+        request("GET / HTTP/1.1", "Upgrade: websocket2"),
+        request("CONNECT localhost:80 HTTP/1.1"),
+    ],
+)
+def test_after_what_is_no_plain_request_comes_no_other(data: bytes, serve: Serve) -> None:
+    pages = Pages()
+    assert refusal(serve(extra={"application": pages}), data).status == 200
+    assert len(pages.asked) == 1
+
+
 def test_an_access_line_names_method_path_and_status_but_no_query(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import stat
 import subprocess
@@ -13,12 +15,14 @@ from typing import Any
 import pytest
 import websocket
 
+from fws_gevent import listener
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
+from fws_gevent.listener import inherited_listener, pass_on
 from fws_gevent.server import build_server
 
 from .clients import PATIENCE
-from .conftest import Identity, Serve, make_identity
+from .conftest import Connect, Identity, Serve, Start, make_identity
 
 Dial = Callable[..., websocket.WebSocket]
 
@@ -128,6 +132,94 @@ def test_a_socket_file_that_is_gone_already_does_not_hinder_the_end(
     path.unlink()
     server.stop(0)
     assert not path.exists()
+
+
+# Sockets that somebody passes.
+
+AS_SYSTEMD_DOES = """
+import os, socket, sys
+kind = socket.SOCK_STREAM if sys.argv[1] == "stream" else socket.SOCK_DGRAM
+passed = socket.socket(socket.AF_INET, kind)
+passed.bind(("127.0.0.1", 0))
+if sys.argv[1] == "stream":
+    passed.listen()
+print("passes", passed.getsockname()[1])
+os.dup2(passed.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2])
+os.execv(sys.executable, [sys.executable, "-m", "fws_gevent", "-p", "0"])
+"""
+
+
+def test_the_command_serves_on_the_socket_that_it_is_passed(start: Start, connect: Connect) -> None:
+    command = start("-c", AS_SYSTEMD_DOES, "stream", "1")
+    port = int(command.wait_for(r"passes (\d+)")[1])
+    assert command.port() == port
+    connect(port)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "why"),
+    [("stream", "2", "LISTEN_FDS is '2'"), ("datagrams", "1", "doesn't listen")],
+)
+def test_what_it_is_passed_and_can_not_serve_on_is_told_in_one_line(
+    kind: str, count: str, why: str, start: Start
+) -> None:
+    command = start("-c", AS_SYSTEMD_DOES, kind, count)
+    assert command.wait() == 2
+    assert re.search(rf"passes \d+\nfws_server: error: [^\n]*{why}[^\n]*\n$", command.output)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A listening socket in the place where passed ones are."""
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        monkeypatch.setattr(listener, "FIRST", passed.fileno())
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        yield passed
+
+
+def test_a_passed_socket_is_taken_once_and_by_no_child(place: socket.socket) -> None:
+    address = place.getsockname()
+    os.set_inheritable(place.fileno(), True)
+    taken = inherited_listener()
+    assert (taken.fileno(), taken.getsockname()) == (place.fileno(), address)
+    assert not os.get_inheritable(place.fileno())
+    assert taken.timeout == 0
+    assert "LISTEN_PID" not in os.environ
+    assert "LISTEN_FDS" not in os.environ
+    assert inherited_listener() is None
+    taken.detach()
+
+
+def test_one_that_is_for_another_process_is_left_alone(
+    place: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
+    assert inherited_listener() is None
+    assert os.environ["LISTEN_FDS"] == "1"
+
+
+def test_where_none_is_that_is_told(place: socket.socket, tmp_path: Path) -> None:
+    with (tmp_path / "a file").open("w") as file:
+        os.dup2(file.fileno(), place.fileno())
+    with pytest.raises(ConfigurationError, match="no socket was passed: Socket operation on non"):
+        inherited_listener()
+
+
+@pytest.mark.parametrize("in_its_place", [False, True])
+def test_a_socket_is_passed_on_with_the_words_that_say_so(
+    in_its_place: bool, place: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LISTEN_PID")
+    monkeypatch.delenv("LISTEN_FDS")
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        passed = place if in_its_place else mine
+        pass_on(passed.fileno())
+        assert os.get_inheritable(place.fileno())
+        assert place.getsockname() == passed.getsockname()
+    assert (os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"]) == (str(os.getpid()), "1")
 
 
 # TLS identities that are none.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
 import pytest
 
 from fws_gevent.filters.base import WebSocketMessageFilter
-from fws_gevent.logs import configure_if_silent, configure_logging
+from fws_gevent.logs import ErrorStream, configure_if_silent, configure_logging
 
 from .conftest import Connect, Serve
 from .log_lines import LOGGER, logger_as_it_was, written
+from .raw_http import exchange, request
 
 _as_it_was = pytest.fixture(autouse=True)(logger_as_it_was)
 
@@ -121,3 +123,38 @@ def test_a_filter_that_fails_is_told_with_its_name_and_traceback(
         told = [content["message"], *content["exc_info"].splitlines()]
     assert any(f"filter {__name__}.Fail failed on <Connection " in line for line in told)
     assert "RuntimeError: first line" in told
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_an_application_writes_to_its_error_stream_is_one_record(form: str) -> None:
+    lines = written(configure_logging, "info", form)
+    stream = ErrorStream(LOGGER)
+    stream.write("it failed\nTraceback …\n  here\n")
+    stream.writelines(["one\n", "two\n"])
+    stream.write("\n")
+    stream.flush()
+    told = lines()
+    if form == "json":
+        records = [json.loads(line) for line in told]
+        assert [each["message"] for each in records] == ["it failed", "one"]
+        assert records[0]["exc_info"] == "Traceback …\n  here"
+    else:
+        assert told[0].endswith("it failed")
+        assert told[1:3] == ["Traceback …", "  here"]
+        assert told[3].endswith("one")
+        assert told[4:] == ["two"]
+
+
+def test_what_a_view_writes_there_stands_in_the_servers_log(serve: Serve) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        environ["wsgi.errors"].write("Exception on /\nRuntimeError: as told\n")
+        start_response("500 Internal Server Error", [("Content-Length", "0")])
+        return []
+
+    lines = written(configure_logging)
+    server = serve(extra={"application": app})
+    (answer,) = exchange(server, request("GET / HTTP/1.1", "Connection: close"))
+    assert answer.status == 500
+    told = lines()
+    assert "RuntimeError: as told" in told
+    assert any("ERROR" in line and "Exception on /" in line for line in told)

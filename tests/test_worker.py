@@ -13,8 +13,7 @@ import pytest
 from .clients import Client, Command, frame, upgrade
 from .conftest import Connect, Identity, Start
 from .gunicorns import Running, read_until, run
-from .raw_http import request
-from .waiting import until
+from .raw_http import read_to_end, request
 
 Gunicorn = Callable[..., Running]
 
@@ -217,23 +216,23 @@ def test_who_is_too_many_gets_503_at_once_and_may_come_later(
     connect(running.port)
 
 
-def test_http_connections_count_as_connections_of_the_worker(
+def test_http_connections_that_say_nothing_give_way_the_longest_silent_one_first(
     gunicorn: Gunicorn, connect: Connect
 ) -> None:
-    running = gunicorn("--worker-connections", "2", "--keep-alive", "60")
+    running = gunicorn("--worker-connections", "3", "--keep-alive", "60")
     connect(running.port)
-    with running.open() as idle:
+    with running.open() as idle, running.open() as silent:
         idle.sendall(request("HEAD / HTTP/1.1"))
         read_until(idle, b"\r\n\r\n")
-        (answer,) = running.exchange(upgrade(80))
-        assert answer.status == 503
-
-    def comes_in() -> bool:
-        with running.open() as client:
-            client.sendall(upgrade(80))
-            return client.recv(12) == b"HTTP/1.1 101"
-
-    until(comes_in)
+        second = connect(running.port)
+        assert read_to_end(silent) == b""
+        third = connect(running.port)
+        assert read_to_end(idle) == b""
+    (answer,) = running.exchange(upgrade(80))
+    assert answer.status == 503
+    for each in (second, third):
+        each.raw(frame(9))
+        assert each.frame().opcode == 10
 
 
 CENSUS = """

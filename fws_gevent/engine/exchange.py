@@ -106,7 +106,7 @@ class Exchange(Ending):
         """So many events that others have their turn; the rest waits for the next run."""
         self._backlog = events[_SLICE:] or None
         self._steady = self._backlog is None and not (self.ending or self.hung_up)
-        self.again = self.again or not self._steady
+        self.again = True  # for the rest, and then for what came meanwhile: its edge is used up
         return events[:_SLICE]
 
     def _greet(self) -> list[frames.Event]:
@@ -115,7 +115,6 @@ class Exchange(Ending):
         assert opening is not None
         if self.held is None:
             self._tell_of(opening.environ)
-        self.again = True
         self.reactor.bytes_in += len(opening.early)
         return self._decode(opening.early)
 

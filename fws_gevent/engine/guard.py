@@ -6,7 +6,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CloseCode, GroupRefused, StorageAway, TokenInvalid, TokenRefused
+from ..errors import (
+    CloseCode,
+    ConnectsTooOften,
+    GroupRefused,
+    StorageAway,
+    TokenInvalid,
+    TokenRefused,
+)
 from ..message import Message
 from ..protocol.credentials import find_credentials
 from ..protocol.handshake import Headers
@@ -119,6 +126,12 @@ class Guard:
         if isinstance(held, Claims) and held.subject != claims.subject:
             connection.send("token:refused the token is for another subject")
             return
+        if not isinstance(held, Claims):
+            try:
+                self._server.admission.check_subject(claims.subject)
+            except ConnectsTooOften as error:
+                connection.close(CloseCode.POLICY_VIOLATION, str(error))
+                return
         self._admit(connection, claims)
         if pending:
             del self.pending[connection.id]

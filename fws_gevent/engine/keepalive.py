@@ -118,9 +118,9 @@ class Watched(Transport):
             deadlines.append(self._slow_at)
         if self._pinged:
             deadlines.append(self._pinged + patience.ping_timeout)
-            next_ping = self._pinged + patience.ping_interval  # if this one is answered by then
-            if next_ping > self.wheel.now:
-                deadlines.append(next_ping)
+            # The next ping is due then, or as many intervals later as this one's answer is late.
+            silent = (self.wheel.now - self._pinged) // patience.ping_interval
+            deadlines.append(self._pinged + (silent + 1) * patience.ping_interval)
         elif patience.ping_interval:
             deadlines.append(self.heard + patience.ping_interval)
         if deadlines:

@@ -18,6 +18,7 @@ from ..errors import (
     ConfigurationError,
     FilterFailed,
     GroupRefused,
+    NoRoom,
     NotReady,
     StorageAway,
 )
@@ -106,6 +107,8 @@ class Server(Membership):
         self.losses: Counter[str] = Counter(slow=0, keepalive=0)
         self.started_at: float | None = None
         self.draining = False
+        self.end_code = CloseCode.GOING_AWAY
+        """What connections are closed with while it drains."""
         self.admission = Admission(settings)
         self.message_rates = MessageRates(settings)
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
@@ -185,7 +188,7 @@ class Server(Membership):
         The closes are spread as `close_spread` says. What is left at the end is cut off. Returns
         when all disconnect events were told, or the time is over.
         """
-        self.draining = True
+        self.draining, self.end_code = True, code
         deadline = monotonic() + grace
         open_ones = (*self.users.values(), *self.pending)
         seconds = spread_of(len(open_ones), self.settings.close_spread, grace)
@@ -205,9 +208,10 @@ class Server(Membership):
             self.cluster.stop()
 
     def _wait_until_empty(self, deadline: float) -> None:
-        if self.live:
+        # Again and again: when the last one went, another may have come, and was told to go.
+        while self.live and (left := deadline - monotonic()) > 0:
             self._empty.clear()
-            self._empty.wait(max(0, deadline - monotonic()))
+            self._empty.wait(left)
 
     def stop_engine(self) -> None:
         """Leave the buses and free the watchers."""
@@ -254,7 +258,7 @@ class Server(Membership):
         """The claims of who asks for a WebSocket, if tokens are asked for and one came.
 
         Raises TokenRefused for one that is not valid, NotReady if that can't be told now,
-        HandshakeRefused for more than one, ConnectsTooOften.
+        HandshakeRefused for more than one, ConnectsTooOften, NoRoom if others came meanwhile.
         """
         if self.guard is None:
             return None
@@ -262,6 +266,8 @@ class Server(Membership):
             claims = self.guard.claims_of(headers, query)
         except StorageAway:
             raise NotReady from None
+        if self.admission.full:
+            raise NoRoom  # the last place went while the shared storage was asked
         if claims is not None:
             self.admission.check_subject(claims.subject)
         return claims
@@ -295,7 +301,7 @@ class Server(Membership):
         self.reactor.schedule(connection)
         log_open(connection)
         if self.draining:
-            connection.close(CloseCode.GOING_AWAY, CloseCode.GOING_AWAY.meaning)
+            connection.close(self.end_code, self.end_code.meaning)
         return connection
 
     def forget(self, connection: Connection, groups: Iterable[str]) -> None:

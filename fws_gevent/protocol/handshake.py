@@ -20,12 +20,14 @@ UPGRADE_REQUIRED: Final = "426 Upgrade Required"
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_REQUEST_LINE = re.compile(
-    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) (HTTP/[0-9]\.[0-9])"
+_REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])")
+_ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]+)([/?][^#]*)?")
+# Without the sub-delims of RFC 3986, which no name has: a comma would be two hosts joined to one.
+_HOST = re.compile(
+    r"(?:(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\])(?::[0-9]{0,5})?"
 )
-_ABSOLUTE = re.compile(r"(?i:https?)://[^/?#]+([/?].*)?")
 _KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
-_FORBIDDEN_IN_VALUE = re.compile(r"[\r\n\0]")
+_FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ONCE = ("host", "sec-websocket-key", "sec-websocket-version", "origin", "content-length")
 
 
@@ -58,7 +60,8 @@ class Headers:
 
     def listed(self, name: str) -> list[str]:
         """The members of a list-valued field such as Sec-WebSocket-Protocol, as they are."""
-        return [part.strip() for part in self.joined(name).split(",") if part.strip()]
+        parts = (part.strip(" \t") for part in self.joined(name).split(","))
+        return [part for part in parts if part]
 
     def tokens(self, name: str) -> list[str]:
         """The members of a list-valued field such as Connection, in lower case."""
@@ -73,6 +76,8 @@ class Request:
     target: str
     version: str
     headers: Headers
+    authority: str | None = None
+    """Whom the target names, if it is in absolute form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,6 @@ class Accepted:
 def parse_request_line(line: str) -> tuple[str, str, str]:
     """Method, target and version of a request line without its line end (RFC 9112 §3).
 
-    A target in absolute form, as proxies send it, comes back as its path and query (§3.2.2).
     Raises HandshakeRefused.
     """
     parts = _REQUEST_LINE.fullmatch(line)
@@ -104,15 +108,31 @@ def parse_request_line(line: str) -> tuple[str, str, str]:
         raise HandshakeRefused(BAD_REQUEST, "malformed request line")
     if parts[3] not in ("HTTP/1.1", "HTTP/1.0"):
         raise HandshakeRefused("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here")
-    absolute = _ABSOLUTE.fullmatch(parts[2])
-    return parts[1], (absolute[1] or "/") if absolute else parts[2], parts[3]
+    return parts[1], parts[2], parts[3]
+
+
+def split_target(method: str, target: str) -> tuple[str, str | None]:
+    """Path and query of a target, and the authority of one in absolute form (RFC 9112 §3.2).
+
+    CONNECT has an authority in place of a path, and OPTIONS may have an asterisk. Raises
+    HandshakeRefused.
+    """
+    if target.startswith("/") and "#" not in target and method != "CONNECT":
+        return target, None
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is not None and method != "CONNECT" and _HOST.fullmatch(absolute[1]):
+        path = absolute[2] or "/"
+        return path if path.startswith("/") else f"/{path}", absolute[1]
+    if (method == "CONNECT" and _HOST.fullmatch(target)) or (method, target) == ("OPTIONS", "*"):
+        return target, None
+    raise HandshakeRefused(BAD_REQUEST, "malformed request target")
 
 
 def parse_headers(lines: Iterable[str]) -> Headers:
     """The header fields of raw lines without their line ends (RFC 9112 §5).
 
     Raises HandshakeRefused for what could be read in two ways: a line without a colon, a folded
-    one, a bare CR, LF or NUL, a doubled Host, key, version, origin or length, and a
+    one, a control character, a doubled Host, key, version, origin or length, and a
     Content-Length beside a Transfer-Encoding.
     """
     fields: list[tuple[str, str]] = []
@@ -123,7 +143,7 @@ def parse_headers(lines: Iterable[str]) -> Headers:
         if not _TOKEN.fullmatch(name):
             raise HandshakeRefused(BAD_REQUEST, "a header name is malformed")
         if _FORBIDDEN_IN_VALUE.search(value):
-            raise HandshakeRefused(BAD_REQUEST, f"header {name} has a bare CR, LF or NUL")
+            raise HandshakeRefused(BAD_REQUEST, f"header {name} has a control character")
         fields.append((name, value.strip(" \t")))
     headers = Headers(fields)
     for name in _ONCE:
@@ -135,21 +155,54 @@ def parse_headers(lines: Iterable[str]) -> Headers:
             raise HandshakeRefused(BAD_REQUEST, "Content-Length beside Transfer-Encoding")
         if not re.fullmatch(r"[0-9]{1,18}", length):
             raise HandshakeRefused(BAD_REQUEST, "malformed Content-Length")
-    coding = headers.joined("transfer-encoding")
-    if coding and coding.lower() != "chunked":
-        raise HandshakeRefused("501 Not Implemented", "unknown Transfer-Encoding")
+    _check_coding(headers)
+    if any(each != "100-continue" for each in headers.tokens("expect")):
+        raise HandshakeRefused("417 Expectation Failed", "100-continue is all that may be expected")
     return headers
 
 
-def check_host(request: Request) -> None:
-    """Refuse an HTTP/1.1 request without a Host (RFC 9112 §3.2)."""
-    if request.version == "HTTP/1.1" and not request.headers.all("host"):
-        raise HandshakeRefused(BAD_REQUEST, "header Host is missing")
+def _check_coding(headers: Headers) -> None:
+    """Refuse a body whose end is unclear, or that is coded in another way (RFC 9112 §6.1, §6.3)."""
+    if not headers.all("transfer-encoding"):
+        return
+    codings = headers.tokens("transfer-encoding")
+    if codings[-1:] != ["chunked"] or codings.count("chunked") > 1:
+        raise HandshakeRefused(BAD_REQUEST, "Transfer-Encoding must end in one chunked")
+    if len(codings) > 1:
+        raise HandshakeRefused("501 Not Implemented", "unknown Transfer-Encoding")
+
+
+def check_request(request: Request) -> None:
+    """Refuse what is wrong with a head as a whole.
+
+    That is a Host that is missing or malformed, or not the one that the target names (RFC 9112
+    §3.2), and a chunked body that HTTP/1.0 doesn't know (§6.1).
+    """
+    host = request.headers.first("host")
+    if host is None:
+        if request.version == "HTTP/1.1":
+            raise HandshakeRefused(BAD_REQUEST, "header Host is missing")
+    elif not _HOST.fullmatch(host):
+        raise HandshakeRefused(BAD_REQUEST, "malformed Host")
+    elif request.authority is not None and request.authority.lower() != host.lower():
+        raise HandshakeRefused(BAD_REQUEST, "Host is not the host that the request target names")
+    if request.version == "HTTP/1.0" and request.headers.all("transfer-encoding"):
+        raise HandshakeRefused(BAD_REQUEST, "HTTP/1.0 knows no Transfer-Encoding")
 
 
 def wants_websocket(headers: Headers) -> bool:
     """Whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`."""
     return "websocket" in headers.tokens("upgrade") and "upgrade" in headers.tokens("connection")
+
+
+def means_websocket(headers: Headers) -> bool:
+    """Whether something in a request says that its client wants to go on as a WebSocket.
+
+    If that isn't granted, there may be frames behind it, which are no request.
+    """
+    return "websocket" in headers.joined("upgrade").lower() or any(
+        name.lower().startswith("sec-websocket-") for name, _ in headers
+    )
 
 
 def accept_key(key: str) -> str:
@@ -209,9 +262,13 @@ def check_origin(headers: Headers, policy: Policy, host: str | None = None) -> N
 
 
 def choose_subprotocol(headers: Headers, known: Sequence[str]) -> str | None:
-    """The first of the server's subprotocols that the client offers (RFC 6455 §4.2.2)."""
+    """The first of the server's subprotocols that the client offers (RFC 6455 §4.2.2).
+
+    Raises HandshakeRefused if one of those offered is no token, or there twice (§4.1).
+    """
     offered = headers.listed("sec-websocket-protocol")
-    if not all(_TOKEN.fullmatch(part) for part in offered):
+    distinct = len(set(offered)) == len(offered)
+    if not distinct or not all(_TOKEN.fullmatch(part) for part in offered):
         raise HandshakeRefused(BAD_REQUEST, "malformed Sec-WebSocket-Protocol")
     return next((name for name in known if name in offered), None)
 

@@ -28,7 +28,9 @@ def origin_allowed(origin: str, host: str, allowed: Sequence[str]) -> bool:
     named = _HOST.fullmatch(host.lower())
     if parts is None or named is None:
         return False
-    default = _DEFAULT_PORTS.get(parts[1], "")
+    default = _DEFAULT_PORTS.get(parts[1])
+    if default is None:
+        return False  # an app:// or an extension's page is not the host's
     return parts[2] == named[1] and (parts[3] or default) == (named[2] or default)
 
 

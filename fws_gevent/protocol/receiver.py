@@ -37,6 +37,9 @@ _FIN_TEXT = FIN | TEXT
 _WHOLE: dict[int, type[Message]] = {FIN | TEXT: Message, FIN | BINARY: BinaryMessage}
 """What a frame is whose first byte says that it is a whole, uncompressed message."""
 
+_STEP = 2048
+"""Bytes inflated at once: what they become, up to 2 MiB, is there three times for a moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -257,8 +260,13 @@ class Receiver:
         return start + take
 
     def _absorb(self, piece: bytes) -> None:
-        if self._inflater is not None:
-            piece = self._inflate(self._inflater, piece)
+        if self._inflater is None:
+            self._add(piece)
+            return
+        for start in range(0, len(piece), _STEP):
+            self._add(self._inflate(self._inflater, piece[start : start + _STEP]))
+
+    def _add(self, piece: bytes) -> None:
         assert self._message is not None  # a payload has a message: _check_header saw to it
         if not self._message.binary:
             self._pending = _check_piece(self._pending, piece)
@@ -279,10 +287,7 @@ class Receiver:
         message = self._message
         assert message is not None
         if self._inflater is not None:
-            tail = self._inflate(self._inflater, None)
-            if not message.binary:
-                self._pending = _check_piece(self._pending, tail)
-            message += tail
+            self._add(self._inflate(self._inflater, None))
             self._inflater = None
         if self._pending:
             raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")

@@ -47,6 +47,7 @@ class StatusFeed(Server):
     def start_engine(self) -> None:
         """Begin to serve."""
         super().start_engine()
+        self._watchdog.stop()  # the loop is the node's, and so is the line about it
         # Whoever hears all servers of this process on the buses hears of no watcher either.
         arrivals = Bus("watcher_connected", "Somebody looks at the status page.")
         arrivals.connect(self._greet, weak=False)

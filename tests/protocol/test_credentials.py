@@ -108,7 +108,7 @@ def test_another_scheme_beside_a_token_is_not_a_second_one() -> None:
     assert find_credentials(both) == Credentials(token="x")
 
 
-@given(jwts, st.lists(st.sampled_from(["chat", "fws", "v1.json", "fws.bearerx"])))
+@given(jwts, st.lists(st.sampled_from(["chat", "fws", "v1.json", "fws.bearerx"]), unique=True))
 def test_a_token_is_found_wherever_it_is_put(token: str, others: list[str]) -> None:
     wanted = Credentials(token=token)
     assert find_credentials(headers(("Authorization", f"Bearer {token}"))) == wanted

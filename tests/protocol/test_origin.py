@@ -50,6 +50,10 @@ OTHER_HOST = [
     ("http://[::1", "[::1"),
     ("http://example.com:", "example.com"),
     ("http://example.com:123456", "example.com:123456"),
+    ("app://example.com", "example.com"),
+    ("chrome-extension://example.com", "example.com"),
+    ("http://example.com.", "example.com"),
+    ("http://example.com", "example.com."),
 ]
 
 

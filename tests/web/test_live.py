@@ -61,7 +61,7 @@ def look(site: Site) -> None:
         [],
         ["Cookie: fws_status=rubbish"],
         ["Cookie: fws_status="],
-        ["Cookie: \xff=;;; \x01; fws_status"],
+        ["Cookie: \xff=;;; \xa0; fws_status"],
         ["Cookie: other=1"],
         ["Authorization: Bearer rubbish"],
         ["Authorization: Bearer a.b.c"],

@@ -1,0 +1,1 @@
+"""Fuzz targets of the protocol, and the inputs that once were interesting."""

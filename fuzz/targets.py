@@ -1,0 +1,101 @@
+"""What must hold for any bytes whatever; each raises if it doesn't.
+
+They need nothing but the protocol, so that the ordinary tests run them over the whole corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from fws_gevent.errors import CloseCode, HandshakeRefused
+from fws_gevent.message import Message
+from fws_gevent.protocol.credentials import find_credentials
+from fws_gevent.protocol.forwarded import parse_networks, who_is
+from fws_gevent.protocol.frames import Close, Event, Fault, Ping, Pong, is_close_code
+from fws_gevent.protocol.handshake import (
+    Policy,
+    Request,
+    check_request,
+    negotiate,
+    parse_headers,
+    parse_request_line,
+    split_target,
+)
+from fws_gevent.protocol.receiver import Limits, Receiver
+
+# Below 65,535 bytes a receiver takes no short cut; a fault in either way is a fault.
+LIMITS = (Limits(max_message_size=4096, max_fragments=16), Limits(65535, 64))
+POLICY = Policy(("https://other.example",), ("chat", "fws"), deflate=True)
+_EITHER = (CloseCode.INVALID_PAYLOAD, CloseCode.MESSAGE_TOO_BIG)
+# A compressed message that is no deflate, no UTF-8 and too big is told as what shows first, and
+# that depends on how much of it is inflated at once.
+
+NETWORKS = parse_networks(["127.0.0.1", "10.0.0.0/8", "unix"])
+
+
+def receiver(data: bytes) -> None:
+    """A client's frames; the first byte chooses deflate and the limits, the second how to cut.
+
+    Any cut gives the same events, none is longer than allowed, and a Close or a Fault is the last.
+    """
+    if len(data) < 2:
+        return
+    deflate, limits = bool(data[0] & 1), LIMITS[data[0] >> 1 & 1]
+    step, stream = data[1] % 64 + 1, data[2:]
+    whole = _events(Receiver(limits, deflate=deflate), stream, max(1, len(stream)))
+    assert _events(Receiver(limits, deflate=deflate), stream, step) == whole
+    assert _events(Receiver(limits, deflate=deflate), stream, 1) == whole
+    for place, (kind, content) in enumerate(whole):
+        if kind in (Close.__name__, Fault.__name__):
+            assert place == len(whole) - 1
+            assert content[0] in (1005, 1006) or is_close_code(content[0])
+        else:
+            assert len(content) <= limits.max_message_size
+
+
+def _events(receiving: Receiver, stream: bytes, step: int) -> list[tuple[str, Any]]:
+    seen: list[tuple[str, Any]] = []
+    for start, end in pairwise([*range(0, len(stream), step), len(stream)]):
+        for event in receiving.feed(stream[start:end], end - start):
+            content: Any = tuple(event)
+            if isinstance(event, Message):
+                content = bytes(event)
+            elif isinstance(event, Ping | Pong):
+                content = event[0]
+            elif isinstance(event, Fault) and event.code in _EITHER:
+                content = (CloseCode.INVALID_PAYLOAD, "")
+            seen.append((type(event).__name__, content))
+    return seen
+
+
+def handshake(data: bytes) -> None:
+    """A request's head: it is refused with a 4xx or 5xx, or answered with headers of one line."""
+    first, *rest = data.decode("latin-1").split("\r\n")
+    try:
+        method, target, version = parse_request_line(first)
+        path, authority = split_target(method, target)
+        headers = parse_headers(line for line in rest if line)
+        request = Request(method, path, version, headers, authority)
+        check_request(request)
+        client = who_is("127.0.0.1", headers, NETWORKS)
+        accepted = negotiate(request, POLICY, client.host)
+        find_credentials(headers, path.partition("?")[2])
+    except HandshakeRefused as refused:
+        status, _, reason = refused.status.partition(" ")
+        assert status[0] in "45", refused.status
+        assert reason
+        _check_answer([*refused.headers, ("", str(refused))])
+    else:
+        _check_answer(accepted.headers)
+
+
+def _check_answer(headers: Any) -> None:
+    for name, value in headers:
+        assert not {"\r", "\n", "\0"} & {*name, *value}, (name, value)
+
+
+__all__ = ["TARGETS", "Event", "HandshakeRefused", "Receiver", "handshake", "receiver"]
+
+TARGETS: dict[str, Callable[[bytes], None]] = {"receiver": receiver, "handshake": handshake}

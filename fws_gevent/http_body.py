@@ -1,0 +1,228 @@
+"""A request's body, read to the byte where it ends, from a client that may be in no hurry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any, BinaryIO, Final
+
+from gevent import Timeout
+
+from .errors import HandshakeRefused
+from .protocol.handshake import parse_headers
+
+MAX_LINE: Final = 8192
+"""Bytes of a request line, a header line, or the line before a chunk."""
+MAX_HEAD: Final = 65536
+"""Bytes of all header lines."""
+MAX_HEADERS: Final = 100
+
+SLOWEST: Final = 500.0
+"""Bytes a second of a body, once its time-out is over; what comes slower is a trick, no upload."""
+_PIECE = 4096
+
+# The size of a chunk, and an extension that nobody knows (RFC 9112 §7.1).
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+# What says how a message is to be read comes before it, or never (RFC 9110 §6.5.1).
+_NO_TRAILER = ("host", "content-length", "transfer-encoding", "trailer", "te", "authorization")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class BadBody(OSError):
+    """A body that is not what its headers announce; where it ends is unknown."""
+
+
+class TooSlow(TimeoutError):
+    """A body that drips, or has stopped coming."""
+
+    def __init__(self) -> None:
+        super().__init__("timed out")  # by which gevent's handler knows it
+
+
+class Body:
+    """`wsgi.input` of one request, as PEP 3333 wants it: it ends where the body does.
+
+    `patience` is the time-out of the socket, or 0: a wait for the first bytes may take that long.
+    Reading raises BadBody, and TooSlow for a client that drips.
+    """
+
+    def __init__(
+        self, rfile: Any, length: int | None, *, chunked: bool = False, patience: float = 0.0
+    ) -> None:
+        self._rfile = rfile
+        self._chunked = chunked
+        self._left = length or 0
+        self._patience = patience
+        self._got, self._waited = 0, 0.0
+        self._bad: BadBody | None = None
+        self.whole = not chunked and not length
+        """Whether it was read to its end, so that what comes next is another request."""
+        self.awaited_on: Any = None
+        """The socket of a client that sends the body only once it is asked for it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, fewer at the end; all that are left without a size."""
+        return b"".join(self._pieces(size, line=False))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line, up to `size` bytes of it."""
+        return b"".join(self._pieces(size, line=True))
+
+    def readlines(self, _hint: int = -1) -> list[bytes]:
+        """All lines that are left."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def _discard(self) -> None:
+        """gevent calls this when the request was answered: read what the application left."""
+        if self._bad is None and self.awaited_on is None:
+            while not self.whole:
+                self.read(MAX_HEAD)
+
+    def _pieces(self, size: int | None, *, line: bool) -> Iterator[bytes]:
+        room = size if size is not None and size >= 0 else None
+        while room != 0:
+            if self._chunked and not self._left and not self.whole:
+                self._next_chunk()
+            if self.whole:
+                return
+            piece = self._some(self._left if room is None else min(room, self._left), line=line)
+            self._left -= len(piece)
+            if not self._left:
+                self._end_of_chunk()
+            yield piece
+            if line and piece.endswith(b"\n"):
+                return
+            if room is not None:
+                room -= len(piece)
+
+    def _some(self, most: int, *, line: bool) -> bytes:
+        """What is there of the next bytes, or comes first; not past the end of a line."""
+        if self._bad is not None:
+            raise self._bad
+        if self.awaited_on is not None:
+            awaited_on, self.awaited_on = self.awaited_on, None
+            awaited_on.sendall(_CONTINUE)
+        if self._patience and self._waited > self._patience + self._got / SLOWEST:
+            raise TooSlow
+        begun = monotonic()
+        there: bytes = self._rfile.peek(1)
+        self._waited += monotonic() - begun
+        size = min(most, len(there))
+        if line:
+            size = there.find(b"\n", 0, size) + 1 or size
+        if not size:
+            raise self._malformed("it ends early")
+        self._got += size
+        piece: bytes = self._rfile.read(size)
+        return piece
+
+    def _line(self) -> bytes:
+        line = b""
+        while not line.endswith(b"\n"):
+            line += self._some(MAX_LINE + 1 - len(line), line=True)
+            if len(line) > MAX_LINE:
+                raise self._malformed("a line is too long")
+        if not line.endswith(b"\r\n"):
+            raise self._malformed("a line doesn't end in CRLF")
+        return line[:-2]
+
+    def _next_chunk(self) -> None:
+        chunk = _CHUNK.fullmatch(self._line())
+        if chunk is None:
+            raise self._malformed("no size of a chunk")
+        self._left = int(chunk[1], 16)
+        if not self._left:
+            self._read_trailer()
+            self.whole = True
+
+    def _end_of_chunk(self) -> None:
+        if not self._chunked:
+            self.whole = True
+        elif self._line():
+            raise self._malformed("a chunk is longer than its size")
+
+    def _read_trailer(self) -> None:
+        """Fields after the body: nobody wants them, but they must be what may stand there."""
+        lines: list[str] = []
+        room = MAX_HEAD
+        while line := self._line():
+            lines.append(line.decode("latin-1"))
+            room -= len(line)
+            if room < 0 or len(lines) > MAX_HEADERS:
+                raise self._malformed("its trailer is too large")
+        try:
+            trailer = parse_headers(lines)
+        except HandshakeRefused as refused:
+            raise self._malformed(str(refused)) from None
+        if any(trailer.all(name) for name in _NO_TRAILER):
+            raise self._malformed("its trailer would change the request")
+
+    def _malformed(self, why: str) -> BadBody:
+        self._bad = BadBody(f"malformed body: {why}")
+        return self._bad
+
+
+class PatientInput:
+    """Another server's `wsgi.input`: each 4 KiB of it must come within `patience` seconds.
+
+    Reading raises TooSlow otherwise. With 0 for `patience` they may take for ever.
+    """
+
+    def __init__(self, body: Any, patience: float) -> None:
+        self._body = body
+        self._patience = patience
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, fewer at the end; all that are left without a size."""
+        return b"".join(self._pieces(self._body.read, size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line, up to `size` bytes of it."""
+        return b"".join(self._pieces(self._body.readline, size, end=b"\n"))
+
+    def readlines(self, _hint: int = -1) -> list[bytes]:
+        """All lines that are left."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def _pieces(
+        self, read: Callable[[int], bytes], size: int | None, end: bytes | None = None
+    ) -> Iterator[bytes]:
+        room = size if size is not None and size >= 0 else None
+        while room != 0:
+            with Timeout(self._patience or None, TooSlow):
+                piece = read(_PIECE if room is None else min(_PIECE, room))
+            yield piece
+            if not piece or (end is not None and piece.endswith(end)):
+                return
+            if room is not None:
+                room -= len(piece)
+
+
+def without_line_end(line: str) -> str:
+    """A line without its CRLF. Raises HandshakeRefused for a bare LF, or no line end at all."""
+    if not line.endswith("\r\n"):
+        raise HandshakeRefused("400 Bad Request", "a line doesn't end in CRLF")
+    return line[:-2]
+
+
+def header_lines(rfile: BinaryIO) -> Iterator[str]:
+    """The lines of a head up to the empty one. Raises HandshakeRefused if they are too many."""
+    too_large = "431 Request Header Fields Too Large"
+    room = MAX_HEAD
+    for _ in range(MAX_HEADERS + 1):
+        raw = rfile.readline(min(MAX_LINE, room) + 1)
+        room -= len(raw)
+        if len(raw) > MAX_LINE or room < 0:
+            raise HandshakeRefused(too_large, "the headers are too large")
+        line = without_line_end(raw.decode("latin-1"))
+        if not line:
+            return
+        yield line
+    raise HandshakeRefused(too_large, f"over {MAX_HEADERS} header lines")

@@ -1,0 +1,179 @@
+"""Who may open a WebSocket: so many at once, so many from one address, so often."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from fws_gevent import rates
+from fws_gevent.engine.admission import Admission
+from fws_gevent.errors import ConnectsTooOften, NoRoom
+from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.settings import Settings
+from fws_gevent.tokens import Claims
+from tests.clients import upgrade
+from tests.conftest import Connect, Serve
+from tests.raw_http import Answer, exchange
+from tests.tokens.issuing import service
+from tests.waiting import until
+
+from .guarded import bearer, enter, greeted, guarded
+
+
+def forwarded(address: str) -> list[str]:
+    return [f"X-Forwarded-For: {address}"]
+
+
+def refused(server: FilteredWebSocketServer, *headers: str) -> Answer:
+    """The answer to an upgrade request that doesn't become a WebSocket."""
+    (answer,) = exchange(server, upgrade(80, headers=headers))
+    return answer
+
+
+# The books.
+
+
+def test_as_many_get_in_as_there_is_room_for() -> None:
+    admission = Admission(Settings(max_connections=2))
+    for _ in range(2):
+        admission.check("192.0.2.1")
+        admission.entered("192.0.2.1")
+    assert admission.full
+    with pytest.raises(NoRoom):
+        admission.check("192.0.2.2")
+    admission.gone("192.0.2.1")
+    assert not admission.full
+    admission.check("192.0.2.2")
+
+
+def test_each_address_has_its_own_share() -> None:
+    admission = Admission(Settings(max_connections_per_address=1))
+    admission.entered("192.0.2.1")
+    with pytest.raises(NoRoom):
+        admission.check("192.0.2.1")
+    admission.check("192.0.2.2")
+    admission.gone("192.0.2.1")
+    admission.check("192.0.2.1")
+    assert not admission._by_address
+
+
+def test_without_an_address_there_is_but_one_bound() -> None:
+    admission = Admission(
+        Settings(max_connections=3, max_connections_per_address=1, connect_rate=1)
+    )
+    for _ in range(3):
+        admission.check("")
+        admission.entered("")
+    with pytest.raises(NoRoom):
+        admission.check("")
+
+
+def test_without_a_bound_nobody_is_counted_by_address() -> None:
+    admission = Admission(Settings())
+    for _ in range(200):
+        admission.check("192.0.2.1")
+        admission.entered("192.0.2.1")
+    assert (admission.live, len(admission._by_address)) == (200, 0)
+
+
+def test_who_comes_too_often_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "monotonic", lambda: 1000.0)
+    admission = Admission(Settings(connect_rate=6))
+    for _ in range(6):
+        admission.check("192.0.2.1")
+    with pytest.raises(ConnectsTooOften) as caught:
+        admission.check("192.0.2.1")
+    assert caught.value.status == "429 Too Many Requests"
+    assert caught.value.headers == (("Retry-After", "10"),)
+    admission.check("192.0.2.2")
+    admission.check_subject("192.0.2.1")  # a subject may be called as it likes
+
+
+def test_who_finds_no_room_has_not_come_too_often() -> None:
+    admission = Admission(Settings(max_connections=1, connect_rate=1))
+    admission.entered("192.0.2.1")
+    for _ in range(3):
+        with pytest.raises(NoRoom):
+            admission.check("192.0.2.2")
+    admission.gone("192.0.2.1")
+    admission.check("192.0.2.2")
+
+
+# At the door.
+
+
+def test_who_finds_no_room_is_told_to_come_again(serve: Serve, connect: Connect) -> None:
+    server = serve(max_connections=1)
+    client = greeted(connect(server))
+    answer = refused(server)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    client.close()
+    until(lambda: not server.live)
+    greeted(connect(server))
+
+
+def test_the_address_that_a_trusted_proxy_names_counts(serve: Serve, connect: Connect) -> None:
+    server = serve(max_connections_per_address=1, trusted_proxies=("127.0.0.1",))
+    greeted(connect(server, headers=forwarded("192.0.2.1")))
+    assert refused(server, *forwarded("evil, 192.0.2.1")).status == 503
+    greeted(connect(server, headers=forwarded("192.0.2.2")))
+
+
+def test_an_address_that_anybody_may_name_counts_for_nothing(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve(max_connections_per_address=1)
+    greeted(connect(server, headers=forwarded("192.0.2.1")))
+    assert refused(server, *forwarded("192.0.2.2")).status == 503
+
+
+def test_a_subject_that_comes_too_often_is_sent_away_wherever_it_comes_from(
+    serve: Serve, connect: Connect
+) -> None:
+    server = guarded(serve, connect_rate=2, trusted_proxies=("127.0.0.1",))
+    ada, bob = (bearer(service().issue(name)) for name in ("ada", "bob"))
+    for address in ("192.0.2.1", "192.0.2.2"):
+        greeted(connect(server, headers=[*ada, *forwarded(address)]))
+    answer = refused(server, *ada, *forwarded("192.0.2.3"))
+    assert answer.status == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 30
+    greeted(connect(server, headers=[*bob, *forwarded("192.0.2.3")]))
+
+
+@pytest.mark.parametrize("auth", ["required", "optional"])
+def test_it_is_the_same_with_a_token_that_comes_as_a_message(
+    auth: str, serve: Serve, connect: Connect
+) -> None:
+    server = guarded(serve, auth=auth, connect_rate=2, trusted_proxies=("127.0.0.1",))
+    token = service().issue("ada")
+    clients = [connect(server, headers=forwarded(f"192.0.2.{each}")) for each in range(3)]
+    for client in clients:
+        client.send(f"token:{token}")
+    assert [client.receive() for client in clients[:2]] == ["token:accepted"] * 2
+    code, reason = clients[2].frame().close
+    assert (code, "too many" in reason) == (1008, True)
+    clients[0].send(f"token:{token}")  # to renew it is no connection more
+    assert clients[0].receive() == "token:accepted"
+
+
+def test_a_token_that_took_long_to_check_brings_nobody_past_the_bound(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = guarded(serve, max_connections=1)
+    verify, go_on, asked = server.tokens.verify, Event(), []
+
+    def slowly(token: str) -> Claims:
+        asked.append(token)
+        go_on.wait()
+        return verify(token)
+
+    token = service().issue("ada")
+    monkeypatch.setattr(server.tokens, "verify", slowly)
+    first = gevent.spawn(enter, server, connect, token)
+    second = gevent.spawn(refused, server, *bearer(token))
+    until(lambda: len(asked) == 2)
+    go_on.set()
+    first.get()
+    assert second.get().status == 503
+    assert server.live == 1

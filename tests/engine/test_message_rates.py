@@ -1,0 +1,119 @@
+"""How much a connection, a subject and an address may send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from fws_gevent import rates
+from fws_gevent.engine.message_rates import MessageRates
+from fws_gevent.settings import Settings
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Fake:
+    """What of a connection is looked at."""
+
+    address: str = "192.0.2.1"
+    subject: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def remote_address(self) -> tuple[str, int]:
+        return self.address, 0
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    standing = Clock()
+    monkeypatch.setattr(rates, "monotonic", standing)
+    return standing
+
+
+def messages(rates: MessageRates, connection: Fake, size: int = 1) -> int:
+    """How many messages are allowed at once, 1,000 at most."""
+    for count in range(1000):
+        if not rates.allow(connection, size):  # type: ignore[arg-type]
+            return count
+    return 1000
+
+
+def made(**settings: float) -> MessageRates:
+    given = {"message_rate": 0.0, "byte_rate": 0.0, "rate_burst": 2.0, "shared_rate": 0.0}
+    return MessageRates(Settings(**{**given, **settings}))  # type: ignore[arg-type]
+
+
+def test_some_seconds_worth_may_come_at_once_and_more_with_time(clock: Clock) -> None:
+    rates, connection = made(message_rate=5.0), Fake()
+    assert messages(rates, connection) == 10
+    clock.now += 1
+    assert messages(rates, connection) == 5
+    clock.now += 3600
+    assert messages(rates, connection) == 10
+
+
+def test_bytes_count_beside_messages() -> None:
+    rates = made(message_rate=5.0, byte_rate=100.0)
+    assert messages(rates, Fake(), size=50) == 4
+    assert messages(rates, Fake(), size=1) == 10
+
+
+def test_a_message_longer_than_the_burst_passes_and_is_paid_for_later(clock: Clock) -> None:
+    rates, connection = made(byte_rate=100.0), Fake()
+    assert messages(rates, connection, size=1000) == 1
+    clock.now += 7.9
+    assert messages(rates, connection) == 0
+    clock.now += 0.2
+    assert messages(rates, connection) > 0
+
+
+def test_the_rate_zero_is_no_bound() -> None:
+    assert messages(made(shared_rate=1.0), Fake(subject="ada"), size=1 << 20) == 1000
+
+
+def test_each_connection_has_its_own_share() -> None:
+    rates = made(message_rate=5.0)
+    assert [messages(rates, Fake()) for _ in range(3)] == [10, 10, 10]
+
+
+def test_those_of_an_address_share_so_many_times_as_much() -> None:
+    rates = made(message_rate=5.0, shared_rate=1.5)
+    here = [messages(rates, Fake("192.0.2.1")) for _ in range(3)]
+    assert here == [10, 5, 0]
+    assert messages(rates, Fake("192.0.2.2")) == 10
+
+
+def test_those_of_a_subject_share_so_many_times_as_much_wherever_they_are() -> None:
+    rates = made(message_rate=5.0, shared_rate=1.5)
+    ada = [messages(rates, Fake(f"192.0.2.{each}", "ada")) for each in range(3)]
+    assert ada == [10, 5, 0]
+    assert messages(rates, Fake("192.0.2.9", "bob")) == 10
+
+
+def test_an_address_is_no_subject_and_bytes_are_no_messages() -> None:
+    rates = made(message_rate=5.0, byte_rate=5.0, shared_rate=1.0)
+    assert messages(rates, Fake("", "ada"), size=1) == 10
+    assert messages(rates, Fake("ada"), size=1) == 10
+
+
+def test_who_has_neither_shares_with_nobody() -> None:
+    rates = made(message_rate=5.0, shared_rate=1.0)
+    assert [messages(rates, Fake("")) for _ in range(3)] == [10, 10, 10]
+
+
+def test_a_connections_data_is_its_filters_all_the_same() -> None:
+    connection = Fake(data={"name": "ada"})
+    assert messages(made(message_rate=5.0), connection) == 10
+    assert connection.data["name"] == "ada"

@@ -1,0 +1,65 @@
+"""The descriptors run out: nobody suffers but who comes, and he is served when there are some."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import ExitStack
+from pathlib import Path
+
+import gevent
+
+from ..clients import PATIENCE, Client
+from .conftest import ECHO, Run
+from .ways import STOCK, Site
+
+SHORT = "Too many open files"
+
+
+def let_open(site: Site, more: int) -> None:
+    """Let the server open so many descriptors more, and no other."""
+    used = {int(each.name) for each in Path(f"/proc/{site.pid}/fd").iterdir()}
+    limit = max(used) + 1
+    holes = limit - len(used)
+    hard = resource.prlimit(site.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(site.pid, resource.RLIMIT_NOFILE, (limit + max(0, more - holes), hard))
+
+
+def computed(site: Site) -> float:
+    """Seconds that the server has computed so far."""
+    words = Path(f"/proc/{site.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def echoes(client: Client) -> bool:
+    client.send("hello")
+    return client.receive() == "hello"
+
+
+def test_who_comes_waits_and_the_others_notice_nothing(run: Run) -> None:
+    site = run(ECHO, request_timeout=900)
+    friends = [site.client() for _ in range(5)]
+    assert all(map(echoes, friends))
+    let_open(site, 4)
+    with ExitStack() as stack:
+        # They say nothing, and so hold what there is; the last ones wait in the backlog.
+        for _ in range(12):
+            stack.enter_context(site.open())
+        site.command.wait_for(SHORT)
+        late = gevent.spawn(lambda: echoes(site.client()))
+        before = computed(site)
+        for _ in range(20):
+            assert all(map(echoes, friends))
+            gevent.sleep(0.05)
+        assert computed(site) - before < 0.5  # of a second or more: it doesn't spin
+        assert not late.ready()
+        if site.way == STOCK:
+            # gevent's server writes a traceback at each attempt, and makes them ever more seldom,
+            # until it is one a second.
+            assert site.log.count(SHORT) < 20
+        else:
+            assert site.log.count(SHORT) == site.log.count("can't accept connections") == 1
+            assert "Traceback" not in site.log
+    assert late.get(timeout=PATIENCE)
+    assert all(map(echoes, friends))
+    assert echoes(site.client())

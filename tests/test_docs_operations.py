@@ -1,0 +1,296 @@
+"""What docs/operations.md and docs/settings.md say, held against the code and real processes."""
+
+from __future__ import annotations
+
+import ast
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]  # it has no types
+
+from fws_gevent import listener, reload
+from fws_gevent import worker as our_worker
+from fws_gevent.engine import closing, consumer, descriptors, keepalive, server, statistics
+from fws_gevent.filters import chain
+from fws_gevent.metrics import Metrics
+from fws_gevent.settings import default_of, table
+from fws_gevent.tokens.service import MAX_TOKEN
+from fws_gevent.tokens.store import MemoryTokenStore
+from fws_gevent.web import identity, live
+from tests.clients import ROOT, frame
+from tests.conftest import Connect, Serve, Start
+from tests.gunicorns import WORKER
+from tests.test_docs_redis import quoted, run
+from tests.test_readme import blocks
+from tests.waiting import until
+
+DOCS = ROOT / "docs"
+OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
+SETTINGS = (DOCS / "settings.md").read_text("utf-8")
+PACKAGE = ROOT / "fws_gevent"
+SOURCES = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "cluster"]
+SOURCE = "".join(path.read_text("utf-8") for path in SOURCES)
+
+
+def cells(text: str) -> Iterator[list[str]]:
+    """The rows of all tables of a text, without their heads."""
+    for body in re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE):
+        for line in body.splitlines():
+            row = re.split(r"\s*(?<!\\)\|\s*", line)
+            assert row[0] == row[-1] == "", line
+            yield row[1:-1]
+
+
+def section(heading: str, text: str = OPERATIONS) -> str:
+    """What stands under a heading, subsections with it."""
+    marks = re.findall(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
+    assert len(marks) == 1, heading
+    after = re.split(rf"^{marks[0]} {re.escape(heading)}$", text, flags=re.MULTILINE)[1]
+    return re.split(rf"^#{{1,{len(marks[0])}}} ", after, flags=re.MULTILINE)[0]
+
+
+def shown(default: Any) -> str:
+    """A default as the pages have it."""
+    if isinstance(default, tuple):
+        return ", ".join(default) or "none"
+    return f"{default:.12g}" if isinstance(default, float) else str(default).replace("None", "none")
+
+
+def block(language: str, part: str) -> str:
+    """The one code block of the page in a language that has `part` in it."""
+    [found] = [each for each in blocks(language, OPERATIONS) if part in each]
+    return found
+
+
+def test_every_setting_is_in_the_table_with_its_flags_and_default() -> None:
+    wanted = {}
+    for each in table():
+        flags = each.metadata["flags"] or (f"--{each.name}",)
+        named = ", ".join(f"`{flag}`" for flag in flags) if each.metadata["flag"] else "no flag"
+        wanted[f"`FWS_{each.name.upper()}`"] = (named, shown(default_of(each)))
+    rows = list(cells(SETTINGS))
+    assert {name: (flags, default) for flags, name, default, meaning in rows if meaning} == wanted
+    assert len(rows) == len(wanted)
+
+
+def test_every_limit_has_its_default_and_says_what_happens() -> None:
+    defaults = {row[1]: row[2] for row in cells(SETTINGS)}
+    told = {row[0]: row for row in cells(section("Limits and tuning")) if "FWS_" in row[0]}
+    assert {name: row[1] for name, row in told.items()}.items() <= defaults.items()
+    assert all(len(row) == 4 for row in told.values())
+    limits = {row[1] for part in ("Limits", "Times") for row in cells(section(part, SETTINGS))}
+    assert limits | {"`FWS_MAX_RUNNERS`", "`FWS_TOKEN_RATE`"} <= set(told)
+
+
+def test_the_flags_of_gunicorn_have_their_defaults() -> None:
+    known = {flag: each.default for each in KNOWN_SETTINGS for flag in each.cli or ()}
+    for flag, default, _ in cells(section("gunicorn's own, for our worker")):
+        real = known[flag.strip("`")]
+        assert default == ("off" if real is False else str(real)), flag
+
+
+def test_the_numbers_are_those_of_the_code() -> None:
+    text = " ".join(OPERATIONS.split())
+    hard, worker = keepalive.HARD_QUEUE, our_worker
+    for figure in (
+        f"A queue of {hard} times", f"{hard} MiB at most", f"{descriptors.RESERVED} are left",
+        f"The backlog is {listener.BACKLOG}", f"asks for {listener.BACKLOG}",
+        f"`--check`, for {reload.CHECK_TIME:g} s at most", f"one event in {chain.SAMPLED}",
+        f"the last {chain.KEPT} of these", f"and the {statistics.LARGEST} largest",
+        f"measured over {statistics.STEP:g} s", f"{closing.CLOSES_PER_SECOND} a second where",
+        f"For the consumer chain {consumer.QUEUE_SIZE:,} events", f"{MAX_TOKEN} characters",
+        f"{live.MAX_WATCHERS} at most at once", f"{identity.LONGEST_BODY >> 10} KiB. The backlog",
+        f"{100 * worker._CLOSING:g} % of it for Closes, {100 * worker._ENDING:g} % for all",
+        f"takes it in {worker._QUICK:g} s", f"room for {MemoryTokenStore()._limit:,} tickets",
+    ):  # fmt: skip
+        assert figure in text, figure
+    assert statistics.STEP * statistics.KEPT == 300  # "the last five minutes"
+
+
+def log_calls(*loggers: str) -> Iterator[ast.Call]:
+    """The calls that write to a logger at info and above."""
+    levels = ("info", "warning", "error", "exception", "critical")
+    for path in SOURCES:
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and isinstance(call.func.value, ast.Name)
+                and call.func.value.id in loggers
+                and call.func.attr in levels
+            ):
+                yield call
+
+
+def line_of(call: ast.Call) -> str:
+    """What a call logs; … for what is put in."""
+    line = re.sub(r"%(\.\d+)?[a-z]", "…", ast.literal_eval(call.args[0]))
+    return "This server (…) can't open WebSockets: …" if line == "…: …" else line
+
+
+def test_every_log_line_is_explained_with_its_level() -> None:
+    rows = list(cells(section("Log lines").split("\n### ")[0]))
+    told = {re.findall(r"^(`+) ?(.+?) ?\1$", row[0])[0][1]: row[1] for row in rows}
+    assert len(told) == len(rows)
+    for line, call in {line_of(call): call for call in log_calls("_log")}.items():
+        cut = [row for row in told if len(row) > 25 and line.startswith(row.removesuffix("…"))]
+        matching = [line] if line in told else cut
+        assert len(matching) == 1, (line, matching)
+        assert isinstance(call.func, ast.Attribute)
+        assert told.pop(matching[0]) == call.func.attr.replace("exception", "error")
+    assert not told
+
+
+def test_the_access_log_has_the_fields_that_the_page_names() -> None:
+    said = {quoted(row[0])[0]: quoted(row[1]) for row in cells(section("The access log"))}
+    real = {}
+    for call in log_calls("_access"):
+        extra = next(each.value for each in call.keywords if each.arg == "extra")
+        assert isinstance(extra, ast.Dict)
+        real[line_of(call).split()[0]] = [ast.literal_eval(key) for key in extra.keys if key]
+    assert said == real
+
+
+def test_the_reasons_of_closes_are_those_of_the_code() -> None:
+    for _, reasons, _ in cells(section("Close codes in the log")):
+        for reason in quoted(reasons):
+            assert all(part in SOURCE for part in reason.split("…")), reason
+
+
+def test_every_status_at_the_door_is_explained() -> None:
+    refused = set(re.findall(r'"([45]\d\d) [A-Z][a-z]', SOURCE))
+    told = set(re.findall(r"\b[45]\d\d\b", section("Refused at the door")))
+    assert {"400", "503"} <= refused <= told
+
+
+def exposed() -> dict[str, tuple[str, ...]]:
+    """The metrics' names as Prometheus has them, and their labels beside `app`."""
+    made = Metrics("test")
+    return {
+        f"{each._name}{'_total' if name in made._counters else ''}": tuple(each._labelnames[1:])
+        for name, each in {**made._counters, **made._gauges}.items()
+    }
+
+
+def test_every_metric_is_explained() -> None:
+    rows = list(cells(section("Metrics")))
+    assert sorted(name for row in rows for name in quoted(row[0])) == sorted(exposed())
+    assert set(re.findall(r"\bfws_\w+", block("yaml", "alert"))) <= set(exposed())
+    for row in rows:
+        for name in quoted(row[0]):
+            for label in set(exposed()[name]) - {"chain", "filter"}:
+                assert f"`{label}`" in row[1], (name, label)
+    assert ", ".join(name for name, *_ in server._BUSES) in section("Metrics")
+
+
+def test_the_figures_of_the_status_page_are_explained() -> None:
+    page = (PACKAGE / "web" / "templates" / "fws" / "status.html").read_text("utf-8")
+    script = (PACKAGE / "web" / "static" / "status.js").read_text("utf-8")
+    text = section("The status page")
+    for figure in re.findall(r"<(?:dt|h3)>([A-Z][^<]+)<|<h2 id=[^>]*>([A-Z][^<]+?) ?<", page):
+        name = "".join(figure)
+        assert name in text or name in ("State", "Traffic", "Health"), name
+    words = re.findall(r'return \["(?:good|warn|bad)", "(.+?)"', script)
+    assert len(words) > 5
+    assert all(f"**{each}**" in text for each in words)
+
+
+def test_the_health_checks_say_what_the_page_says() -> None:
+    source = (PACKAGE / "web" / "health.py").read_text("utf-8")
+    said = re.findall(r'_text\("(.+?)\\n"', source)
+    assert len(said) == 4
+    assert all(f"`{each}`" in section("Health") for each in said)
+
+
+def test_the_first_look_works(serve: Serve, tmp_path: Path, start: Start) -> None:
+    command = start("-m", "fws_gevent", "-p", "0", cwd=tmp_path)
+    lines = [each for each in block("sh", "readyz").splitlines() if each.startswith("curl")]
+    pasted = "\n".join(lines).replace(":9000", f":{command.port()}")
+    assert re.match(r"ok\nready\nfws_", run(pasted, tmp_path, 0))
+
+
+def test_the_reload_of_the_command_can_be_pasted(
+    tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"port": 0, "max_message_size": 5}')
+    command = start("-m", "fws_gevent", "-c", "settings.json", cwd=tmp_path)
+    pid = str(command.process.pid)
+    client = connect(command.port())
+    pasted = block("sh", "--check &&").replace("fws_server", f"{sys.executable} -m fws_gevent")
+    file.write_text("{")
+    assert "not JSON" in fails(pasted, tmp_path, PID=pid)
+    file.write_text('{"port": 0, "max_message_size": 9}')
+    run(pasted, tmp_path, 0, PID=pid, PYTHONPATH=str(ROOT))
+    assert client.frame().close[0] == 1012
+    client.close(1012)
+    again = connect(command.port())
+    again.send("x" * 10)
+    assert again.frame().close == (1009, "message over 9 bytes")
+
+
+def fails(text: str, folder: Path, **environ: str) -> str:
+    """What the shell says to lines that end with a fault."""
+    with pytest.raises(AssertionError) as failed:
+        run(text, folder, 0, PYTHONPATH=str(ROOT), **environ)
+    return str(failed.value)
+
+
+def test_the_check_keeps_gunicorn_from_a_reload_that_would_end_it(
+    tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    pasted, module = block("sh", "--check-config"), tmp_path / "wsgi.py"
+    module.write_text("from fws_gevent.application import build_application as b\napp = b()\n")
+    environ = {"HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    flags = ("-k", WORKER, "-b", "127.0.0.1:0", "wsgi:app")
+    command = start("-m", "gunicorn", *flags, cwd=tmp_path, environ=environ)
+    port = command.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+) ")[1]
+    command.wait_for("Booting worker")
+    client = connect(int(port))
+    module.write_text("syntax error")
+    assert "SyntaxError" in fails(pasted, tmp_path, PID=str(command.process.pid))
+    assert "Hang up" not in command.output
+    command.signal(signal.SIGHUP)  # without the check, as the page warns
+    assert client.frame().close[0] == 1001
+    client.drop()
+    assert command.wait() == 3
+    assert "Reason: Worker failed to boot." in command.output
+
+
+def test_pings_go_on_after_an_answer_that_came_late(serve: Serve, connect: Connect) -> None:
+    node = serve(ping_interval=0.05, ping_timeout=1000.0)
+    client = connect(node)
+    assert client.frame() == (0x89, b"")
+    asked = node.wheel.now
+    until(lambda: node.wheel.now > asked + 3 * node.patience.ping_interval)
+    client.raw(frame(10))
+    assert client.frame() == (0x89, b"")
+
+
+def anchors(path: Path) -> set[str]:
+    """The names by which a page's headings can be linked to."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("name", ["operations.md", "settings.md"])
+def test_links_lead_somewhere_and_lines_are_short(name: str) -> None:
+    text = (DOCS / name).read_text("utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
+        path = (DOCS / target).resolve() if target else DOCS / name
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), (target, anchor)
+    long = [each for each in text.splitlines() if len(each) > 110 and not each.startswith("|")]
+    assert not [each for each in long if not each.startswith("2026-")]
+
+
+def test_the_kernel_knows_what_it_is_told() -> None:
+    names = set(re.findall(r"\b(?:fs|net\.(?:core|ipv4))\.[\w-]+", section("Kernel")))
+    assert names >= set(re.findall(r"^([\w.]+) = ", block("ini", "somaxconn"), re.MULTILINE))
+    missing = [each for each in names if not Path("/proc/sys", *each.split(".")).exists()]
+    assert not missing or sys.platform != "linux"

@@ -1,0 +1,119 @@
+"""The end of our own server before it begins anew: who was accepted already is not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from fws_gevent import server as servers
+from fws_gevent.errors import CloseCode
+from fws_gevent.server import FilteredWebSocketServer
+
+from .clients import PATIENCE, frame, upgrade
+from .conftest import Connect, Serve
+from .gunicorns import read_until
+from .raw_http import open_socket, parse, read_to_end, request
+from .waiting import until
+
+
+def wait_for_go(asked: list[str], go_on: Event) -> Any:
+    def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        go_on.wait()
+        start_response("200 OK", [("Content-Length", "4")])
+        return [b"done"]
+
+    return page
+
+
+def restart(
+    server: FilteredWebSocketServer, code: CloseCode = CloseCode.SERVICE_RESTART
+) -> gevent.Greenlet[..., Any]:
+    """Close a server as a reload does; returns what waits for that."""
+    stopping = gevent.spawn(server.stop, code=code)
+    until(lambda: server.draining)
+    return stopping
+
+
+RESTARTING = b"\x88\x1a\x03\xf4the server is restarting"
+
+
+def test_who_was_accepted_and_asks_while_it_ends_is_let_in_and_told_to_come_back(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_PATIENCE", PATIENCE)
+    server = serve(grace=PATIENCE)
+    with open_socket(server) as late:
+        until(lambda: server.http["new"])
+        stopping = restart(server)
+        late.sendall(upgrade(80))
+        assert read_until(late, RESTARTING).startswith(b"HTTP/1.1 101 ")
+        gevent.sleep(0.05)
+        assert not stopping.ready()  # it waits for the answer
+        late.sendall(frame(8, b"\x03\xf4"))
+        assert late.recv(1) == b""
+        stopping.get(timeout=PATIENCE)
+    assert server.live == 0
+
+
+def test_he_is_told_so_at_once_though_others_are_not_gone_yet(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve(grace=2 * PATIENCE, close_timeout=2 * PATIENCE)
+    with open_socket(server) as late:
+        until(lambda: server.http["new"])
+        mute = connect(server)
+        until(lambda: server.live)
+        stopping = restart(server)
+        late.sendall(upgrade(80))
+        assert read_until(late, RESTARTING).startswith(b"HTTP/1.1 101 ")
+        assert not stopping.ready()
+        mute.drop()
+    stopping.get(timeout=PATIENCE)
+
+
+def test_a_request_that_is_being_answered_is_answered_to_its_end(serve: Serve) -> None:
+    asked: list[str] = []
+    go_on = Event()
+    server = serve(extra={"application": wait_for_go(asked, go_on)}, grace=PATIENCE)
+    with open_socket(server) as client:
+        client.sendall(request("GET /page HTTP/1.1", "Connection: close"))
+        until(lambda: asked)
+        stopping = restart(server)
+        gevent.sleep(0.05)
+        assert not stopping.ready()
+        go_on.set()
+        (answer,) = parse(read_to_end(client))
+        stopping.get(timeout=PATIENCE)
+    assert (answer.status, answer.body) == (200, b"done")
+
+
+def test_who_is_idle_or_says_nothing_holds_up_nobody(serve: Serve) -> None:
+    server = serve(grace=1000.0, request_timeout=1000.0)
+    with open_socket(server) as idle, open_socket(server) as silent:
+        idle.sendall(request())
+        assert idle.recv(1 << 16).startswith(b"HTTP/1.1 426 ")
+        until(lambda: server.http == {"new": 1, "busy": 0, "idle": 1})
+        restart(server).get(timeout=PATIENCE)
+        silent.close()
+        idle.close()
+        until(lambda: not any(server.http.values()))
+
+
+def test_who_comes_when_the_last_one_went_has_his_time_too(serve: Serve) -> None:
+    server = serve(grace=PATIENCE)
+    server.admission.entered("192.0.2.1")
+    stopping = restart(server, CloseCode.GOING_AWAY)
+    gevent.sleep(0.01)
+    server.admission.gone("192.0.2.1")
+    server._empty.set()
+    server.admission.entered("192.0.2.2")
+    gevent.sleep(0.05)
+    assert not stopping.ready()
+    server.admission.gone("192.0.2.2")
+    server._empty.set()
+    stopping.get(timeout=PATIENCE)
