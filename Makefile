@@ -1,6 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# How long the long ones take: SOAK="--runs 10 --seed 7" CHURN="--seconds 60" FUZZ=-max_total_time=600
+SOAK ?= --runs 100
+CHURN ?= --seconds 3600
 FUZZ ?= -max_total_time=20
 PAGES := tests/example_app tests/web
 NODES := tests/cluster tests/nodes tests/storage
@@ -53,8 +56,9 @@ fuzz: $(VENV)/fuzz.stamp ## the protocol fed with bytes that a fuzzer makes up; 
 bench: $(VENV)/bench.stamp ## CPU per message and memory, against gevent-websocket and picows
 	$(BIN)/python benchmarks/compare.py
 
-soak: $(VENV)/test.stamp ## nodes, Redis and clients killed and frozen; SOAK="--runs 10 --seed 7"
+soak: $(VENV)/test.stamp ## nodes, Redis and clients killed and frozen, then an hour of coming and going
 	$(BIN)/python -m benchmarks.soak.run $(SOAK)
+	$(BIN)/python -m benchmarks.soak.churn $(CHURN)
 
 autobahn: $(VENV)/test.stamp ## the Autobahn test suite; needs its `wstest`, see docs/architecture.md
 	$(BIN)/python benchmarks/autobahn.py $(if $(WSTEST),--wstest $(WSTEST))
