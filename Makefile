@@ -8,7 +8,7 @@ FUZZ ?= -max_total_time=20
 PAGES := tests/example_app tests/web
 NODES := tests/cluster tests/nodes tests/storage
 WHOLE := $(wildcard tests/test_*.py)
-FAULTS := tests/resilience
+RESILIENCE := tests/resilience
 
 .PHONY: run test lint unit unit-pages unit-nodes unit-whole unit-rest faults coverage fuzz bench soak
 .PHONY: autobahn clean
@@ -37,10 +37,10 @@ unit-whole:
 	$(BIN)/python -m pytest $(WHOLE)
 
 unit-rest:
-	$(BIN)/python -m pytest $(foreach part,$(PAGES) $(NODES) $(WHOLE) $(FAULTS),--ignore=$(part))
+	$(BIN)/python -m pytest $(foreach part,$(PAGES) $(NODES) $(WHOLE) $(RESILIENCE),--ignore=$(part))
 
 faults: $(VENV)/test.stamp ## every fault, against real servers in each of the three ways of running
-	$(BIN)/python -m pytest $(FAULTS)
+	$(BIN)/python -m pytest $(RESILIENCE)
 
 coverage: $(VENV)/test.stamp ## branch coverage: all of protocol/, and 90 % of the whole at least
 	$(BIN)/coverage erase

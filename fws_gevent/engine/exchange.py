@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .server import Server
 
 _SLICE = 256  # events of one connection before others have their turn
-_SMALL = 6 * _SLICE  # bytes that can't be more frames than that
+_SMALL = 256  # bytes that are not worth counting
 _NO_CONTEXT = Context()
 
 
@@ -72,11 +72,11 @@ class Exchange(Ending):
                 events = self._decode(bytes(memoryview(reactor.buffer)[:size]))
             reactor.bytes_in += size
             if size > _SMALL:
-                reactor.work += size >> 12
                 if size == BUFFER_SIZE:
                     self.again = True  # there may be more, and no edge comes for it
                 if len(events) > _SLICE:
                     events = self._put_by(events)
+                reactor.work += (size >> 12) + (len(events) >> 2)
         for event in events:
             if isinstance(event, Message):
                 emit = server.message_route.emit
@@ -95,7 +95,9 @@ class Exchange(Ending):
             self._finish()
             return []
         if self._backlog is not None:
-            return self._put_by(self._backlog)
+            events = self._put_by(self._backlog)
+            self.reactor.work += len(events) >> 2
+            return events
         if self.queued > self.patience.max_queue and self._state == OPEN:
             return []  # who doesn't read isn't read either: back-pressure
         # The end of the stream comes without another edge, after what is still to be read.

@@ -27,7 +27,8 @@ BUFFER_SIZE = 256 * 1024
 """Bytes read at once, into one buffer for all: a runner decodes them before anything can yield."""
 
 TURN = 256
-"""Units of work (a task, 4 KiB read, a write), a millisecond or two, until the hub has its turn."""
+"""Units of work (a task, 4 events of many, 4 KiB read or written in the middle, a write), a
+millisecond or two, until the hub has its turn."""
 
 _AGAIN = 4
 """As many sockets ready at once make it worth asking for more before going back to the hub."""
@@ -276,7 +277,7 @@ class Reactor:
                 if self._runner is not me:
                     return  # it was blocked; the queue is another's now
                 work += 1
-                if work > TURN:
+                if work + self.work > TURN:
                     break
             self.current = None
             self.flush()

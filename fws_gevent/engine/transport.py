@@ -12,6 +12,8 @@ from .reactor import Reactor
 FLUSH_SIZE = 64 * 1024
 """Bytes of one turn's output at which a connection's outbox is written at once."""
 
+_FLUSH_WORK = FLUSH_SIZE >> 12  # what that counts in a turn: see `TURN`
+
 
 class SecureSocket:
     """A TLS socket in the terms of a plain one: short reads, and BlockingIOError to wait.
@@ -118,6 +120,7 @@ class Transport:
             self.reactor.mark(task)
         outbox.append(frame)
         if len(frame) * len(outbox) >= FLUSH_SIZE:  # near enough, and no sum to keep
+            self.reactor.work += _FLUSH_WORK
             self.flush()
 
     def flush(self) -> None:

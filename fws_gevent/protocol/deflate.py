@@ -117,10 +117,6 @@ def compress(payload: bytes | bytearray, window_bits: int) -> bytes | None:
     return squeezed[:-4] if len(squeezed) - 4 < size else None
 
 
-class InflatedTooBig(ValueError):
-    """A message inflates to more than it may."""
-
-
 class Inflater:
     """Inflates the pieces of one message, never by more than asked."""
 
@@ -129,16 +125,14 @@ class Inflater:
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(-15)  # the largest window reads every smaller one
 
-    def feed(self, piece: bytes, room: int) -> bytes:
-        """The inflated piece, of `room` bytes at most.
+    def feed(self, piece: bytes, most: int) -> bytes:
+        """The inflated piece, of `most` bytes at most, which is one byte at least.
 
-        Raises InflatedTooBig when it would be more, zlib.error when it is not deflate.
+        Whoever gets as many gets no more: to learn of a message that is too big, ask for a byte
+        more than it may have. Raises zlib.error when the piece is not deflate.
         """
-        inflated = self._inflater.decompress(piece, room + 1)
-        if len(inflated) > room:
-            raise InflatedTooBig
-        return inflated
+        return self._inflater.decompress(piece, most)
 
-    def finish(self, room: int) -> bytes:
-        """What is left at the end of the message; raises as `feed` does."""
-        return self.feed(_TAIL, room)
+    def finish(self, most: int) -> bytes:
+        """What is left at the end of the message; as `feed`."""
+        return self.feed(_TAIL, most)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import CloseCode
 from ..message import BinaryMessage, Message
-from .deflate import MIN_SIZE, InflatedTooBig, Inflater
+from .deflate import MIN_SIZE, Inflater
 from .frames import (
     BINARY,
     CLOSE,
@@ -221,9 +221,7 @@ class Receiver:
         else:
             excess = length + (0 if self._message is None else len(self._message))
         if excess > limits.max_message_size:
-            raise _Broken(
-                CloseCode.MESSAGE_TOO_BIG, f"message over {limits.max_message_size} bytes"
-            )
+            raise _too_big(limits.max_message_size)
         if opcode == CONTINUATION and self._fragments >= limits.max_fragments:
             raise _Broken(
                 CloseCode.POLICY_VIOLATION, f"message of over {limits.max_fragments} fragments"
@@ -267,19 +265,20 @@ class Receiver:
             self._add(self._inflate(self._inflater, piece[start : start + _STEP]))
 
     def _add(self, piece: bytes) -> None:
-        assert self._message is not None  # a payload has a message: _check_header saw to it
-        if not self._message.binary:
+        message = self._message
+        assert message is not None  # a payload has a message: _check_header saw to it
+        if not message.binary:
+            # First of all: with bytes one by one, too, what is no text is seen before the excess.
             self._pending = _check_piece(self._pending, piece)
-        self._message += piece
+        if len(message) + len(piece) > self._limits.max_message_size:
+            raise _too_big(self._limits.max_message_size)
+        message += piece
 
     def _inflate(self, inflater: Inflater, piece: bytes | None) -> bytes:
         assert self._message is not None
-        room = self._limits.max_message_size - len(self._message)
+        most = self._limits.max_message_size - len(self._message) + 1  # one more is too big
         try:
-            return inflater.finish(room) if piece is None else inflater.feed(piece, room)
-        except InflatedTooBig:
-            reason = f"message over {self._limits.max_message_size} bytes"
-            raise _Broken(CloseCode.MESSAGE_TOO_BIG, reason) from None
+            return inflater.finish(most) if piece is None else inflater.feed(piece, most)
         except zlib.error:
             raise _Broken(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
 
@@ -293,6 +292,10 @@ class Receiver:
             raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")
         self._message = None
         return message
+
+
+def _too_big(limit: int) -> _Broken:
+    return _Broken(CloseCode.MESSAGE_TOO_BIG, f"message over {limit} bytes")
 
 
 def _extended(field: bytes | bytearray) -> int:

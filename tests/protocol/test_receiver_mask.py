@@ -9,7 +9,8 @@ import pytest
 
 from fws_gevent.protocol import receiver
 from fws_gevent.protocol.receiver import Limits
-from tests.clients import frame
+
+from ..clients import frame
 
 
 def test_where_there_is_no_compiled_function_another_one_unmasks(

@@ -25,6 +25,7 @@ class Compute(WebSocketMessageFilter):
     @classmethod
     def filter(cls, web_socket_instance, data):
         if data == "compute":
+            print("computing", flush=True)
             end = thread_time() + 2.5
             while thread_time() < end:
                 pass
@@ -87,11 +88,12 @@ def test_the_others_are_late_and_nobody_is_closed_and_a_line_names_the_filter(
         each.say("hello")
         assert each.hears("hello")
     busy.say("compute")
-    assert busy.hears("compute")  # what another filter sent before
+    site.command.wait_for("computing")
     for each in others:
         each.say("still there?")
     late = gevent.spawn(site.client)  # who knocks meanwhile is let in
     assert all(each.hears("still there?") for each in others)
+    assert busy.hears("compute")  # the echo, which left at the end of the turn
     assert busy.hears("computed")
     readers.append(Attentive(late.get(timeout=PATIENCE)))
     for each in readers:

@@ -1,0 +1,109 @@
+"""Faults at the door: who hangs there and says nothing, and who comes when it is full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from time import monotonic
+
+from tests.resilience.pages import WS, refusal
+from tests.resilience.ways import STOCK, Site
+
+from .figures import Figure, Line
+from .stage import LATE, Role, Stage, Watch, health
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds, as it is by default."""
+SLACK = 0.5
+"""Seconds that dropping many takes."""
+EACH, STALLED = 334, 50
+FULL, TRIES = 20, 200
+
+# gunicorn has no more connections than these, hanging ones among them.
+FLAGS = ("--worker-connections", "4000")
+
+NO_TIMEOUT = "the HTTP side is gevent's pywsgi, which waits as long as it takes"
+
+
+def _hang(stage: Stage, site: Site, line: Line, hows: dict[str, int], *flags: str) -> None:
+    seconds = REQUEST_TIMEOUT + 4
+    with ExitStack() as stack:
+        watch = None
+        if not flags:
+            bystander = stack.enter_context(stage.witness("bystander", site.port))
+            watch = Watch(site, bystander)
+        knocker = stack.enter_context(stage.witness("knocker", site.port, *flags))
+        begun = monotonic()
+        roles: dict[str, Role] = {}
+        for how, number in hows.items():
+            role = stage.role("hanging", site.port, how, number, seconds)
+            roles[how] = stack.enter_context(role)
+        for role in roles.values():
+            role.hear()
+        # Who comes in the same moment stands in one line with them.
+        rush = knocker.ask("lap")
+        line.figures += [
+            Figure("all there after", monotonic() - begun, "s"),
+            Figure("a handshake meanwhile took", rush["longest"] * 1e3, "ms"),
+        ]
+        dropped = 0
+        for how, role in roles.items():
+            told = role.hear()
+            dropped += told["dropped"]
+            most = REQUEST_TIMEOUT + SLACK
+            line.figures.append(Figure(f"{how} dropped within", told["longest"], "s", most))
+        came = knocker.ask("lap")
+        if watch is not None:
+            watch.settle(line, None)
+    line.figures.append(Figure("and from then on", came["longest"] * 1e3, "ms", LATE * 1e3))
+    line.check(not came["failed"], f"handshakes failed: {came['failed']}")
+    left = sum(hows.values()) - dropped
+    if left and stage.way == STOCK:
+        late = came["longest"] > LATE or came["failed"]
+        line.instead = "" if late else f"{NO_TIMEOUT}; {left} were not dropped"
+    line.check(not left, f"{left} were not dropped")
+
+
+def hanging(stage: Stage) -> Iterator[Line]:
+    """A thousand at once that drip, are silent, or idle."""
+    with stage.site(flags=FLAGS) as site:
+        line = Line(f"{3 * EACH} HTTP connections at once: silent, dripping, idle")
+        _hang(stage, site, line, dict.fromkeys(("silent", "dripping", "idle"), EACH))
+        yield line
+    with stage.site(flags=FLAGS, identity=stage.identity) as site:
+        line = Line(f"{STALLED} stalled TLS handshakes")
+        _hang(stage, site, line, {"tls": STALLED}, "tls")
+        yield line
+
+
+def full(stage: Stage) -> Iterator[Line]:
+    """As many connections as there may be."""
+    for setting in ("max_connections", "max_connections_per_address"):
+        with (
+            stage.site({setting: FULL}, pages=True) as site,
+            stage.role("crowd", site.port, WS, FULL) as crowd,
+        ):
+            crowd.hear()
+            line = Line(f"{TRIES} more come than `{setting}`")
+            longest, wrong = 0.0, set()
+            # Under the stock worker, which has said 101 by then, it is a close code.
+            wanted = ((1013, None),) if stage.way == STOCK else ((503, "1"), (503, "5"))
+            for _ in range(TRIES):
+                begun = monotonic()
+                answer = refusal(site, WS)
+                longest = max(longest, monotonic() - begun)
+                if answer not in wanted:
+                    wrong.add(answer)
+            begun = monotonic()
+            well = health(site)
+            line.figures += [
+                Figure("refused within", longest * 1e3, "ms", LATE * 1e3),
+                Figure("/fws/healthz took", (monotonic() - begun) * 1e3, "ms", LATE * 1e3),
+            ]
+            line.check(not wrong, f"answers were {wrong}")
+            line.check(well.startswith(b"HTTP/1.1 200"), "/fws/healthz didn't answer")
+            told = crowd.ask("report")
+            line.check(told["left"] == FULL, f"of {FULL} only {told['left']} stayed")
+            if stage.way == STOCK and line.holds:
+                line.instead = "it has answered 101 before it asks: refused with 1013, no 503"
+            yield line

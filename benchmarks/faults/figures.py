@@ -1,0 +1,77 @@
+"""What was measured, what was wanted, and a line of the table of both. Knows no servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+def _text(number: float) -> str:
+    if number == int(number):
+        return f"{number:.0f}"
+    return f"{number:.{0 if number >= 100 else 1 if number >= 10 else 2}f}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its unit, and the most that it may be; None if it is only told."""
+
+    what: str
+    value: float
+    unit: str
+    most: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is within its bound."""
+        return self.most is None or self.value <= self.most
+
+    def __str__(self) -> str:
+        bound = "" if self.most is None else f" (<= {_text(self.most)})"
+        return " ".join(filter(None, (self.what, _text(self.value), self.unit))) + bound
+
+
+@dataclass
+class Line:
+    """What one fault showed."""
+
+    fault: str
+    figures: list[Figure] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    """What was not as it must be, beside the figures."""
+    instead: str = ""
+    """Why this way of running can't give what is wanted, and what it gives."""
+    waited: float = 0.0
+    """Seconds that the server stood in the line for a processor, which is no doing of its own."""
+
+    def check(self, holds: object, otherwise: str) -> None:
+        """Note what is wrong unless it holds."""
+        if not holds:
+            self.wrong.append(otherwise)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all is as wanted, or can't be in this way of running."""
+        return bool(self.instead) or not (
+            self.wrong or any(not each.holds for each in self.figures)
+        )
+
+    @property
+    def verdict(self) -> str:
+        """The last column."""
+        if self.instead:
+            return f"not given: {self.instead}"
+        missed = [each.what for each in self.figures if not each.holds] + self.wrong
+        if not missed:
+            return "holds"
+        queued = f" (the server waited {self.waited * 1e3:.0f} ms for a processor)"
+        return f"MISSED: {', '.join(missed)}{queued}"
+
+    def __str__(self) -> str:
+        return f"| {self.fault} | {'; '.join(map(str, self.figures))} | {self.verdict} |"
+
+
+def table(way: str, lines: Iterable[Line]) -> str:
+    """The table of one way of running, in Markdown."""
+    head = f"### {way}\n\n| fault | figures (wanted) | verdict |\n|---|---|---|\n"
+    return head + "".join(f"{each}\n" for each in lines)

@@ -1,0 +1,56 @@
+"""The filters of the servers that the faults are played against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic, monotonic_ns
+from typing import Any
+
+from fws_gevent.filters.base import (
+    WebSocketConnectFilter,
+    WebSocketDisconnectFilter,
+    WebSocketMessageFilter,
+)
+
+
+class Join(WebSocketConnectFilter):
+    """At /member a connection joins a group."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:  # noqa: ARG003
+        """One connection opened."""
+        if web_socket_instance.path == "/member":
+            web_socket_instance.join("members")
+
+
+class Play(WebSocketMessageFilter):
+    """At /publish a message goes to the group, with the time in it; elsewhere it is an echo."""
+
+    longest = 0.0
+    """Seconds that a broadcast took, the longest of them."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        """Do what a message says."""
+        if web_socket_instance.path == "/publish":
+            data[:8] = monotonic_ns().to_bytes(8, "big")
+            begun = monotonic()
+            web_socket_instance.broadcast(data, "members")
+            cls.longest = max(cls.longest, monotonic() - begun)
+        elif data == "how long did a broadcast take?":
+            web_socket_instance.send(str(cls.longest))
+        elif data == "who is in a group?":
+            groups = web_socket_instance.server.groups
+            web_socket_instance.send(str(sum(map(len, groups.values()))))
+        else:
+            web_socket_instance.send(data)
+
+
+class Gone(WebSocketDisconnectFilter):
+    """Writes down when a connection ended, by the clock that all processes share."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        """One connection ended."""
+        with Path(__file__).with_name("gone").open("a") as book:
+            book.write(f"{web_socket_instance.remote_address[1]} {data.code} {monotonic()}\n")

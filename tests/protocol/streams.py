@@ -1,0 +1,147 @@
+"""Streams of frames with anything wrong in them, and two that judge them."""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from websockets import frames as ws
+from websockets.exceptions import PayloadTooBig
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.protocol import Protocol, Side
+from websockets.utils import apply_mask
+
+from fws_gevent.message import Message
+from fws_gevent.protocol.frames import Close, Fault
+from fws_gevent.protocol.receiver import Limits, Receiver
+
+Seen = tuple[str, Any]
+WIDE = Limits(1 << 20, 1 << 20)
+NARROW = Limits(100, 3)
+
+
+class Raw(NamedTuple):
+    """A frame with every bit as it is wanted; `form` is what its length begins with."""
+
+    first: int
+    payload: bytes
+    masked: bool
+    form: int
+
+    @property
+    def data(self) -> bytes:
+        """As it goes over the wire."""
+        bit = 0x80 if self.masked else 0
+        extended = {126: 2, 127: 8}.get(self.form, 0)
+        head = bytes([self.first, bit | self.form])
+        head += len(self.payload).to_bytes(extended, "big") if extended else b""
+        if not self.masked:
+            return head + self.payload
+        return head + b"mask" + apply_mask(self.payload, b"mask")
+
+
+def raw(first: int, payload: bytes, masked: bool = True) -> Raw:
+    """A frame whose length has the form that fits."""
+    return Raw(first, payload, masked, min(len(payload), 126))
+
+
+def message(opcode: int, sizes: list[int]) -> list[Raw]:
+    """A message in frames of these sizes, with a ping among them."""
+    frames = [raw(0 if place else opcode, b"a" * size) for place, size in enumerate(sizes)]
+    frames[-1] = raw(frames[-1].first | 0x80, frames[-1].payload)
+    return [frames[0], raw(0x89, b""), *frames[1:]]
+
+
+def joined(frames: list[Raw]) -> bytes:
+    """The frames as they go over the wire."""
+    return b"".join(each.data for each in frames)
+
+
+def squeeze(payload: bytes) -> bytes:
+    """A payload as RFC 7692 has it compressed."""
+    deflater = zlib.compressobj(wbits=-15)
+    return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def headers(data: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Each whole header: where its frame starts, the size of its length, and if that is minimal."""
+    position = 0
+    while position + 14 <= len(data):
+        short, masked = data[position + 1] & 0x7F, data[position + 1] & 0x80
+        size = {126: 2, 127: 8}.get(short, 0)
+        start = position + 2 + size
+        length = int.from_bytes(data[position + 2 : start], "big") if size else short
+        least = {0: 0, 2: 126, 8: 65536}[size]
+        yield position, size, least <= length < 1 << 63
+        if not masked:
+            break  # nothing counts behind it
+        position = start + 4 + length
+
+
+def judged_by_the_other(
+    data: bytes, limits: Limits = WIDE, *, deflate: bool = False, size_counts: bool = True
+) -> list[Seen]:
+    """What it reads: messages and control frames, and the close code of what ends it."""
+    protocol = Protocol(Side.SERVER, max_size=limits.max_message_size if size_counts else None)
+    if deflate:
+        protocol.extensions = [PerMessageDeflate(True, True, 15, 15)]
+    protocol.receive_data(data)
+    seen: list[Seen] = []
+    kind, parts, count, decoder = "", b"", 0, codecs.getincrementaldecoder("utf-8")()
+    for each in protocol.events_received():
+        assert isinstance(each, ws.Frame)
+        if each.opcode in (ws.Opcode.PING, ws.Opcode.PONG):
+            seen.append(("Ping" if each.opcode is ws.Opcode.PING else "Pong", bytes(each.data)))
+            continue
+        if each.opcode is ws.Opcode.CLOSE:
+            continue
+        if each.opcode is not ws.Opcode.CONT:
+            kind = "Message" if each.opcode is ws.Opcode.TEXT else "BinaryMessage"
+            parts, count, decoder = b"", 0, codecs.getincrementaldecoder("utf-8")()
+        parts, count = parts + bytes(each.data), count + 1
+        if count > limits.max_fragments:
+            return [*seen, ("Fault", 1008)]
+        if kind == "Message":
+            try:
+                decoder.decode(bytes(each.data), final=each.fin)
+            except UnicodeDecodeError:
+                return [*seen, ("Fault", 1007)]
+        if each.fin:
+            seen.append((kind, parts))
+    return [*seen, *end_of(protocol)]
+
+
+def end_of(protocol: Protocol) -> list[Seen]:
+    """What ended it, if anything did."""
+    if protocol.close_rcvd is not None:
+        return [("Close", protocol.close_rcvd.code)]
+    if isinstance(protocol.parser_exc, PayloadTooBig):
+        return [("Fault", 1009)]
+    if str(protocol.parser_exc) == "decompression failed":
+        return [("Fault", 1007)]
+    if protocol.parser_exc is None:
+        return []
+    assert protocol.close_sent is not None
+    return [("Fault", int(protocol.close_sent.code))]
+
+
+def is_over(seen: list[Seen]) -> bool:
+    """Whether what is behind these events counts no more."""
+    return bool(seen) and seen[-1][0] in ("Close", "Fault")
+
+
+def judged_by_us(
+    data: bytes, cuts: list[int], limits: Limits = WIDE, *, deflate: bool = False
+) -> list[Seen]:
+    """What the receiver makes of the same bytes, cut anywhere."""
+    receiver, seen = Receiver(limits, deflate=deflate), list[Seen]()
+    for start, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
+        for event in receiver.feed(data[start:end], end - start):
+            content: Any = bytes(event) if isinstance(event, Message) else event[0]
+            if isinstance(event, Close | Fault):
+                content = int(event.code)
+            seen.append((type(event).__name__, content))
+    return seen
