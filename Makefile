@@ -11,7 +11,7 @@ WHOLE := $(wildcard tests/test_*.py)
 RESILIENCE := tests/resilience
 
 .PHONY: run test lint unit unit-pages unit-nodes unit-whole unit-rest faults coverage fuzz bench soak
-.PHONY: autobahn clean
+.PHONY: faults-bench autobahn clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
@@ -55,6 +55,9 @@ fuzz: $(VENV)/fuzz.stamp ## the protocol fed with bytes that a fuzzer makes up; 
 
 bench: $(VENV)/bench.stamp ## CPU per message and memory, against gevent-websocket and picows
 	$(BIN)/python benchmarks/compare.py
+
+faults-bench: $(VENV)/test.stamp ## what each fault costs, beside what is wanted; FAULTS="--way ours --quick"
+	$(BIN)/python -m benchmarks.faults $(FAULTS)
 
 soak: $(VENV)/test.stamp ## nodes, Redis and clients killed and frozen, then an hour of coming and going
 	$(BIN)/python -m benchmarks.soak.run $(SOAK)

@@ -220,6 +220,14 @@ def test_a_message_inflates_however_it_is_cut(payload: bytes, bits: int, cuts: l
     assert b"".join(pieces) + inflater.finish(len(payload) + 1) == payload
 
 
+def test_a_message_that_looks_back_as_far_as_may_be_inflates_piece_by_piece() -> None:
+    payload = NOISE + bytes((1 << 15) - len(NOISE) - 300) + NOISE
+    squeezed, inflater = squeeze(payload), Inflater()
+    assert len(squeezed) < len(NOISE) + 1000  # the second noise is found in the first
+    pieces = [inflater.feed(bytes([byte]), 1 << 20) for byte in squeezed]
+    assert b"".join(pieces) + inflater.finish(1 << 20) == payload
+
+
 @pytest.mark.parametrize("size", [1, 2, 1000])
 def test_no_more_comes_than_was_asked_for(size: int) -> None:
     inflater = Inflater()
