@@ -44,7 +44,8 @@ faults: $(VENV)/test.stamp ## every fault, against real servers in each of the t
 
 coverage: $(VENV)/test.stamp ## branch coverage: all of protocol/, and 90 % of the whole at least
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	# The verdict is make test's: coverage itself imports gevent, and some tests hold that nobody does.
+	-$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --show-missing --include='fws_gevent/protocol/*' --fail-under=100

@@ -40,7 +40,7 @@ class Line:
     wrong: list[str] = field(default_factory=list)
     """What was not as it must be, beside the figures."""
     instead: str = ""
-    """Why this way of running can't give what is wanted, and what it gives."""
+    """What this way of running gives instead of what is wanted, and why; no fault of its own."""
     waited: float = 0.0
     """Seconds that the server stood in the line for a processor, which is no doing of its own."""
 
@@ -50,22 +50,17 @@ class Line:
             self.wrong.append(otherwise)
 
     @property
-    def holds(self) -> bool:
-        """Whether all is as wanted, or can't be in this way of running."""
-        return bool(self.instead) or not (
-            self.wrong or any(not each.holds for each in self.figures)
-        )
+    def missed(self) -> list[str]:
+        """What is not as it was wanted."""
+        return [each.what for each in self.figures if not each.holds] + self.wrong
 
     @property
     def verdict(self) -> str:
         """The last column."""
-        if self.instead:
-            return f"not given: {self.instead}"
-        missed = [each.what for each in self.figures if not each.holds] + self.wrong
-        if not missed:
-            return "holds"
-        queued = f" (the server waited {self.waited * 1e3:.0f} ms for a processor)"
-        return f"MISSED: {', '.join(missed)}{queued}"
+        if self.missed:
+            waited = f" (the server waited {self.waited * 1e3:.0f} ms for a processor)"
+            return f"MISSED: {', '.join(self.missed)}{waited}"
+        return f"instead: {self.instead}" if self.instead else "holds"
 
     def __str__(self) -> str:
         return f"| {self.fault} | {'; '.join(map(str, self.figures))} | {self.verdict} |"

@@ -11,7 +11,7 @@ import socket
 import sys
 from time import monotonic
 
-from .talk import prepare, tell
+from .talk import prepare, tell, told
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
@@ -77,6 +77,7 @@ def main() -> None:
                 each.drip()
     lasted = [each.lasted for each in hanging.values() if each.lasted is not None]
     tell(dropped=len(lasted), longest=max(lasted, default=0.0))
+    told()  # as long as others measure, the rest hangs on
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Plays each fault against real servers, and prints what it cost beside what was wanted.
 
+A machine that does nothing else is what the figures are for: a line that missed one says how
+long the server waited for a processor.
+
 make faults-bench FAULTS="--way command --quick"
 """
 
@@ -57,7 +60,8 @@ def play(stage: Stage, names: list[str]) -> Iterator[Line]:
                 print(f"{stage.way}: {line}", file=sys.stderr, flush=True)
                 yield line
         except (Stuck, OSError, AssertionError) as error:
-            failed = Line(name, wrong=[f"{type(error).__name__}: {error}"[:200]])
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            failed = Line(name, wrong=[words[:200]])
             print(f"{stage.way}: {failed}", file=sys.stderr, flush=True)
             yield failed
 
@@ -88,7 +92,7 @@ def main() -> None:
             begun = monotonic()
             stage = Stage(WAYS[name], Path(folder), identity, given.quick)
             lines = list(play(stage, given.only))
-            well = well and all(each.holds for each in lines)
+            well = well and not any(each.missed for each in lines)
             tables.append(f"{table(WAYS[name], lines)}\n{monotonic() - begun:.0f} s\n")
     report = "\n".join(tables)
     print(report, end="")

@@ -29,6 +29,8 @@ from .figures import Figure, Line
 PLAYED = Path(__file__).with_name("played.py").read_text()
 """The source of the filters of all servers, but for those that compute."""
 MIB = 1 << 20
+FLAGS = ("--worker-connections", "4000")
+"""Of gunicorn, which has a thousand connections at most by default: WebSockets and hanging ones."""
 LATE = 0.1
 """Seconds that others may be late by."""
 PATIENCE = 60.0
@@ -133,12 +135,11 @@ class Stage:
         *,
         filters: str = PLAYED,
         pages: bool = False,
-        flags: tuple[str, ...] = (),
         identity: Identity | None = None,
     ) -> Iterator[Site]:
-        """A server for the time of a `with`; `flags` are for gunicorn alone."""
+        """A server for the time of a `with`."""
         home = Path(tempfile.mkdtemp(dir=self._home))
-        more = (*(() if self.way == COMMAND else flags),
+        more = (*(() if self.way == COMMAND else FLAGS),
                 *(with_pages(self.way, home) if pages else ()))  # fmt: skip
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, home, ignore_errors=True)
