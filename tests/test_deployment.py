@@ -16,7 +16,7 @@ import pytest
 
 from tests.clients import PATIENCE, ROOT, Command, frame
 from tests.conftest import Connect, Identity, Start
-from tests.waiting import until
+from tests.waiting import free_port, until
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 FOLDER = ROOT / "docs" / "deployment"
@@ -45,11 +45,6 @@ class Who(WebSocketMessageFilter):
 def index():
     return f"{request.remote_addr} {request.host_url}"
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 class Site:
