@@ -182,6 +182,10 @@ class FilteredWebSocketApplication(Server):
             self._worker.serving(self)
         else:
             finish_at_the_end(self.finish)
+            _log.warning(
+                "gunicorn's stock worker: silent and dripping clients are not dropped, and some "
+                "malformed requests taken (docs/security.md); our own worker does better"
+            )
         if self.on_start is not None:
             self.on_start(environ)
 
