@@ -6,12 +6,16 @@ SOAK ?= --runs 100
 CHURN ?= --seconds 3600
 FUZZ ?= -max_total_time=20
 PAGES := tests/example_app tests/web
-NODES := tests/cluster tests/nodes tests/storage
-WHOLE := $(wildcard tests/test_*.py)
+NODES := tests/nodes tests/storage
+CLUSTER := tests/cluster
+# What starts the whole from outside, in two halves of about the same length.
+WHOLE := $(wildcard tests/test_[a-d]*.py)
+WHOLE_TOO := $(filter-out $(WHOLE),$(wildcard tests/test_*.py))
 RESILIENCE := tests/resilience
 
-.PHONY: run test lint unit unit-pages unit-nodes unit-whole unit-rest faults coverage fuzz bench soak
-.PHONY: faults-bench autobahn clean
+UNITS := unit-pages unit-nodes unit-cluster unit-whole unit-whole-too unit-rest
+
+.PHONY: run test lint unit $(UNITS) faults coverage fuzz bench soak faults-bench autobahn clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
@@ -23,9 +27,8 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/test.stamp ## in four parts at once: pages, Redis, the whole from outside, the rest
-	+$(MAKE) --no-print-directory --jobs=4 --output-sync=target \
-		unit-pages unit-nodes unit-whole unit-rest
+unit: $(VENV)/test.stamp ## all parts at once: most of them wait for something most of the time
+	+$(MAKE) --no-print-directory --jobs=6 --output-sync=target $(UNITS)
 
 unit-pages:
 	$(BIN)/python -m pytest $(PAGES)
@@ -33,11 +36,18 @@ unit-pages:
 unit-nodes:
 	$(BIN)/python -m pytest $(NODES)
 
+unit-cluster:
+	$(BIN)/python -m pytest $(CLUSTER)
+
 unit-whole:
 	$(BIN)/python -m pytest $(WHOLE)
 
+unit-whole-too:
+	$(BIN)/python -m pytest $(WHOLE_TOO)
+
 unit-rest:
-	$(BIN)/python -m pytest $(foreach part,$(PAGES) $(NODES) $(WHOLE) $(RESILIENCE),--ignore=$(part))
+	$(BIN)/python -m pytest \
+		$(addprefix --ignore=,$(PAGES) $(NODES) $(CLUSTER) $(WHOLE) $(WHOLE_TOO) $(RESILIENCE))
 
 faults: $(VENV)/test.stamp ## every fault, against real servers in each of the three ways of running
 	$(BIN)/python -m pytest $(RESILIENCE)

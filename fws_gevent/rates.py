@@ -10,6 +10,8 @@ from time import monotonic
 REMEMBERED = 10_000
 """Keys whose buckets are kept; the one that came longest ago is forgotten first."""
 
+_ROUNDING = 1e-6  # tokens: who waited as long as he was told lacks no more than this
+
 
 class Bucket:
     """A token bucket: it holds `burst` tokens, and `rate` more come in a second, both above 0."""
@@ -30,7 +32,7 @@ class Bucket:
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
         lacking = min(tokens, self._burst) - self._left
-        if lacking > 0:
+        if lacking > _ROUNDING:
             return lacking / self._rate
         self._left -= tokens
         return 0.0

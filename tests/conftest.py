@@ -21,7 +21,7 @@ from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
 from .clients import Client, Command
-from .redis_processes import RedisProcess
+from .redis_processes import RedisProcess, memory_folder
 
 
 class Identity(NamedTuple):
@@ -130,26 +130,28 @@ def chains() -> Iterator[None]:
 
 
 @pytest.fixture
-def start_redis(tmp_path: Path) -> Iterator[StartRedis]:
+def start_redis() -> Iterator[StartRedis]:
     """Starts Redis servers of its own: start_redis(options, persistent=True)."""
     processes: list[RedisProcess] = []
 
     def start(options: Sequence[str] = (), **more: Any) -> RedisProcess:
-        process = RedisProcess(tmp_path / f"redis{len(processes)}", options, **more)
+        process = RedisProcess(folder / f"redis{len(processes)}", options, **more)
         processes.append(process)
         return process
 
-    yield start
-    for process in processes:
-        process.stop()
+    with memory_folder() as folder:
+        yield start
+        for process in processes:
+            process.stop()
 
 
 @pytest.fixture(scope="session")
-def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+def shared_redis() -> Iterator[RedisProcess]:
     """One Redis for all tests that neither stop nor freeze it; see `redis_server`."""
-    process = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield process
-    process.stop()
+    with memory_folder() as folder:
+        process = RedisProcess(folder)
+        yield process
+        process.stop()
 
 
 @pytest.fixture

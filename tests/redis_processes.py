@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -15,6 +17,20 @@ import redis
 from .waiting import free_port
 
 PATIENCE = 20.0
+MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder for the data of Redis, which is gone afterwards.
+
+    It is in memory where there is such a place: a disk that is busy with something else may take
+    seconds for what Redis wants to have written.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="redis-", dir=MEMORY if MEMORY.is_dir() else None
+    ) as made:
+        yield Path(made)
 
 
 class RedisProcess:

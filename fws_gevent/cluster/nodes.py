@@ -134,8 +134,11 @@ class Nodes:
 
     def _forget(self, node: str) -> None:
         keys = self._keys
-        self._servers.client.delete(keys.node(node), keys.groups(node))
-        self._servers.client.srem(keys.nodes, node)
+        # In one trip, so that no other node sees half of it and takes this one for dead.
+        pipeline = self._servers.client.pipeline(transaction=False)
+        pipeline.delete(keys.node(node), keys.groups(node))
+        pipeline.srem(keys.nodes, node)
+        pipeline.execute()
 
 
 def new_node_name() -> str:

@@ -341,7 +341,7 @@ def test_by_setting_a_broadcast_is_local_and_marked_while_redis_is_away(
     group: str | None, node: Node, connect: Connect, start_redis: StartRedis
 ) -> None:
     process = start_redis(persistent=True)
-    given = {"port": process.port, "publish_timeout": 1.0, "redis_away": "local"}
+    given = {"port": process.port, "publish_timeout": 2.0, "redis_away": "local"}
     one, two = (node(Orders, NotifyGapFilter, **given) for _ in range(2))
     here, there = connect(one), connect(two)
     for client in (here, there):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
@@ -15,6 +14,7 @@ from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 
 from ..conftest import Connect, Serve
+from ..redis_processes import memory_folder
 from ..waiting import until
 from .redis_groups import RedisCluster, TwoNodes, ask, link_is_up, role
 
@@ -24,10 +24,11 @@ GROUPS = ("red", "blue", "green", "black", "white", "grey")
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
-    made = RedisCluster(tmp_path)
-    yield made
-    made.stop()
+def cluster() -> Iterator[RedisCluster]:
+    with memory_folder() as folder:
+        made = RedisCluster(folder)
+        yield made
+        made.stop()
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ..conftest import Connect, Serve
+from ..redis_processes import memory_folder
 from ..waiting import until
 from .redis_groups import SentinelTrio, TwoNodes, ask, link_is_up, role
 
@@ -17,10 +17,11 @@ GROUP = "room"
 
 
 @pytest.fixture
-def trio(tmp_path: Path) -> Iterator[SentinelTrio]:
-    made = SentinelTrio(tmp_path)
-    yield made
-    made.stop()
+def trio() -> Iterator[SentinelTrio]:
+    with memory_folder() as folder:
+        made = SentinelTrio(folder)
+        yield made
+        made.stop()
 
 
 @pytest.fixture
