@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 SOAK ?= --runs 100
 CHURN ?= --seconds 3600
 FUZZ ?= -max_total_time=20
-PAGES := tests/example_app tests/web
+EXAMPLE := tests/example_app
+WEB := tests/web
 NODES := tests/nodes tests/storage
 CLUSTER := tests/cluster
 # What starts the whole from outside, in two halves of about the same length.
@@ -13,7 +14,7 @@ WHOLE := $(wildcard tests/test_[a-d]*.py)
 WHOLE_TOO := $(filter-out $(WHOLE),$(wildcard tests/test_*.py))
 RESILIENCE := tests/resilience
 
-UNITS := unit-pages unit-nodes unit-cluster unit-whole unit-whole-too unit-rest
+UNITS := unit-example unit-web unit-nodes unit-cluster unit-whole unit-whole-too unit-rest
 
 .PHONY: run test lint unit $(UNITS) faults coverage fuzz bench soak faults-bench autobahn clean
 
@@ -28,10 +29,13 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 unit: $(VENV)/test.stamp ## all parts at once: most of them wait for something most of the time
-	+$(MAKE) --no-print-directory --jobs=6 --output-sync=target $(UNITS)
+	+$(MAKE) --no-print-directory --jobs=7 --output-sync=target $(UNITS)
 
-unit-pages:
-	$(BIN)/python -m pytest $(PAGES)
+unit-example:
+	$(BIN)/python -m pytest $(EXAMPLE)
+
+unit-web:
+	$(BIN)/python -m pytest $(WEB)
 
 unit-nodes:
 	$(BIN)/python -m pytest $(NODES)
@@ -46,8 +50,8 @@ unit-whole-too:
 	$(BIN)/python -m pytest $(WHOLE_TOO)
 
 unit-rest:
-	$(BIN)/python -m pytest \
-		$(addprefix --ignore=,$(PAGES) $(NODES) $(CLUSTER) $(WHOLE) $(WHOLE_TOO) $(RESILIENCE))
+	$(BIN)/python -m pytest $(addprefix --ignore=,\
+		$(EXAMPLE) $(WEB) $(NODES) $(CLUSTER) $(WHOLE) $(WHOLE_TOO) $(RESILIENCE))
 
 faults: $(VENV)/test.stamp ## every fault, against real servers in each of the three ways of running
 	$(BIN)/python -m pytest $(RESILIENCE)
