@@ -62,7 +62,7 @@ def serve() -> Iterator[Serve]:
 
     yield start
     for server in servers:
-        with gevent.Timeout(5):
+        with gevent.Timeout(20):
             server.stop(timeout=0.2)
 
 

@@ -67,5 +67,5 @@ def serving() -> Iterator[Make]:
 
     yield start
     for server in servers:
-        with gevent.Timeout(5):
+        with gevent.Timeout(20):
             server.stop(timeout=0.2)

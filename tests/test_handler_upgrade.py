@@ -175,7 +175,7 @@ def test_who_never_sends_the_body_that_nobody_reads_is_dropped(
     body: str, then: str, serve: Serve
 ) -> None:
     with open_socket(serve(request_timeout=0.2)) as client:
-        client.settimeout(5)
+        client.settimeout(20)
         client.sendall(request("POST / HTTP/1.1", body, f"Connection: {then}"))
         assert read_to_end(client).startswith(b"HTTP/1.1 426 ")
 

@@ -126,7 +126,7 @@ def test_a_filter_that_keeps_the_environ_keeps_no_socket_open(
             kept.append(data)
 
     client = connect(serve([Keep], **(identity._asdict() if tls else {})), tls=tls)
-    client.socket.settimeout(5)
+    client.socket.settimeout(20)
     client.close()
     assert client.frame().close[0] == 1000
     assert client.at_end()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import sys
+import signal
+from _thread import interrupt_main
 from collections.abc import Callable
 from time import monotonic
 from types import CodeType, FrameType
@@ -22,14 +24,20 @@ BEAT = 0.5
 TOO_LONG = 1.0
 """Seconds without one that are told."""
 
+_LOOK = signal.SIGURG
+"""Python's name for "look where you are": no signal is sent. One that nobody else has a use for."""
+
 _CHAIN: CodeType = Chain.receive.__code__
 
 
 class Watchdog:
-    """A thread of its own that looks where the loop is when it gives no sign of life.
+    """A thread of its own that has the loop's look where it is when it gives no sign of life.
 
-    Nothing is measured on the way of a message. Code that never lets another thread run, which
-    some C extensions have, is told without its name.
+    Nothing is measured on the way of a message. The stack of a thread is safe to read in that
+    thread alone, so the late one is asked, as by a signal, and looks between two of its
+    instructions. That works in the main thread, for the first watchdog there; elsewhere, where
+    SIGURG has a handler, and for code that never lets another thread run (some C extensions),
+    the line comes without a name.
     """
 
     def __init__(self) -> None:
@@ -40,11 +48,13 @@ class Watchdog:
 
     def start(self) -> None:
         """Watch the loop of the thread that calls this."""
-        loop, ident = get_hub().loop, get_original("_thread", "get_ident")()
         self._beat, self._watching = monotonic(), True
-        self._timer = loop.timer(BEAT, BEAT)
+        self._timer = get_hub().loop.timer(BEAT, BEAT)
         self._timer.start(self._on_beat)
-        get_original("_thread", "start_new_thread")(self._watch, (ident,))
+        if signal.getsignal(_LOOK) is signal.SIG_DFL:
+            with contextlib.suppress(ValueError):  # not the main thread
+                signal.signal(_LOOK, self._look)
+        get_original("_thread", "start_new_thread")(self._watch, ())
 
     def stop(self) -> None:
         """Watch no more; the thread ends by itself."""
@@ -53,6 +63,8 @@ class Watchdog:
             self._timer.stop()
             self._timer.close()
             self._timer = None
+        if self._looks:
+            signal.signal(_LOOK, signal.SIG_DFL)
 
     def _on_beat(self) -> None:
         now = monotonic()
@@ -62,15 +74,23 @@ class Watchdog:
                          self._seen or "something", late)  # fmt: skip
         self._seen = ""
 
-    def _watch(self, ident: int) -> None:
-        """The thread: remember who is at it when the loop is late."""
+    @property
+    def _looks(self) -> bool:
+        return signal.getsignal(_LOOK) == self._look
+
+    def _watch(self) -> None:
+        """The thread: ask who is at it when the loop is late."""
         sleep: Callable[[float], None] = get_original("time", "sleep")
         while self._watching:
             sleep(BEAT)
-            if not self._seen and monotonic() - self._beat > TOO_LONG / 2:
-                frame = sys._current_frames().get(ident)  # noqa: SLF001 - the documented way
-                if frame is not None:
-                    self._seen = culprit(frame)
+            late = monotonic() - self._beat > TOO_LONG / 2
+            if late and not self._seen and self._looks:
+                interrupt_main(_LOOK)
+
+    def _look(self, _signal: int, frame: FrameType | None) -> None:
+        """Remember who is at it. Runs wherever the loop's thread is: it must not switch."""
+        if frame is not None:
+            self._seen = culprit(frame)
 
 
 def culprit(frame: FrameType) -> str:

@@ -191,7 +191,7 @@ def test_while_redis_is_down_publishing_fails_and_works_when_it_is_back(
     publisher_for: Publish, start_redis: StartRedis
 ) -> None:
     process = start_redis(persistent=True)
-    publisher = publisher_for(process, timeout=0.5)
+    publisher = publisher_for(process, timeout=2.0)
     publisher.publish("before", group="kitchen")
     process.kill()
     with pytest.raises(PublishFailed):
@@ -221,7 +221,7 @@ def test_a_message_that_failed_while_redis_was_frozen_does_not_appear_later(
 ) -> None:
     """Redis reads the attempts that wait in its socket when it goes on: they are late by then."""
     process = start_redis()
-    publisher = publisher_for(process, timeout=0.5)
+    publisher = publisher_for(process, timeout=2.0)
     publisher.publish("before", group="kitchen")
     process.freeze()
     try:

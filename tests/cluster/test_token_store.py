@@ -226,7 +226,7 @@ def test_while_redis_is_away_each_call_says_so(start_redis: StartRedis, make: Ma
         lambda: store.revoked_at("jti", "j"),
     ]
     for call in calls:
-        with gevent.Timeout(5), pytest.raises(StorageAway) as away:
+        with gevent.Timeout(20), pytest.raises(StorageAway) as away:
             call()
         assert not isinstance(away.value, redis.RedisError)
     process.start()

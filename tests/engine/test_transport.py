@@ -36,7 +36,7 @@ def pair() -> Iterator[tuple[Plain, socket.socket]]:
     reactor.start()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    theirs.settimeout(5)
+    theirs.settimeout(20)
     yield Plain(reactor, ours), theirs
     reactor.stop()
     ours.close()

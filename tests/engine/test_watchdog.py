@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -41,8 +42,8 @@ def test_a_filter_that_holds_up_everybody_is_told_with_its_line(
     client = connect(serve([Busy]))
     client.send("go")
     assert client.receive() == "done"
-    until(lambda: "held up everybody" in caplog.text)
-    assert f"filter {__name__}.Busy (at {__file__}:" in caplog.text
+    until(lambda: f"filter {__name__}.Busy (at {__file__}:" in caplog.text)
+    assert "held up everybody" in caplog.text
 
 
 def test_a_filter_that_waits_or_is_offloaded_holds_up_nobody(
@@ -60,7 +61,7 @@ def test_a_filter_that_waits_or_is_offloaded_holds_up_nobody(
     client.send("go")
     assert client.receive() == "done"
     gevent.sleep(0.05)
-    assert "held up" not in caplog.text
+    assert f"filter {__name__}" not in caplog.text
 
 
 def test_other_code_is_told_by_its_line_alone(
@@ -70,9 +71,47 @@ def test_other_code_is_told_by_its_line_alone(
     watching.start()
     gevent.sleep(0.05)
     busy_for(0.3)
-    until(lambda: "held up everybody" in caplog.text)
-    assert f"code outside filters, at {__file__}:" in caplog.text
+    until(lambda: f"code outside filters, at {__file__}:" in caplog.text)
+    assert "held up everybody" in caplog.text
     watching.stop()
+
+
+def test_whoever_handles_its_signal_keeps_it(
+    impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[int] = []
+
+    def mine(number: int, _frame: object) -> None:
+        heard.append(number)
+
+    signal.signal(signal.SIGURG, mine)
+    try:
+        watching = Watchdog()
+        watching.start()
+        gevent.sleep(0.05)
+        busy_for(0.3)
+        until(lambda: "something held up everybody" in caplog.text)
+        watching.stop()
+        assert signal.getsignal(signal.SIGURG) is mine
+    finally:
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+    assert not heard
+
+
+def test_in_another_thread_it_says_so_without_a_name(
+    impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def serving() -> None:
+        watching = Watchdog()
+        watching.start()
+        gevent.sleep(0.05)
+        busy_for(0.3)
+        until(lambda: "something held up everybody" in caplog.text)
+        watching.stop()
+        gevent.get_hub().destroy()
+
+    gevent.get_hub().threadpool.apply(serving)
+    assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 
 def test_after_its_end_it_says_nothing(impatient: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,6 +122,7 @@ def test_after_its_end_it_says_nothing(impatient: None, caplog: pytest.LogCaptur
     busy_for(0.3)
     gevent.sleep(0.05)
     assert "held up" not in caplog.text
+    assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 
 def test_a_frame_outside_any_chain_has_a_line() -> None:

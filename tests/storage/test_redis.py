@@ -350,7 +350,7 @@ def test_a_filter_that_does_not_catch_it_keeps_the_sender(
     chosen = variant(link, offload=offload)
     process = start_redis()
     storage = make(port=process.port)
-    server = serve([chosen], extra={"storage_object": storage}, publish_timeout=0.3)
+    server = serve([chosen], extra={"storage_object": storage}, publish_timeout=2.0)
     sender, other = connect(server), connect(server)
     process.kill()
     sender.send("hello")
@@ -377,7 +377,7 @@ def test_the_filters_after_one_that_says_skip_run(
     chosen = variant(link, on_error="skip")
     process = start_redis()
     server = serve(
-        [chosen, Echo], extra={"storage_object": make(port=process.port)}, publish_timeout=0.3
+        [chosen, Echo], extra={"storage_object": make(port=process.port)}, publish_timeout=2.0
     )
     client = connect(server)
     process.kill()

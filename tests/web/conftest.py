@@ -47,7 +47,7 @@ def make_site(clients_file: str) -> Iterator[MakeSite]:
 
     yield make
     for site in sites:
-        with gevent.Timeout(5):
+        with gevent.Timeout(20):
             site.server.stop(timeout=0.2)
 
 

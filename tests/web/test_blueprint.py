@@ -86,5 +86,5 @@ def test_any_wsgi_application_gets_them_beside_its_own() -> None:
             assert ask(port, "GET", path).body == b"plain " + path.encode()
         assert ask(port, "POST", "/fws/token").status == 400
     finally:
-        with gevent.Timeout(5):
+        with gevent.Timeout(20):
             server.stop(timeout=0.2)
