@@ -22,7 +22,8 @@ from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.presence import KEPT
 from fws_gevent.cluster.publisher import Publisher
 from fws_gevent.cluster.scripts import PUBLISH
-from fws_gevent.cluster.servers import MAX_CONNECTIONS, servers_from_url
+from fws_gevent.cluster.servers import MAX_CONNECTIONS
+from fws_gevent.cluster.urls import servers_from_url
 from fws_gevent.engine.consumer import QUEUE_SIZE
 from fws_gevent.engine.inbox import INBOX_LENGTH, INBOX_SIZE
 from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter

@@ -17,7 +17,8 @@ from .backoff import Backoff
 from .keys import Keys
 from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
 from .scripts import PUBLISH
-from .servers import RedisServers, servers_from_url
+from .servers import RedisServers
+from .urls import servers_from_url
 
 
 class Publisher:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.connection import parse_url
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from ..errors import ConfigurationError
 from .scripts import Script
 
 ANSWER_TIME = 1.0
@@ -29,12 +25,18 @@ ANSWER_TIME = 1.0
 MAX_CONNECTIONS = 64
 """Connections of one process for commands; who finds them all in use waits, then fails."""
 
-SENTINEL_PORT, REDIS_PORT = 26379, 6379
+CONNECTION: Mapping[str, Any] = {
+    "socket_timeout": ANSWER_TIME,
+    "socket_connect_timeout": ANSWER_TIME,
+    # Redis() would try ten times and Redis.from_url() once: how often is decided here alone.
+    "retry": Retry(NoBackoff(), 0),
+    "protocol": 2,
+    "client_name": "fws",
+}
+"""What every connection is made with, where a URL doesn't say otherwise."""
 
 Place = str
 """Names a server among several."""
-
-_SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
 class RedisServers(ABC):
@@ -109,7 +111,7 @@ class OneServer(RedisServers):
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         super().__init__(name)
-        self._options = {**_COMMON, **options}
+        self._options = {**CONNECTION, **options}
 
     def _make_client(self) -> redis.Redis:
         options = dict(self._options)
@@ -132,8 +134,8 @@ class SentinelServers(RedisServers):
     ) -> None:
         super().__init__(name)
         self._sentinels, self._service = sentinels, service
-        self._options = {**_COMMON, **options}
-        self._sentinel_options = {**_COMMON, **sentinel_options}
+        self._options = {**CONNECTION, **options}
+        self._sentinel_options = {**CONNECTION, **sentinel_options}
 
     def _make_client(self) -> redis.Redis:
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
@@ -155,7 +157,7 @@ class ClusterServers(RedisServers):
     ) -> None:
         super().__init__(name)
         self._servers = servers
-        self._options = {**_COMMON, **options}
+        self._options = {**CONNECTION, **options}
 
     def _make_client(self) -> redis.RedisCluster:
         return _Cluster(
@@ -241,103 +243,6 @@ def _away() -> Iterator[None]:
         raise redis.ConnectionError(str(error)) from error
 
 
-_COMMON: dict[str, Any] = {
-    "socket_timeout": ANSWER_TIME,
-    "socket_connect_timeout": ANSWER_TIME,
-    # Redis() would try ten times and Redis.from_url() once: how often is decided here alone.
-    "retry": Retry(NoBackoff(), 0),
-    "protocol": 2,
-    "client_name": "fws",
-}
-
-
-def servers_at(host: str, port: int = REDIS_PORT) -> RedisServers:
-    """One server by its address."""
-    return OneServer(f"{host}:{port}", {"host": host, "port": port})
-
-
-def servers_from_url(url: str) -> RedisServers:
-    """The servers that a URL names.
-
-    redis://, rediss:// (TLS) and unix:// are those of redis-py with its options, such as
-    `ssl_ca_certs` and `ssl_certfile`; redis+sentinel://host:26379,host:26379/service/0 asks
-    Sentinels for the master, redis+cluster://host:6379,host:6379 is a Redis Cluster, and both
-    may be rediss+. Raises ConfigurationError, which doesn't repeat the URL: it may hold a password.
-    """
-    scheme, _, kind = url.partition("://")[0].partition("+")
-    if kind not in ("", "sentinel", "cluster") or scheme not in ("redis", "rediss", "unix"):
-        raise ConfigurationError(
-            "the Redis URL must begin with redis://, rediss://, unix://, redis+sentinel:// or "
-            "redis+cluster://"
-        )
-    try:
-        return _from_parts(url, scheme, kind)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"the Redis URL is wrong: {error}") from None
-
-
-def _from_parts(url: str, scheme: str, kind: str) -> RedisServers:
-    parts = _split(url)
-    if not kind:
-        options = _options(url)
-        return OneServer(_name_of(options), options)
-    login, at, hosts = parts.netloc.rpartition("@")
-    addresses = _addresses(hosts, SENTINEL_PORT if kind == "sentinel" else REDIS_PORT)
-    name = f"{kind} {hosts}"
-    query = dict(parse_qsl(parts.query))
-    theirs = {ours: query.pop(name) for name, ours in _SENTINEL_OPTIONS.items() if name in query}
-    path = [unquote(part) for part in parts.path.split("/") if part]
-    service = path.pop(0) if kind == "sentinel" and path else None
-    database = path.pop(0) if path else "0"
-    plain = f"{scheme}://{login}{at}localhost/{database}?{urlencode(query)}"
-    options = {key: value for key, value in _options(plain).items() if key != "host"}
-    if options.pop("connection_class", None) is not None:
-        options["ssl"] = True
-    if kind == "cluster":
-        if options.pop("db", 0) != 0:
-            raise ValueError("a Redis Cluster has database 0 alone")
-        return ClusterServers(name, addresses, options)
-    if service is None:
-        raise ValueError("it needs the service's name: redis+sentinel://host:26379/service")
-    return SentinelServers(f"{name} {service}", addresses, service, options, theirs)
-
-
-def _options(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
-        raise ValueError("the database must be a number")
-    options = dict(parse_url(url))  # type: ignore[no-untyped-call]
-    _check(options)
-    return options
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        for each in parts.netloc.rpartition("@")[2].split(","):
-            _ = urlsplit(f"//{each}").port
-    except ValueError:
-        # The error may quote a password, where that has a character with a meaning in URLs.
-        raise ValueError(
-            "its hosts and ports can't be told; in a password, special characters must be "
-            "percent-encoded"
-        ) from None
-    return parts
-
-
-def _check(options: Mapping[str, Any]) -> None:
-    """Raises ValueError for what no connection can be made with; none is made."""
-    known = {**_COMMON, **options}
-    make = known.pop("connection_class", redis.Connection)
-    try:
-        make(**known)
-    except TypeError as error:
-        name = re.search(r"argument '(\w+)'", str(error))
-        raise ValueError(f"no option {name[1] if name else ''!r} is known") from None
-    except redis.RedisError as error:
-        raise ValueError(str(error)) from None
-
-
 def _sockets_are_patched() -> bool:
     monkey = sys.modules.get("gevent.monkey")  # importing it is not for a program without gevent
     return monkey is not None and bool(monkey.is_module_patched("socket"))
@@ -354,19 +259,3 @@ def _outside(pool: Any) -> Any:
 
 def _seconds(answer: tuple[int, int]) -> float:
     return answer[0] + answer[1] / 1e6
-
-
-def _name_of(options: Mapping[str, Any]) -> str:
-    if "path" in options:
-        return f"unix:{options['path']}"
-    return f"{options.get('host', 'localhost')}:{options.get('port', REDIS_PORT)}"
-
-
-def _addresses(hosts: str, default_port: int) -> list[tuple[str, int]]:
-    found = []
-    for each in hosts.split(","):
-        address = urlsplit(f"//{each}")
-        if not address.hostname:
-            raise ValueError("it names no host")
-        found.append((address.hostname, address.port or default_port))
-    return found

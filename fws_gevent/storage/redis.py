@@ -9,8 +9,9 @@ import redis
 from ..cluster.cluster import Cluster
 from ..cluster.keys import Keys
 from ..cluster.publishing import StreamTerms
-from ..cluster.servers import RedisServers, servers_at, servers_from_url
+from ..cluster.servers import RedisServers
 from ..cluster.token_store import RedisTokenStore
+from ..cluster.urls import servers_at, servers_from_url
 from ..errors import PublishFailed, StorageAway
 from .base import BaseStorageObject
 

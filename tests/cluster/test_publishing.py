@@ -12,7 +12,8 @@ import redis
 from fws_gevent.cluster.entries import TEXT
 from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
-from fws_gevent.cluster.servers import RedisServers, servers_from_url
+from fws_gevent.cluster.servers import RedisServers
+from fws_gevent.cluster.urls import servers_from_url
 from fws_gevent.errors import PublishFailed
 
 from ..conftest import StartRedis

@@ -16,8 +16,8 @@ from fws_gevent.cluster.entries import REVOKE
 from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.publisher import Publisher
 from fws_gevent.cluster.publishing import StreamTerms
-from fws_gevent.cluster.servers import servers_at
 from fws_gevent.cluster.token_store import RedisTokenStore
+from fws_gevent.cluster.urls import servers_at
 from fws_gevent.errors import StorageAway, StoreFull, TokenInvalid
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
