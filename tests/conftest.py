@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import gevent
 import pytest
 
+from fws_gevent import rates
 from fws_gevent.filters.base import FilterBase
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
@@ -35,6 +36,12 @@ Serve = Callable[..., FilteredWebSocketServer]
 Connect = Callable[..., Client]
 Start = Callable[..., Command]
 StartRedis = Callable[..., RedisProcess]
+
+
+@pytest.fixture
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets nobody's rate recover during the test, however long that takes."""
+    monkeypatch.setattr(rates, "monotonic", lambda: 1000.0)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from fws_gevent import rates
 from fws_gevent.engine.admission import Admission
 from fws_gevent.errors import ConnectsTooOften, NoRoom
 from fws_gevent.server import FilteredWebSocketServer
@@ -77,8 +76,8 @@ def test_without_a_bound_nobody_is_counted_by_address() -> None:
     assert (admission.live, len(admission._by_address)) == (200, 0)
 
 
-def test_who_comes_too_often_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "monotonic", lambda: 1000.0)
+@pytest.mark.usefixtures("no_time_passes")
+def test_who_comes_too_often_is_told_when_to_come_again() -> None:
     admission = Admission(Settings(connect_rate=6))
     for _ in range(6):
         admission.check("192.0.2.1")
@@ -128,6 +127,7 @@ def test_an_address_that_anybody_may_name_counts_for_nothing(
     assert refused(server, *forwarded("192.0.2.2")).status == 503
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_subject_that_comes_too_often_is_sent_away_wherever_it_comes_from(
     serve: Serve, connect: Connect
 ) -> None:
@@ -141,6 +141,7 @@ def test_a_subject_that_comes_too_often_is_sent_away_wherever_it_comes_from(
     greeted(connect(server, headers=[*bob, *forwarded("192.0.2.3")]))
 
 
+@pytest.mark.usefixtures("no_time_passes")
 @pytest.mark.parametrize("auth", ["required", "optional"])
 def test_it_is_the_same_with_a_token_that_comes_as_a_message(
     auth: str, serve: Serve, connect: Connect

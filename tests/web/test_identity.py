@@ -99,7 +99,7 @@ def test_another_content_type_is_refused(path: str, site: Site) -> None:
 
 
 @pytest.fixture
-def behind_proxy(make_site: MakeSite) -> FlaskClient:
+def behind_proxy(no_time_passes: None, make_site: MakeSite) -> FlaskClient:
     site = make_site(trusted_proxies=["10.0.0.0/8"], token_rate=2)
     site.fws.token_for_request(lambda: "ada")
     return site.app.test_client()

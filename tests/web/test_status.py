@@ -152,6 +152,7 @@ def test_a_token_without_the_scope_does_not_open_it_by_the_form(site: Site) -> N
     assert_shut(site.post("/fws/login", {"secret": site.token("ada", scope="publish")}))
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_after_too_many_attempts_even_the_right_one_waits(guarded: Site) -> None:
     statuses = [guarded.post("/fws/login", {"secret": "wrong"}).status for _ in range(10)]
     assert statuses == [401] * 10
@@ -162,6 +163,7 @@ def test_after_too_many_attempts_even_the_right_one_waits(guarded: Site) -> None
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_attempts_are_counted_by_the_clients_address(make_site: MakeSite) -> None:
     site = make_site(admin_password=HASH, trusted_proxies=["127.0.0.1"])
     for _ in range(10):

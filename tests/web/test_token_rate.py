@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import MakeSite
 from .sites import Site, bearer
+
+pytestmark = pytest.mark.usefixtures("no_time_passes")
 
 
 def test_the_endpoints_say_when_to_come_again(make_site: MakeSite) -> None:
