@@ -81,7 +81,8 @@ def test_a_thousand_groups_on_two_of_four_nodes_cost_the_other_two_no_byte(
     monkeypatch.setattr("fws_gevent.cluster.link.PING_INTERVAL", 60.0)
     ports = [redis_server.port, redis_server.port, *(proxy.port for proxy in proxies)]
     servers = [
-        serve([JoinMany], extra={"storage_object": RedisStorageObject(port=port)}) for port in ports
+        serve([JoinMany], {"storage_object": RedisStorageObject(port=port)}, ping_interval=0)
+        for port in ports
     ]
     clients = [connect(server) for server in servers]
     for client in clients[:2]:
