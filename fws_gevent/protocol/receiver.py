@@ -108,6 +108,7 @@ class Receiver:
         except _Broken as broken:
             self._ended, self._quick = True, False
             self._message = self._inflater = None
+            self._rest = b""
             events.append(broken.fault)
         return events
 
@@ -165,7 +166,7 @@ class Receiver:
             if after < 0:
                 break
             position = after
-        self._rest = bytes(data[position:size])
+        self._rest = b"" if self._ended else bytes(data[position:size])
         between_messages = not (self._rest or self._ended or self._message is not None)
         self._quick = between_messages and self._limits.max_message_size >= 65535
 
