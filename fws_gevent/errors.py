@@ -126,6 +126,10 @@ class StoreFull(NotIssued):
     """As many tickets, refresh tokens or revocations are kept as may be."""
 
 
+class SubjectFull(StoreFull):
+    """One subject has as many entries as a subject may have."""
+
+
 class GroupRefused(FwsError):
     """The connection's token doesn't grant the group that it should join.
 

@@ -346,7 +346,8 @@ def key_names() -> Iterator[str]:
     """Every name that `Keys` can make, with words in capitals in the place of its parts."""
     keys = Keys("fws")
     words = {"group": ("GROUP", None), "node": ("NODE",), "message_id": ("ID",),
-             "digest": ("SHA256",), "key": (b"KEY",)}  # fmt: skip
+             "digest": ("SHA256",), "owner": ("SHA256",), "sort": ("SORT",),
+             "key": (b"KEY",)}  # fmt: skip
     for name, maker in vars(Keys).items():
         if name.startswith("_"):
             continue
@@ -363,7 +364,7 @@ def test_every_key_is_in_the_table() -> None:
 
 
 PARTS = {"GROUP": r"[^{}*]+", "NODE": r"[^{}*]+", "SHA256": r"[0-9a-f]{64}", "ID": r".+",
-         "KEY": r"[^{].*"}  # fmt: skip
+         "KEY": r"[^{].*", "SORT": r"[a-z]+"}  # fmt: skip
 
 
 def row_of(key: str) -> list[str]:

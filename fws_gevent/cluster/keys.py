@@ -76,6 +76,10 @@ class Keys:
         """A refresh token, by its SHA-256."""
         return self._of(digest, "refresh")
 
+    def owned(self, owner: str, sort: str) -> bytes:
+        """What one subject, by its SHA-256, has of a sort: digests or names, by when they end."""
+        return self._of(owner, f"own:{sort}")
+
     def _of(self, hash_tag: str, name: str) -> bytes:
         return _encoded(f"{self.prefix}:{{{hash_tag}}}:{name}")
 

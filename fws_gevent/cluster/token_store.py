@@ -11,11 +11,23 @@ from typing import Any
 import redis
 from redis.exceptions import NoScriptError
 
-from ..errors import StorageAway, StoreFull
-from ..tokens.store import Kind, Listener, MemoryTokenStore, Refresh, Revocation, TokenStore
+from ..errors import StorageAway, StoreFull, SubjectFull
+from ..tokens.store import (
+    REFRESH_EACH,
+    REVOKED_EACH,
+    SPENT_EACH,
+    TICKETS_EACH,
+    Kind,
+    Listener,
+    MemoryTokenStore,
+    Refresh,
+    Revocation,
+    TokenStore,
+    digest,
+)
 from .keys import Keys
 from .publishing import StreamTerms
-from .scripts import REVOKE, SPEND, Script
+from .scripts import OWN, REVOKE, SPEND, Script
 from .servers import RedisServers
 
 _log = logging.getLogger("fws_gevent.redis")
@@ -43,16 +55,25 @@ class RedisTokenStore(TokenStore):
         self._known = MemoryTokenStore(MAX_REVOCATIONS)
 
     def put_ticket(self, digest: str, claims: dict[str, Any], until: float, now: float) -> None:
-        """Keep a ticket."""
+        """Keep a ticket; the subject's oldest gives way where it has as many as it may have."""
+        owner = str(claims.get("sub", ""))
+        for gone in self._count("tickets", digest, owner, until, now, TICKETS_EACH):
+            self._ask("DEL", self._keys.ticket(gone))
         self._ask("SET", self._keys.ticket(digest), json.dumps(claims), "PX", _ms(until - now))
 
     def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:  # noqa: ARG002 - Redis has a clock
         """The claims of a ticket, which ends with this; None for one that isn't there."""
         found = self._ask("GETDEL", self._keys.ticket(digest))
-        return None if found is None else dict(json.loads(found))
+        if found is None:
+            return None
+        claims = dict(json.loads(found))
+        self._ask("ZREM", self._owned(str(claims.get("sub", "")), "tickets"), digest)
+        return claims
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token."""
+        """Keep a refresh token; the subject's oldest gives way as with tickets."""
+        for gone in self._count("refresh", digest, refresh.subject, until, now, REFRESH_EACH):
+            self._ask("DEL", self._keys.refresh(gone))
         value = json.dumps({"grant": refresh.grant, "family": refresh.family})
         spent = "1" if refresh.spent else "0"
         self._ask("SET", self._keys.refresh(digest), spent + value, "PX", _ms(until - now))
@@ -61,13 +82,26 @@ class RedisTokenStore(TokenStore):
         """What a refresh token stands for, without using it."""
         return _refresh(self._ask("GET", self._keys.refresh(digest)))
 
-    def spend_refresh(self, digest: str, now: float) -> Refresh | None:  # noqa: ARG002 - Redis has a clock
+    def spend_refresh(self, digest: str, now: float) -> Refresh | None:
         """What a refresh token stands for; `spent` is true for all but the first who asks."""
-        return _refresh(self._run(SPEND, [self._keys.refresh(digest)], []))
+        found = _refresh(self._run(SPEND, [self._keys.refresh(digest)], []))
+        if found is not None and not found.spent:
+            until = now + max(1.0, float(self._ask("TTL", self._keys.refresh(digest))))
+            for gone in self._count(
+                "spent", digest, found.subject, until, now, SPENT_EACH, instead_of="refresh"
+            ):
+                self._ask("DEL", self._keys.refresh(gone))
+        return found
 
-    def revoke(self, revocation: Revocation, until: float, now: float) -> None:
-        """Keep a revocation and tell all nodes. Raises StoreFull."""
+    def revoke(
+        self, revocation: Revocation, until: float, now: float, owner: str | None = None
+    ) -> None:
+        """Keep a revocation and tell all nodes. Raises SubjectFull, StoreFull."""
         kind, value, at = revocation
+        if owner is not None:
+            self._count(
+                "revoked", f"{kind}:{value}", owner, until, now, REVOKED_EACH, gives_way=False
+            )
         fresh, terms = secrets.token_hex(8), self.terms
         keys = [self._keys.revoked, self._keys.revoked_until, self._keys.stream(None)]
         kept = self._run(REVOKE, keys, [
@@ -116,6 +150,32 @@ class RedisTokenStore(TokenStore):
         if known is None or known < at:
             revocation = Revocation(kind, value, at)  # type: ignore[arg-type]
             self._known.revoke(revocation, until, time.time())
+
+    def _count(
+        self,
+        sort: str,
+        entry: str,
+        owner: str,
+        until: float,
+        now: float,
+        each: int,
+        *,
+        gives_way: bool = True,
+        instead_of: str | None = None,
+    ) -> list[str]:
+        """Count an entry to its subject; return the entries that have to give way for it.
+
+        Takes it out of those of the sort `instead_of`. Raises SubjectFull unless `gives_way`.
+        """
+        keys = [self._owned(owner, each) for each in (sort, instead_of) if each is not None]
+        args = [entry, until, now, each, "1" if gives_way else "0"]
+        gone = self._run(OWN, keys, args)
+        if gone == 0:
+            raise SubjectFull(f"no room for more than {each} revocations of a subject")
+        return [each.decode() for each in gone]
+
+    def _owned(self, owner: str, sort: str) -> bytes:
+        return self._keys.owned(digest(owner), sort)
 
     def _ask(self, *command: Any) -> Any:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 
-from ..errors import NotIssued, TokenInvalid
+from ..errors import NotIssued, SubjectFull, TokenInvalid
 from ..settings import Settings
 from .claims import Claims, check_grant, checked_claims, scope_text
 from .keys import KeyRing
@@ -83,7 +83,7 @@ class Tokens:
         """
         key = None if self.keys is None else self.keys.first
         if key is None or self.keys is None or key.signing is None:
-            raise NotIssued("there is no key that signs tokens; see signing_key")
+            raise NotIssued("there is no key that signs tokens; set FWS_SIGNING_KEY")
         check_grant(subject, groups)
         seconds = self.settings.token_ttl if ttl is None else ttl
         if not 0 < seconds < 1e9:
@@ -221,11 +221,11 @@ class Tokens:
         now = time.time()
         found = self.store.spend_refresh(digest(token), now)
         if found is not None and found.spent:
-            self.revoke_family(found.family)
+            self.revoke_family(found.family, found.subject)
             found = None
         if found is not None and self.store.revoked_at("family", found.family) is not None:
             found = None
-        at = None if found is None else self.store.revoked_at("sub", found.grant["subject"])
+        at = None if found is None else self.store.revoked_at("sub", found.subject)
         with self._counting_refusals():
             if found is None or (at is not None and found.grant["at"] <= at):
                 raise TokenInvalid("the refresh token is unknown, used, expired or revoked")
@@ -260,19 +260,20 @@ class Tokens:
     def revoke(self, claims: Claims) -> None:
         """Revoke one token; its connections end. Raises NotIssued."""
         until = claims.expires_at + self.settings.token_leeway + 1
-        self._revoke("jti", claims.token_id, until)
+        self._revoke("jti", claims.token_id, until, claims.subject)
 
     def find_refresh(self, token: str) -> Refresh | None:
         """What a refresh token stands for, without using it; None for an unknown one."""
         return self.store.find_refresh(digest(token), time.time())
 
-    def revoke_family(self, family: str) -> None:
-        """Revoke the refresh tokens of a family, and the tokens issued from them.
+    def revoke_family(self, family: str, subject: str) -> None:
+        """Revoke the refresh tokens of a family of `subject`'s, and the tokens issued from them.
 
         Raises NotIssued.
         """
         longest = max(self.settings.refresh_ttl, self.settings.token_ttl)
-        self._revoke("family", family, time.time() + longest + self.settings.token_leeway)
+        until = time.time() + longest + self.settings.token_leeway
+        self._revoke("family", family, until, subject)
 
     def revoke_subject(self, subject: str) -> None:
         """Revoke all that a subject was issued so far, this second included. Raises NotIssued."""
@@ -286,10 +287,16 @@ class Tokens:
         """Call `listener` with each `Revocation`."""
         self.store.listen(listener)
 
-    def _revoke(self, kind: Kind, value: str, until: float) -> None:
+    def _revoke(self, kind: Kind, value: str, until: float, owner: str | None = None) -> None:
+        """Revoke something, which is one of the revocations of the subject `owner`, if given."""
         self._need_store("revocations")
         now = time.time()
-        self.store.revoke(Revocation(kind, value, int(now)), until, now)
+        try:
+            self.store.revoke(Revocation(kind, value, int(now)), until, now, owner)
+        except SubjectFull:  # then all that it has: one entry, and no more from here on
+            self.store.revoke(
+                Revocation("sub", str(owner), int(now)), now + SUBJECT_REVOKED_FOR, now
+            )
         self.counts["revoked"] += 1
 
     @property

@@ -6,14 +6,28 @@ import hashlib
 import heapq
 import secrets
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from ..errors import StoreFull
+from ..errors import StoreFull, SubjectFull
+from .kept import Kept
 
 Kind = Literal["jti", "family", "sub"]
+
+# What one subject may take of what all share: more gives way to what is newer, so that nobody
+# takes the others' room. A subject may stand for many people (guests), hence so many.
+TICKETS_EACH = 1000
+"""Tickets of one subject that are not used yet."""
+
+REFRESH_EACH = 50
+"""Refresh tokens of one subject that are good for a use."""
+
+SPENT_EACH = 200
+"""Used refresh tokens of one subject that are remembered, to notice a second use."""
+
+REVOKED_EACH = 100
+"""Single tokens and families of one subject that are revoked; with more, the subject is."""
 
 
 class Revocation(NamedTuple):
@@ -32,6 +46,11 @@ class Refresh:
     grant: dict[str, Any]
     family: str
     spent: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Whom it is for."""
+        return str(self.grant["subject"])
 
 
 Listener = Callable[[Revocation], None]
@@ -67,8 +86,14 @@ class TokenStore(ABC):
         """What a refresh token stands for; `spent` is true for all but the first who asks."""
 
     @abstractmethod
-    def revoke(self, revocation: Revocation, until: float, now: float) -> None:
-        """Keep a revocation and tell the listeners. Raises StoreFull."""
+    def revoke(
+        self, revocation: Revocation, until: float, now: float, owner: str | None = None
+    ) -> None:
+        """Keep a revocation and tell the listeners.
+
+        Counts it to the subject `owner`, if given. Raises SubjectFull where that one has
+        REVOKED_EACH already, StoreFull where there is no room at all.
+        """
 
     @abstractmethod
     def revoked_at(self, kind: Kind, value: str) -> int | None:
@@ -80,46 +105,52 @@ class TokenStore(ABC):
 
 
 class MemoryTokenStore(TokenStore):
-    """A store in this process's memory, gone with it; `limit` entries of each sort at most."""
+    """A store in this process's memory, gone with it; `limit` entries of each sort at most.
+
+    Of refresh tokens that were used the oldest give way, so that they keep out no new ones.
+    """
 
     def __init__(self, limit: int = 100_000) -> None:
         self._limit = limit
-        self._tickets: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
-        self._refresh: OrderedDict[str, tuple[float, Refresh]] = OrderedDict()
+        self._tickets: Kept[dict[str, Any]] = Kept("tickets", limit, TICKETS_EACH)
+        self._refresh: Kept[Refresh] = Kept("refresh tokens", limit, REFRESH_EACH)
+        self._spent: Kept[Refresh] = Kept("used ones", limit, SPENT_EACH, gives_way=True)
         self._revoked: dict[tuple[Kind, str], tuple[float, int]] = {}
         self._ends: list[tuple[float, Kind, str]] = []
+        self._revoked_of: Kept[None] = Kept("revocations", limit, REVOKED_EACH, gives_way=True)
         self._listeners: list[Listener] = []
 
     def put_ticket(self, digest: str, claims: dict[str, Any], until: float, now: float) -> None:
         """Keep a ticket. Raises StoreFull."""
-        self._make_room(self._tickets, now, "tickets")
-        self._tickets[digest] = (until, claims)
+        self._tickets.put(digest, claims, str(claims.get("sub", "")), until, now)
 
     def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:
         """The claims of a ticket, which ends with this; None for one that isn't there."""
-        until, claims = self._tickets.pop(digest, (0.0, {}))
-        return claims if until > now else None
+        found = self._tickets.pop(digest, now)
+        return None if found is None else found[1]
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
         """Keep a refresh token. Raises StoreFull."""
-        self._make_room(self._refresh, now, "refresh tokens")
-        self._refresh[digest] = (until, refresh)
+        self._refresh.put(digest, refresh, refresh.subject, until, now)
 
     def find_refresh(self, digest: str, now: float) -> Refresh | None:
         """What a refresh token stands for, without using it."""
-        until, refresh = self._refresh.get(digest, (0.0, None))
-        return refresh if until > now else None
+        return self._refresh.get(digest, now) or self._spent.get(digest, now)
 
     def spend_refresh(self, digest: str, now: float) -> Refresh | None:
         """What a refresh token stands for; `spent` is true for all but the first who asks."""
-        refresh = self.find_refresh(digest, now)
-        if refresh is not None and not refresh.spent:
-            until = self._refresh[digest][0]
-            self._refresh[digest] = (until, Refresh(refresh.grant, refresh.family, spent=True))
+        found = self._refresh.pop(digest, now)
+        if found is None:
+            return self._spent.get(digest, now)
+        until, refresh = found
+        spent = replace(refresh, spent=True)
+        self._spent.put(digest, spent, refresh.subject, until, now)
         return refresh
 
-    def revoke(self, revocation: Revocation, until: float, now: float) -> None:
-        """Keep a revocation and tell the listeners. Raises StoreFull."""
+    def revoke(
+        self, revocation: Revocation, until: float, now: float, owner: str | None = None
+    ) -> None:
+        """Keep a revocation and tell the listeners. Raises SubjectFull, StoreFull."""
         self._forget_revocations(now)
         kind, value, at = revocation
         known = self._revoked.get((kind, value))
@@ -128,6 +159,8 @@ class MemoryTokenStore(TokenStore):
         elif len(self._revoked) >= self._limit:
             raise StoreFull(f"no room for more than {self._limit} revocations")
         else:
+            if owner is not None:
+                self._count(f"{kind}:{value}", owner, until, now)
             heapq.heappush(self._ends, (until, kind, value))
         self._revoked[kind, value] = (until, at)
         for listener in tuple(self._listeners):
@@ -142,6 +175,12 @@ class MemoryTokenStore(TokenStore):
         """Call `listener` for each revocation from now on."""
         self._listeners.append(listener)
 
+    def _count(self, name: str, owner: str, until: float, now: float) -> None:
+        self._revoked_of.forget(owner, now)
+        if self._revoked_of.count_of(owner) >= REVOKED_EACH:
+            raise SubjectFull(f"no room for more than {REVOKED_EACH} revocations of a subject")
+        self._revoked_of.put(name, None, owner, until, now)
+
     def _forget_revocations(self, now: float) -> None:
         while self._ends and self._ends[0][0] <= now:
             _, kind, value = heapq.heappop(self._ends)
@@ -150,15 +189,6 @@ class MemoryTokenStore(TokenStore):
                 heapq.heappush(self._ends, (until, kind, value))
             else:
                 del self._revoked[kind, value]
-
-    def _make_room(
-        self, entries: OrderedDict[str, tuple[float, Any]], now: float, what: str
-    ) -> None:
-        # All of a sort live equally long, so the oldest are the first to end.
-        while entries and next(iter(entries.values()))[0] <= now:
-            entries.popitem(last=False)
-        if len(entries) >= self._limit:
-            raise StoreFull(f"no room for more than {self._limit} {what}")
 
 
 def new_family() -> str:

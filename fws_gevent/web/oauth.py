@@ -184,8 +184,8 @@ def _revoke(asking: Identity, kind: str, value: str) -> None:
     else:
         refresh = tokens.find_refresh(value)
         if refresh is not None:
-            _need_right(asking, refresh.grant["subject"])
-            tokens.revoke_family(refresh.family)
+            _need_right(asking, refresh.subject)
+            tokens.revoke_family(refresh.family, refresh.subject)
             return
         claims = tokens.peek(value)
         if claims is not None:

@@ -18,7 +18,7 @@ from fws_gevent.cluster.publisher import Publisher
 from fws_gevent.cluster.publishing import StreamTerms
 from fws_gevent.cluster.token_store import RedisTokenStore
 from fws_gevent.cluster.urls import servers_at
-from fws_gevent.errors import StorageAway, StoreFull, TokenInvalid
+from fws_gevent.errors import StorageAway, StoreFull, SubjectFull, TokenInvalid
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 from fws_gevent.tokens.store import Refresh, Revocation, digest
@@ -107,7 +107,9 @@ def test_what_ends_is_forgotten_by_redis_itself(make: MakeStore, plain: Any) -> 
     store.put_ticket("d1", {}, now - 1, now)
     store.put_refresh("d2", Refresh(GRANT, "f"), now + 0.001, now)
     store.put_refresh("d3", Refresh(GRANT, "f"), now + 60, now)
-    until(lambda: plain.keys() == [b"fws:{d3}:refresh"])
+    owned = f"fws:{{{digest('ada')}}}:own:refresh".encode()
+    until(lambda: sorted(plain.keys()) == sorted([b"fws:{d3}:refresh", owned]))
+    assert 0 < plain.ttl(owned) <= 60
     assert store.take_ticket("d1", now) is None
     assert store.find_refresh("d2", now) is None
     assert store.spend_refresh("d2", now) is None
@@ -127,6 +129,32 @@ def test_a_refresh_token_is_unspent_for_the_first_who_asks(make: MakeStore, plai
     assert 50_000 < plain.pttl("fws:{d}:refresh") <= 60_000  # it lives no longer for being used
     stores[0].put_refresh("d", Refresh(GRANT, "f", spent=True), now + 60, now)
     assert stores[0].spend_refresh("d", now) == Refresh(GRANT, "f", spent=True)
+
+
+def test_a_subject_has_so_many_in_redis_and_its_oldest_gives_way(
+    make: MakeStore, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TICKETS_EACH", "REFRESH_EACH", "SPENT_EACH", "REVOKED_EACH"):
+        monkeypatch.setattr(token_store, name, 2)
+    store, now = make(), time.time()
+    bob = Refresh({**GRANT, "subject": "bob"}, "f")
+    for number in range(3):
+        store.put_ticket(f"t{number}", {"sub": "ada"}, now + 30 + number, now)
+        store.put_refresh(f"r{number}", Refresh(GRANT, "f"), now + 30 + number, now)
+        store.put_refresh(f"b{number}", bob, now + 30 + number, now)
+        store.spend_refresh(f"b{number}", now)
+    names = {key.decode() for key in plain.scan_iter() if b":own:" not in key}
+    assert names == {f"fws:{{{each}}}:{kind}" for each, kind in (
+        ("t1", "ticket"), ("t2", "ticket"), ("r1", "refresh"), ("r2", "refresh"),
+        ("b1", "refresh"), ("b2", "refresh"),
+    )}  # fmt: skip
+    for number in range(2):
+        store.revoke(Revocation("jti", f"{number}", 5), now + 30, now, "ada")
+        store.revoke(Revocation("jti", f"{number}", 5), now + 30, now, "ada")
+    with pytest.raises(SubjectFull):
+        store.revoke(Revocation("jti", "more", 5), now + 30, now, "ada")
+    store.revoke(Revocation("jti", "his", 5), now + 30, now, "bob")
+    store.revoke(Revocation("jti", "more", 5), now + 60, now + 31, "ada")
 
 
 def test_a_revocation_counts_in_all_processes(make: MakeStore, plain: Any) -> None:

@@ -31,7 +31,7 @@ def test_revoking_ends_just_the_right_connections(serve: Serve, connect: Connect
 
     tokens.revoke(tokens.verify(made["one"]))
     ended("one")
-    tokens.revoke_family("f")
+    tokens.revoke_family("f", "ada")
     ended("kin", "kin too")
     tokens.revoke_id(tokens.verify(made["cy"]).token_id)
     ended("cy")

@@ -111,7 +111,7 @@ def test_what_no_token_can_say_is_not_issued(wrong: dict[str, Any]) -> None:
 
 def test_without_keys_nothing_is_issued_and_nothing_is_valid() -> None:
     tokens = Tokens(Settings(), None)
-    with pytest.raises(NotIssued, match="signing_key"):
+    with pytest.raises(NotIssued, match="set FWS_SIGNING_KEY"):
         tokens.issue("ada")
     assert refusal(tokens, service().issue("ada")) == "there is no key to check tokens with"
 

@@ -147,7 +147,7 @@ def test_revoking_a_family_ends_its_refresh_tokens_and_its_tokens() -> None:
     tokens = service()
     refresh, family = tokens.issue_refresh("ada")
     token = tokens.issue("ada", family=family)
-    tokens.revoke_family(family)
+    tokens.revoke_family(family, "ada")
     spent_in_vain(tokens, refresh)
     assert refusal(tokens, token) == "the token was revoked"
 
@@ -155,7 +155,7 @@ def test_revoking_a_family_ends_its_refresh_tokens_and_its_tokens() -> None:
 def test_a_family_stays_revoked_as_long_as_its_tokens_live(clock: Clock) -> None:
     tokens = service(refresh_ttl=10, token_ttl=1000)
     token = tokens.issue("ada", family="f")
-    tokens.revoke_family("f")
+    tokens.revoke_family("f", "ada")
     clock.now += 60
     tokens.revoke_id("something else")
     assert refusal(tokens, token) == "the token was revoked"

@@ -9,7 +9,7 @@ import pytest
 from fws_gevent.errors import NotIssued, StoreFull, TokenInvalid
 from fws_gevent.tokens import Claims, Tokens
 from fws_gevent.tokens.service import SUBJECT_REVOKED_FOR
-from fws_gevent.tokens.store import MemoryTokenStore, Revocation, digest
+from fws_gevent.tokens.store import REVOKED_EACH, MemoryTokenStore, Revocation, digest
 
 from .issuing import Clock, issued_elsewhere, payload, refusal, service
 
@@ -87,7 +87,7 @@ def test_a_ticket_ends_with_its_token(clock: Clock, leeway: int) -> None:
         lambda tokens, claims: tokens.revoke(claims),
         lambda tokens, claims: tokens.revoke_id(claims.token_id),
         lambda tokens, claims: tokens.revoke_subject("ada"),
-        lambda tokens, claims: tokens.revoke_family("f"),
+        lambda tokens, claims: tokens.revoke_family("f", "ada"),
     ],
     ids=["token", "id", "subject", "family"],
 )
@@ -192,7 +192,7 @@ def test_listeners_hear_of_every_revocation_and_it_is_counted(clock: Clock) -> N
     clock.now += 0.5
     tokens.revoke(claims)
     tokens.revoke_id("id")
-    tokens.revoke_family("f")
+    tokens.revoke_family("f", "ada")
     tokens.revoke_subject("ada")
     assert heard == [
         ("jti", claims.token_id, at),
@@ -221,7 +221,7 @@ NEEDING_A_STORE: dict[str, Callable[[Tokens, Claims], object]] = {
     "ticket": lambda tokens, claims: tokens.issue_ticket(claims),
     "token": lambda tokens, claims: tokens.revoke(claims),
     "id": lambda tokens, claims: tokens.revoke_id("id"),
-    "family": lambda tokens, claims: tokens.revoke_family("f"),
+    "family": lambda tokens, claims: tokens.revoke_family("f", "ada"),
     "subject": lambda tokens, claims: tokens.revoke_subject("ada"),
 }
 
@@ -257,3 +257,16 @@ def test_several_processes_with_a_shared_store_do_it_all() -> None:
     assert second.spend_refresh(refresh).grant["subject"] == "ada"
     second.revoke_subject("ada")
     assert refusal(first, token) == REVOKED
+
+
+def test_a_subject_with_many_revoked_tokens_is_revoked_as_a_whole() -> None:
+    tokens = service()
+    other = tokens.issue("bob")
+    for _ in range(REVOKED_EACH + 1):
+        tokens.revoke(tokens.verify(tokens.issue("ada")))
+    kept = tokens.issue("ada")  # it counts from the next second on
+    assert tokens.store.revoked_at("sub", "ada") is not None
+    for _ in range(REVOKED_EACH):
+        tokens.revoke(tokens.verify(kept))
+    assert tokens.store.revoked_at("jti", tokens._decode(kept).token_id) is None
+    assert tokens.peek(other) is not None

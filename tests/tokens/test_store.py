@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.errors import NotIssued, StoreFull
-from fws_gevent.tokens.store import Kind, MemoryTokenStore, Refresh, Revocation
+from fws_gevent.errors import NotIssued, StoreFull, SubjectFull
+from fws_gevent.tokens.store import (
+    REFRESH_EACH,
+    REVOKED_EACH,
+    SPENT_EACH,
+    TICKETS_EACH,
+    Kind,
+    MemoryTokenStore,
+    Refresh,
+    Revocation,
+)
 
 GRANT = Refresh({"subject": "ada"}, "family")
 NOW = 1000.0
@@ -80,13 +89,64 @@ def test_no_more_tickets_than_the_limit_until_some_end(store: MemoryTokenStore) 
 def test_no_more_refresh_tokens_than_the_limit_until_some_end(store: MemoryTokenStore) -> None:
     for number in range(3):
         store.put_refresh(str(number), GRANT, NOW + 10 + number, NOW)
-    store.spend_refresh("0", NOW)
     with pytest.raises(StoreFull, match="no room for more than 3 refresh tokens"):
         store.put_refresh("more", GRANT, NOW + 20, NOW + 9.9)
     store.put_refresh("more", GRANT, NOW + 20, NOW + 10)
     assert store.find_refresh("0", NOW) is None
     assert store.find_refresh("1", NOW + 10) == GRANT
     assert store.find_refresh("more", NOW + 10) == GRANT
+
+
+def test_used_refresh_tokens_keep_out_no_new_ones(store: MemoryTokenStore) -> None:
+    for number in range(4):
+        store.put_refresh(str(number), GRANT, NOW + 10 + number, NOW)
+        store.spend_refresh(str(number), NOW)
+    assert store.find_refresh("0", NOW) is None
+    for number in (1, 2, 3):
+        found = store.find_refresh(str(number), NOW)
+        assert found is not None
+        assert found.spent
+    store.put_refresh("next", GRANT, NOW + 20, NOW)
+    assert store.find_refresh("next", NOW) == GRANT
+
+
+def test_no_subject_takes_the_room_of_the_others() -> None:
+    store = MemoryTokenStore(limit=max(TICKETS_EACH, REVOKED_EACH) + 1)
+    for number in range(TICKETS_EACH + 5):
+        store.put_ticket(f"{number}", {"sub": "ada"}, NOW + 10, NOW)
+    for number in range(REFRESH_EACH + 5):
+        store.put_refresh(f"{number}", GRANT, NOW + 10, NOW)
+    store.put_ticket("bob", {"sub": "bob"}, NOW + 10, NOW)
+    store.put_refresh("bob", Refresh({"subject": "bob"}, "family"), NOW + 10, NOW)
+    assert store.take_ticket("bob", NOW) is not None
+    assert store.find_refresh("bob", NOW) is not None
+    # The oldest of that subject gave way, and those alone.
+    assert store.take_ticket("4", NOW) is None
+    assert store.take_ticket("5", NOW) is not None
+    assert store.find_refresh("4", NOW) is None
+    assert store.find_refresh("5", NOW) is not None
+
+
+def test_what_a_subject_used_up_is_remembered_up_to_a_bound() -> None:
+    store = MemoryTokenStore()
+    for number in range(SPENT_EACH + 1):
+        store.put_refresh(f"{number}", GRANT, NOW + 10, NOW)
+        store.spend_refresh(f"{number}", NOW)
+    assert store.find_refresh("0", NOW) is None
+    assert store.find_refresh("1", NOW) is not None
+
+
+def test_a_subject_has_so_many_revocations_of_single_tokens_until_some_end() -> None:
+    store = MemoryTokenStore()
+    for number in range(REVOKED_EACH):
+        store.revoke(Revocation("jti", f"{number}", 5), NOW + 10, NOW, "ada")
+    store.revoke(Revocation("jti", "0", 6), NOW + 10, NOW, "ada")
+    with pytest.raises(SubjectFull):
+        store.revoke(Revocation("family", "more", 5), NOW + 10, NOW, "ada")
+    assert store.revoked_at("family", "more") is None
+    store.revoke(Revocation("jti", "his", 5), NOW + 10, NOW, "bob")
+    store.revoke(Revocation("sub", "ada", 5), NOW + 10, NOW)
+    store.revoke(Revocation("family", "more", 5), NOW + 20, NOW + 10, "ada")
 
 
 def test_no_more_revocations_than_the_limit_until_some_end(store: MemoryTokenStore) -> None:

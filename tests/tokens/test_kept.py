@@ -1,0 +1,63 @@
+"""Entries with an end, a bound for all and a bound for each owner."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fws_gevent.errors import StoreFull
+from fws_gevent.tokens.kept import Kept
+
+
+def test_an_entry_is_there_until_it_ends_or_is_taken() -> None:
+    kept: Kept[str] = Kept("entries", 3, 3)
+    kept.put("a", "first", "ada", 10, 0)
+    assert kept.get("a", 9.9) == "first"
+    assert kept.get("a", 10) is None
+    assert kept.pop("a", 9) == (10, "first")
+    assert kept.pop("a", 9) is None
+    kept.put("b", "second", "ada", 10, 0)
+    assert kept.pop("b", 10) is None
+    assert len(kept) == kept.count_of("ada") == 0
+
+
+def test_the_oldest_of_all_gives_way_where_that_was_agreed() -> None:
+    kept: Kept[str] = Kept("entries", 2, 2, gives_way=True)
+    for number, owner in enumerate(("ada", "bob", "eve")):
+        kept.put(f"{number}", owner, owner, 10, 0)
+    assert [kept.get(f"{number}", 0) for number in range(3)] == [None, "bob", "eve"]
+    strict: Kept[str] = Kept("entries", 2, 2)
+    strict.put("0", "ada", "ada", 10, 0)
+    strict.put("1", "bob", "bob", 10, 0)
+    with pytest.raises(StoreFull, match="no room for more than 2 entries"):
+        strict.put("2", "eve", "eve", 10, 0)
+
+
+def test_what_an_owner_has_of_ended_entries_can_be_forgotten() -> None:
+    kept: Kept[None] = Kept("entries", 9, 9)
+    kept.put("late", None, "ada", 20, 0)
+    kept.put("soon", None, "ada", 10, 0)
+    kept.put("his", None, "bob", 10, 0)
+    kept.forget("ada", 10)
+    assert (kept.count_of("ada"), kept.count_of("bob"), len(kept)) == (1, 1, 2)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), max_size=60), st.booleans())
+def test_no_bound_is_passed_and_the_books_agree(
+    steps: list[tuple[str, int]], gives_way: bool
+) -> None:
+    kept: Kept[str] = Kept("entries", 5, 3, gives_way=gives_way)
+    for now, (owner, lasts) in enumerate(steps):
+        full = len(kept) == 5
+        try:
+            kept.put(f"{now}", owner, owner, now + lasts, now)
+        except StoreFull:
+            assert full
+            assert not gives_way
+        else:
+            assert kept.get(f"{now}", now) == owner
+        assert len(kept) <= 5
+        assert all(kept.count_of(each) <= 3 for each in "abc")
+        assert sum(kept.count_of(each) for each in "abc") == len(kept)
