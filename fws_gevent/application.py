@@ -35,8 +35,10 @@ from .engine.server import Server
 from .errors import HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .logs import configure_if_silent
-from .protocol.forwarded import Client, who_is
+from .protocol.addresses import normal_address
+from .protocol.forwarded import Client
 from .protocol.handshake import Headers, check_origin, negotiate, wants_websocket
+from .protocol.paths import path_of
 from .settings import Settings, from_environment
 from .stock_worker import (
     close_refused,
@@ -68,7 +70,6 @@ class FilteredWebSocketApplication(Server):
         super().__init__(settings, storage_object, filters)
         self.application = application or only_websockets
         self.policy = policy_of(settings)
-        self._proxies = settings.proxies
         self._worker: Worker | None = None
         self._pid: int | None = None
         self._drained: Event | None = None
@@ -87,7 +88,7 @@ class FilteredWebSocketApplication(Server):
         if upgrade is not None:
             return self._answer(upgrade, environ, start_response)
         asks = "HTTP_UPGRADE" in environ and wants_websocket(headers_of(environ))
-        if asks and self.node_at(environ["PATH_INFO"]) is not None:
+        if asks and self.node_at(path_of(environ["PATH_INFO"])) is not None:
             return cannot_upgrade(environ, start_response)
         return self.application(environ, start_response)
 
@@ -100,7 +101,8 @@ class FilteredWebSocketApplication(Server):
         try:
             request = upgrade.request
             client = self._who(environ, request.headers)
-            node = self._admit(environ["PATH_INFO"], request.headers, client)
+            path = path_of(environ["PATH_INFO"])
+            node = self._admit(path, request.headers, client)
             accepted = negotiate(request, self.policy, client.host)
             claims = node.authenticate(request.headers, environ.get("QUERY_STRING", ""))
         except HandshakeRefused as refused:
@@ -112,9 +114,8 @@ class FilteredWebSocketApplication(Server):
             _log.debug("%s: lost before it opened: %s", client.address, error)
             return []
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
-        peer = Peer(
-            environ["PATH_INFO"], _address(environ, client), accepted.subprotocol, window_bits
-        )
+        address = _address(environ, client)
+        peer = Peer(path, address, accepted.subprotocol, window_bits, client.key)
         node.adopt(socket, peer, Opening(_for_filters(environ, client), early, claims))
         return []
 
@@ -131,13 +132,14 @@ class FilteredWebSocketApplication(Server):
         client = self._who(environ, headers)
         try:
             request = request_of(environ)
-            node = self._admit(environ["PATH_INFO"], headers, client)
+            path = path_of(environ["PATH_INFO"])
+            node = self._admit(path, headers, client)
             negotiate(request, self.policy, client.host)
             claims = node.authenticate(headers, environ.get("QUERY_STRING", ""))
         except HandshakeRefused as refused:
             close_refused(socket, refused)
             return []
-        peer = Peer(environ["PATH_INFO"], _address(environ, client), self._agreed(headers))
+        peer = Peer(path, _address(environ, client), self._agreed(headers), 0, client.key)
         node.adopt(socket, peer, Opening(environ, early, claims))
         return []
 
@@ -152,7 +154,7 @@ class FilteredWebSocketApplication(Server):
     # Both.
 
     def _who(self, environ: Mapping[str, Any], headers: Headers) -> Client:
-        return who_is(environ.get("REMOTE_ADDR") or "", headers, self._proxies)
+        return self.forwarding.client_of(environ.get("REMOTE_ADDR") or "", headers)
 
     def _admit(self, path: str, headers: Headers, client: Client) -> Server:
         """The node for a client that asks for a WebSocket. Raises HandshakeRefused for others."""
@@ -162,7 +164,7 @@ class FilteredWebSocketApplication(Server):
             raise NoSuchPath
         if worker is not None and worker.connections > worker.capacity:
             raise NoRoom
-        node.admission.check(client.address)
+        node.admission.check(client.key)
         check_origin(headers, self.policy, client.host)
         return node
 
@@ -236,7 +238,8 @@ def build_application(
 def _address(environ: Mapping[str, Any], client: Client) -> tuple[str, int]:
     """Address and port of the client; the port is unknown (0) behind a proxy."""
     port = environ.get("REMOTE_PORT") or ""
-    known = client.address == environ.get("REMOTE_ADDR") and port.isdecimal()
+    peer = normal_address(environ.get("REMOTE_ADDR") or "")
+    known = client.address == peer and port.isdecimal()
     return client.address, int(port) if known else 0
 
 

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError, HandshakeRefused
 from .filters.base import FilterBase, WebSocketGapFilter
+from .protocol.addresses import parse_address
 from .protocol.credentials import SUBPROTOCOL
 from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
 from .settings import Settings
@@ -141,10 +141,8 @@ def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on `host`."""
     if host == "localhost" or host.startswith("unix:"):
         return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = parse_address(host)
+    return address is not None and address.is_loopback
 
 
 def under_gunicorn() -> bool:

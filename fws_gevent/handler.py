@@ -14,7 +14,8 @@ from .engine.facts import Opening, Peer
 from .errors import CloseCode, HandshakeRefused, NoRoom
 from .http_body import BadBody, Body, header_lines, without_line_end
 from .http_headers import WSGIHeaders
-from .protocol.forwarded import Client, who_is
+from .protocol.addresses import normal_address
+from .protocol.forwarded import Client
 from .protocol.handshake import (
     BAD_REQUEST,
     Accepted,
@@ -27,6 +28,7 @@ from .protocol.handshake import (
     split_target,
     wants_websocket,
 )
+from .protocol.paths import path_of
 from .takeover import take_socket
 from .upgrade import NoSuchPath
 
@@ -200,12 +202,12 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             return None
         environ = self.environ
         try:
-            node = self.server.node_at(environ["PATH_INFO"])
+            node = self.server.node_at(path_of(environ["PATH_INFO"]))
             if node is None:
                 raise NoSuchPath
             if self.server.draining and self.server.end_code is not CloseCode.SERVICE_RESTART:
                 raise NoRoom
-            node.admission.check(self._who().address)
+            node.admission.check(self._who().key)
             accepted = negotiate(self._request, self.server.policy, self._who().host)
             self._claims = node.authenticate(self._request.headers, environ["QUERY_STRING"])
         except HandshakeRefused as refused:
@@ -225,8 +227,8 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             _log.debug("%s: lost before it opened: %s", self.client_address, error)
             return
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
-        path = self.environ["PATH_INFO"]
-        peer = Peer(path, self._peer(), accepted.subprotocol, window_bits)
+        path, key = path_of(self.environ["PATH_INFO"]), self._who().key
+        peer = Peer(path, self._peer(), accepted.subprotocol, window_bits, key)
         self._node.adopt(socket, peer, Opening(self.environ, early, self._claims))
 
     def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
@@ -239,12 +241,12 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         """Address and port of the client; the port is unknown (0) behind a proxy."""
         address = self.client_address
         host, port = address[:2] if isinstance(address, tuple) else ("", 0)
-        client = self._client
+        host, client = normal_address(host), self._client
         return (host, port) if client is None or client.address == host else (client.address, 0)
 
     def _who(self) -> Client:
         if self._client is None:
             address = self.client_address
             host = address[0] if isinstance(address, tuple) else ""
-            self._client = who_is(host, self._request.headers, self.server.proxies)
+            self._client = self.server.forwarding.client_of(host, self._request.headers)
         return self._client

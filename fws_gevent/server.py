@@ -75,7 +75,6 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         Server.__init__(self, settings, storage_object, filters)
         self.settle_keys(alone=is_loopback(host_of(listener) if listener else settings.host))
         self.policy = policy_of(settings)
-        self.proxies = settings.proxies
         self.service: WebService | None = None
         """The pages under /fws/, where `build_server` made some."""
         self.http: Counter[str] = Counter()

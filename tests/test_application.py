@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import ssl
 from collections.abc import Callable, Iterator
@@ -264,3 +265,15 @@ def test_its_arguments_go_over_the_environment(
 
 def test_to_end_what_never_began_is_nothing() -> None:
     build_application(filters=[]).finish()
+
+
+def test_the_address_has_one_form_and_the_path_is_utf8(
+    gunicorn: Gunicorn, connect: Connect
+) -> None:
+    running = gunicorn(FWS_PATH="/gespr%C3%A4ch", FWS_TRUSTED_PROXIES="::ffff:127.0.0.1")
+    for forwarded, address in (
+        ("203.0.113.7:50001", "203.0.113.7:0"),
+        ("[2001:DB8::7]:50001", "[2001:db8::7]:0"),
+    ):
+        connect(running.port, "/gespr%C3%A4ch", headers=[f"X-Forwarded-For: {forwarded}"])
+        running.command.wait_for(rf" open [0-9a-f]+ {re.escape(address)} /gespr")

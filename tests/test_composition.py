@@ -191,6 +191,7 @@ def test_a_policy_is_what_the_settings_say() -> None:
         ("127.0.0.1", True), ("127.255.0.9", True), ("::1", True), ("localhost", True),
         ("unix:/run/fws.sock", True), ("0.0.0.0", False), ("::", False), ("", False),
         ("10.0.0.1", False), ("localhost.example", False), ("example.org", False),
+        ("::ffff:127.0.0.1", True), ("::ffff:10.0.0.1", False), ("127.0.0.1:80", False),
     ],
 )  # fmt: skip
 def test_loopback_is_where_only_this_machine_comes_in(host: str, yes: bool) -> None:

@@ -81,6 +81,16 @@ def test_a_trusted_proxy_decides_address_scheme_and_host(
     assert client.receive() == "203.0.113.7 0 203.0.113.7 https chat.example"
 
 
+def test_on_a_listener_for_both_protocols_an_ipv4_peer_is_the_proxy_that_is_trusted(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve([Who], host="::", trusted_proxies=("127.0.0.1",))
+    client = connect(server, headers=(*FORWARDED, "Origin: https://chat.example"))
+    assert client.receive() == "203.0.113.7 0 203.0.113.7 https chat.example"
+    own = f"127.0.0.1:{server.server_port}"
+    assert connect(server).receive() == f"127.0.0.1 a port 127.0.0.1 http {own}"
+
+
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("unix",)])
 def test_nobody_else_decides_them(trusted: Sequence[str], serve: Serve, connect: Connect) -> None:
     server = serve([Who], trusted_proxies=trusted)
@@ -90,6 +100,25 @@ def test_nobody_else_decides_them(trusted: Sequence[str], serve: Serve, connect:
     page = (*FORWARDED, "Origin: https://chat.example", "Connection: close")
     (answer,) = exchange(server, upgrade(80, headers=page))
     assert answer.status == 403
+
+
+class Path(WebSocketConnectFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(f"{web_socket_instance.path} {data['PATH_INFO']}")
+
+
+@pytest.mark.parametrize("setting", ["/gespräch/a%20b", "/gespr%C3%A4ch/a b"])
+def test_a_path_is_utf8_and_means_the_same_with_and_without_escapes(
+    setting: str, serve: Serve, connect: Connect
+) -> None:
+    server = serve([Path], path=setting)
+    as_wsgi_has_it = "/gespräch/a b".encode().decode("latin-1")
+    asked = "/gespr%C3%A4ch/a%20b"
+    assert connect(server, asked).receive() == f"/gespräch/a b {as_wsgi_has_it}"
+    for other in ("/gespr%E4ch/a%20b", "/gesprach/a%20b", "/gespr%C3%A4ch/a%2520b"):
+        (answer,) = exchange(server, upgrade(80, other, ["Connection: close"]))
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize(

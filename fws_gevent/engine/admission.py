@@ -12,8 +12,10 @@ from ..settings import Settings
 class Admission:
     """Counts a server's connections by the address of their client, and how often they come.
 
-    A client without an address, over a socket file that no trusted proxy sends to, is counted
-    with all others alone. `capacity` is how many there may be at once.
+    An address is given as its key, which is one for all of an IPv6 /64 (see `Client.key`); it is
+    "" for a client whose address is not known: over a socket file that no trusted proxy sends
+    to, or behind a proxy that doesn't name it. Such a client counts with all others alone.
+    `capacity` is how many there may be at once.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -51,13 +53,13 @@ class Admission:
     def entered(self, address: str) -> None:
         """A connection from `address` began."""
         self.live += 1
-        if self._per_address:
+        if self._per_address and address:
             self._by_address[address] += 1
 
     def gone(self, address: str) -> None:
         """A connection from `address` ended."""
         self.live -= 1
-        if self._per_address:
+        if self._per_address and address:
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]

@@ -34,6 +34,7 @@ class Ending(Watched):
         "_special",
         "_state",
         "_steady",
+        "address_key",
         "id",
         "path",
         "remote_address",
@@ -47,7 +48,8 @@ class Ending(Watched):
         super().__init__(server.reactor, socket, secure, server.wheel, server.patience)
         self.server = server
         self.id = token_hex(8)
-        self.path, self.remote_address, self.subprotocol, self.window_bits = peer
+        self.path, self.remote_address, self.subprotocol = peer[:3]
+        self.window_bits, self.address_key = peer[3:]
         self._closed = Closed(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
         self._state = OPEN
         self._steady = False  # open, greeted and up to date: the way of nearly every run

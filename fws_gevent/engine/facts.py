@@ -15,12 +15,16 @@ class Closed(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """What is known of a client from its upgrade request; `window_bits` is deflate's, 0 without."""
+    """What is known of a client from its upgrade request; `window_bits` is deflate's, 0 without.
+
+    `address_key` is what limits per address count it as, "" if they don't.
+    """
 
     path: str
     remote_address: tuple[str, int]
     subprotocol: str | None = None
     window_bits: int = 0
+    address_key: str = ""
 
 
 class Opening(NamedTuple):

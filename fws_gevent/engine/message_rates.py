@@ -28,7 +28,7 @@ class MessageRates:
     def allow(self, connection: Connection, size: int) -> bool:
         """Count a message of `size` bytes; whether it is within all bounds."""
         amounts = (1, size)
-        owners = (("subject", connection.subject), ("address", connection.remote_address[0]))
+        owners = (("subject", connection.subject), ("address", connection.address_key))
         return not any(
             bucket is not None and bucket.wait(amount)
             for bucket, amount in zip(self._own(connection), amounts, strict=True)

@@ -33,6 +33,7 @@ from ..filters.base import (
 )
 from ..filters.chain import Chain
 from ..protocol.handshake import Headers
+from ..protocol.paths import unescaped
 from ..protocol.receiver import Limits
 from ..settings import Settings
 from ..storage.base import BaseStorageObject
@@ -46,6 +47,7 @@ from .connection import Connection
 from .consumer import ConsumerQueue
 from .descriptors import room_for
 from .facts import Closed, Opening, Peer
+from .forwarding import Forwarding
 from .guard import Gate, Guard
 from .keepalive import patience_of
 from .members import Membership, OtherNodes
@@ -110,6 +112,7 @@ class Server(Membership):
         self.end_code = CloseCode.GOING_AWAY
         """What connections are closed with while it drains."""
         self.admission = Admission(settings)
+        self.forwarding = Forwarding(settings)
         self.message_rates = MessageRates(settings)
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
         self.wheel = Wheel(resolution_for(settings))
@@ -122,6 +125,7 @@ class Server(Membership):
         self.left_route = signals.member_left.route(self)
         self.cluster = self.make_cluster()
         self._filters = filters
+        self._path = None if settings.path is None else unescaped(settings.path)
         self._empty = Event()
 
     # The life of a server.
@@ -252,7 +256,7 @@ class Server(Membership):
         annex = self.annexes.get(path)
         if annex is not None:
             return annex
-        return self if self.settings.path in (None, path) else None
+        return self if self._path in (None, path) else None
 
     def authenticate(self, headers: Headers, query: str) -> Claims | None:
         """The claims of who asks for a WebSocket, if tokens are asked for and one came.
@@ -290,7 +294,7 @@ class Server(Membership):
     def adopt(self, socket: Any, peer: Peer, opening: Opening) -> Connection:
         """Take over a socket whose upgrade was answered; its events follow from here."""
         connection = Connection(self, socket, peer, opening)
-        self.admission.entered(connection.remote_address[0])
+        self.admission.entered(connection.address_key)
         if self.guard is None or self.guard.enter(connection, opening.claims):
             self.users[connection.id] = connection
         else:
@@ -314,7 +318,7 @@ class Server(Membership):
 
     def gone(self, connection: Connection, closed: Closed) -> None:
         """A connection ended, and its disconnect event was told."""
-        self.admission.gone(connection.remote_address[0])
+        self.admission.gone(connection.address_key)
         self.closes[closed.code] += 1
         self.recent_closes.append((time(), closed))
         log_close(connection, closed)

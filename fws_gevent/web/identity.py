@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from flask import request
 
 from ..errors import TokenInvalid
-from ..protocol.forwarded import Client, who_is
+from ..protocol.forwarded import Client
 from ..protocol.handshake import Headers
 from ..protocol.origin import origin_allowed
 from ..tokens import Claims
@@ -50,13 +50,12 @@ def form() -> dict[str, str]:
 def asker() -> Client:
     """Who the request came from and by which scheme and host, as trusted proxies have it."""
     peer = request.environ.get("REMOTE_ADDR") or ""
-    proxies = service().server.settings.proxies
-    return who_is(peer, Headers(request.headers.items()), proxies) if proxies else Client(peer)
+    return service().server.forwarding.client_of(peer, Headers(request.headers.items()))
 
 
-def client_address() -> str:
-    """The address that the request came from, as trusted proxies have it."""
-    return asker().address
+def client_key() -> str:
+    """What limits per address count the client as; "" for all whose address is not known."""
+    return asker().key
 
 
 def is_secure() -> bool:

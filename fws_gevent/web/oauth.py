@@ -23,7 +23,7 @@ from .answers import (
     refuse_nobody,
     unavailable,
 )
-from .identity import Identity, bearer, client, client_address, form, identity, logged_in
+from .identity import Identity, bearer, client, client_key, form, identity, logged_in
 from .service import TokenGrant, service
 
 REVOKE_SCOPE = "revoke"
@@ -32,7 +32,7 @@ INTROSPECT_SCOPE = "introspect"
 
 def token() -> Response:
     """POST /fws/token: an access token (RFC 6749 §5.1) for a client, a refresh token or a user."""
-    bound(client_address())
+    bound(client_key())
     fields = form()
     kind = fields.get("grant_type")
     if kind == "client_credentials":
@@ -129,7 +129,7 @@ def issue(
 
 def ticket() -> Response:
     """POST /fws/ticket: a ticket for `?ticket=`, for who has a token or is logged in."""
-    bound(client_address())
+    bound(client_key())
     form()
     tokens = service().tokens
     claims = bearer()

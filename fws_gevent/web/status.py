@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ..rates import retry_after
 from .admin import COOKIE, SCOPE, SESSION
 from .answers import answer, refuse_bearer, refuse_nobody
-from .identity import LONGEST_BODY, bearer, check_origin, client_address, is_secure
+from .identity import LONGEST_BODY, bearer, check_origin, client_key, is_secure
 from .service import LIVE, WAY_IN, service
 
 TITLE = "Status"
@@ -54,7 +54,7 @@ def log_in() -> AnyResponse:
     """POST /fws/login: with the admin password, or a token with the scope status."""
     check_origin()
     request.max_content_length = LONGEST_BODY
-    wait = service().log_in_limiter.wait(client_address())
+    wait = service().log_in_limiter.wait(client_key())
     if wait:
         seconds = retry_after(wait)
         refused = _way_in(f"Too many attempts: try again in {seconds} s.", 429)

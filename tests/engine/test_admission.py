@@ -119,6 +119,53 @@ def test_the_address_that_a_trusted_proxy_names_counts(serve: Serve, connect: Co
     greeted(connect(server, headers=forwarded("192.0.2.2")))
 
 
+@pytest.mark.parametrize(
+    ("first", "same", "other"),
+    [
+        ("192.0.2.1:50001", "192.0.2.1:50002", "192.0.2.2:50001"),
+        ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:192.0.2.2"),
+        ("[2001:db8::1]:50001", "2001:db8::2", "2001:db8:0:1::1"),
+    ],
+)
+def test_an_address_counts_as_one_however_it_is_written(
+    first: str, same: str, other: str, serve: Serve, connect: Connect
+) -> None:
+    server = serve(max_connections_per_address=1, trusted_proxies=("127.0.0.1",))
+    client = greeted(connect(server, headers=forwarded(first)))
+    assert refused(server, *forwarded(same)).status == 503
+    greeted(connect(server, headers=forwarded(other))).close()
+    client.close()
+    until(lambda: not server.live)
+    assert not server.admission._by_address
+    greeted(connect(server, headers=forwarded(same)))
+
+
+@pytest.mark.usefixtures("no_time_passes")
+def test_a_host_comes_as_often_as_it_may_from_all_addresses_of_its_network_together(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve(connect_rate=2, trusted_proxies=("127.0.0.1",))
+    for each in ("2001:db8::1", "2001:db8::2"):
+        greeted(connect(server, headers=forwarded(each)))
+    assert refused(server, *forwarded("2001:db8::3")).status == 429
+    greeted(connect(server, headers=forwarded("2001:db8:0:1::1")))
+
+
+@pytest.mark.usefixtures("no_time_passes")
+@pytest.mark.parametrize("entry", ["unknown", "_hidden", "evil.example:80"])
+def test_clients_that_a_proxy_does_not_name_are_not_one_address(
+    entry: str, serve: Serve, connect: Connect
+) -> None:
+    server = serve(
+        max_connections=3, max_connections_per_address=1, connect_rate=1,
+        trusted_proxies=("127.0.0.1",),
+    )  # fmt: skip
+    for _ in range(3):
+        greeted(connect(server, headers=forwarded(entry)))
+    assert {each.remote_address[0] for each in server.users.values()} == {"127.0.0.1"}
+    assert refused(server, *forwarded(entry)).status == 503
+
+
 def test_an_address_that_anybody_may_name_counts_for_nothing(
     serve: Serve, connect: Connect
 ) -> None:

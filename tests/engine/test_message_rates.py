@@ -31,8 +31,8 @@ class Fake:
     data: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def remote_address(self) -> tuple[str, int]:
-        return self.address, 0
+    def address_key(self) -> str:
+        return self.address
 
 
 @pytest.fixture(autouse=True)

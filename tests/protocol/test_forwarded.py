@@ -25,10 +25,18 @@ ADDRESSES = [
     (NEAR, TRUSTED, [FAR], FAR),
     (NEAR, TRUSTED, [f"10.9.9.9, {FAR}"], "10.9.9.9"),
     (NEAR, TRUSTED, [f" {CLIENT} ,, {FAR} ,"], CLIENT),
-    (NEAR, TRUSTED, [f"{CLIENT}, garbage"], NEAR),
-    (NEAR, TRUSTED, [f"{CLIENT}, garbage, {FAR}"], FAR),
-    (NEAR, TRUSTED, [f"{CLIENT}, unix"], NEAR),
-    (NEAR, TRUSTED, ["2001:db8::7"], "2001:db8::7"),
+    (NEAR, TRUSTED, [f"garbage, {CLIENT}"], CLIENT),
+    (NEAR, TRUSTED, [f"garbage, {CLIENT}:80, {FAR}:81"], CLIENT),
+    (NEAR, TRUSTED, [f'"{CLIENT}:50001"'], CLIENT),
+    (NEAR, TRUSTED, ["[2001:db8::7]:50001"], "2001:db8::7"),
+    (NEAR, TRUSTED, ["2001:DB8:0::7"], "2001:db8::7"),
+    (NEAR, TRUSTED, [f"::ffff:{CLIENT}, ::ffff:{FAR}"], CLIENT),
+    (f"::ffff:{NEAR}", TRUSTED, [CLIENT], CLIENT),
+    (f"::FFFF:{NEAR}", TRUSTED, [], NEAR),
+    (f"::ffff:{CLIENT}", TRUSTED, ["1.1.1.1"], CLIENT),
+    ("fe80::1%eth0", ("fe80::/64",), [CLIENT], CLIENT),
+    (NEAR, ("::ffff:10.0.0.0/104",), [CLIENT], CLIENT),
+    (NEAR, ("unix", *TRUSTED), [f"{CLIENT}, unix:, {FAR}"], CLIENT),
     ("::1", TRUSTED, [CLIENT], "::1"),
     ("::1", ("::1",), [CLIENT], CLIENT),
     ("", TRUSTED, [CLIENT], ""),
@@ -50,6 +58,33 @@ def test_the_client_is_the_last_address_that_no_trusted_proxy_has(
 ) -> None:
     given = Headers(("X-Forwarded-For", value) for value in fields)
     assert who_is(peer, given, parse_networks(trusted)) == Client(address)
+
+
+UNREADABLE = [
+    # X-Forwarded-For, the last address that is known, the entry
+    (f"{CLIENT}, garbage", NEAR, "garbage"),
+    (f"{CLIENT}, garbage, {FAR}", FAR, "garbage"),
+    (f"{CLIENT}, unix", NEAR, "unix"),
+    (f"{CLIENT}, unknown", NEAR, "unknown"),
+    (f"{CLIENT}, _hidden", NEAR, "_hidden"),
+    (f"{CLIENT}, 203.0.113.300", NEAR, "203.0.113.300"),
+]
+
+
+@pytest.mark.parametrize(("forwarded", "address", "entry"), UNREADABLE)
+def test_the_search_ends_at_an_entry_that_can_not_be_read_and_its_clients_are_not_one_address(
+    forwarded: str, address: str, entry: str
+) -> None:
+    found = who_is(NEAR, headers(X_Forwarded_For=forwarded), parse_networks(TRUSTED))
+    assert found == Client(address, unreadable=entry)
+    assert found.key == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "key"), [(CLIENT, CLIENT), ("2001:db8::7", "2001:db8::/64"), ("", "")]
+)
+def test_limits_count_a_client_by_its_address_or_its_network(address: str, key: str) -> None:
+    assert Client(address).key == key
 
 
 def test_scheme_and_host_are_the_ones_that_the_nearest_proxy_told() -> None:
@@ -75,6 +110,11 @@ def test_networks_are_addresses_networks_and_the_socket_file() -> None:
         ip_network("10.0.0.0/8"),
         ip_network("::1/128"),
         "unix",
+    )
+    assert parse_networks(["::ffff:10.1.2.3", "::ffff:10.0.0.0/104", "::/0"]) == (
+        ip_network("10.1.2.3"),
+        ip_network("10.0.0.0/8"),
+        ip_network("::/0"),
     )
 
 

@@ -130,3 +130,9 @@ def test_the_rate_is_the_clients_whatever_proxy_it_comes_by(behind_proxy: FlaskC
 def test_a_stranger_cannot_pass_for_another(behind_proxy: FlaskClient) -> None:
     statuses = [post(behind_proxy, "192.0.2.9", X_Forwarded_For=f"192.0.2.{n}") for n in range(3)]
     assert statuses == [200, 200, 429]
+
+
+def test_a_proxy_is_the_one_that_is_trusted_in_either_spelling(behind_proxy: FlaskClient) -> None:
+    said = {"Origin": "https://app.example", "X_Forwarded_Host": "app.example"}
+    assert post(behind_proxy, "::ffff:10.0.0.1", **said) == 200
+    assert post(behind_proxy, "::ffff:192.0.2.1", **said) == 403

@@ -41,6 +41,14 @@ def test_behind_a_trusted_proxy_the_clients_address_counts(make_site: MakeSite) 
     assert ask == [400, 400, 429, 429]
 
 
+def test_an_address_counts_as_one_however_it_is_written(make_site: MakeSite) -> None:
+    site = make_site(token_rate=1, trusted_proxies=["127.0.0.1"])
+    ask = [site.post("/fws/token", X_Forwarded_For=each).status
+           for each in ("192.0.2.1:1", "::ffff:192.0.2.1", "192.0.2.2:1", "[2001:db8::1]:1",
+                        "2001:db8::2", "2001:db8:0:1::1")]  # fmt: skip
+    assert ask == [400, 429, 400, 400, 429, 400]
+
+
 def test_without_one_whatever_the_header_says_is_the_same_client(make_site: MakeSite) -> None:
     site = make_site(token_rate=1)
     ask = [site.post("/fws/token", X_Forwarded_For=each).status for each in ("192.0.2.1", "::1")]

@@ -1,0 +1,76 @@
+"""IP addresses in one normal form, as sockets and headers have them, and as limits count them."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPV6LENGTH, IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+Address = IPv4Address | IPv6Address
+
+IPV6_PREFIX: Final = 64
+"""Bits of an IPv6 address that limits count: a host chooses the others freely (RFC 4291 §2.5.4)."""
+
+# The IPv4 Internet, as a translator shows it to a network without IPv4 (RFC 6052 §2.1).
+_NAT64 = IPv6Network("64:ff9b::/96")
+# A node of RFC 7239 §6: IPv6 in brackets, and behind that, or behind IPv4, perhaps a port.
+_NODE = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[0-9.]+))(?::(?:[0-9]{0,5}|_[A-Za-z0-9._-]+))?")
+
+
+def parse_address(text: str) -> Address | None:
+    """Return an address without its zone; None for a text that is not an address.
+
+    An IPv4-mapped address is the IPv4 address in it (RFC 4291 §2.5.5.2).
+    """
+    bare, percent, zone = text.partition("%")
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return None if percent else address
+    if percent and not zone:
+        return None
+    return address.ipv4_mapped or address
+
+
+def parse_node(text: str) -> Address | None:
+    """Return the address in an entry of X-Forwarded-For; None if there is none.
+
+    The entry may have a port, brackets around IPv6, and quotes around all of it (RFC 7239 §6).
+    """
+    text = text.strip(" \t")
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1].strip(" \t")
+    address = parse_address(text)
+    if address is not None:
+        return address
+    node = _NODE.fullmatch(text)
+    return None if node is None else parse_address(node["v6"] or node["v4"])
+
+
+def normal_address(text: str) -> str:
+    """Return the normal text of an address; a text that is not an address stays as it is."""
+    if ":" not in text:
+        return text  # IPv4, which has one form
+    address = parse_address(text)
+    return text if address is None else str(address)
+
+
+def counted_as(text: str) -> str:
+    """Return what limits per address count an address as: itself, or the /64 of an IPv6 one.
+
+    An address behind the well-known prefix of NAT64 is the IPv4 address in it. A text that is
+    not an address stays as it is.
+    """
+    if ":" not in text:
+        return text
+    address = parse_address(text)
+    if address is None:
+        return text
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address in _NAT64:
+        return str(IPv4Address(address.packed[-4:]))
+    chosen_freely = IPV6LENGTH - IPV6_PREFIX
+    return f"{IPv6Address(int(address) >> chosen_freely << chosen_freely)}/{IPV6_PREFIX}"
