@@ -80,6 +80,10 @@ class Keys:
         """What one subject, by its SHA-256, has of a sort: digests or names, by when they end."""
         return self._of(owner, f"own:{sort}")
 
+    def successor(self, digest: str) -> bytes:
+        """The salt of what takes a refresh token's place, by that token's SHA-256."""
+        return self._of(digest, "successor")
+
     def _of(self, hash_tag: str, name: str) -> bytes:
         return _encoded(f"{self.prefix}:{{{hash_tag}}}:{name}")
 

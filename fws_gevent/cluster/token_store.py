@@ -71,21 +71,26 @@ class RedisTokenStore(TokenStore):
         return claims
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token; the subject's oldest gives way as with tickets."""
+        """Keep a refresh token, unless it is kept; the subject's oldest one gives way."""
         for gone in self._count("refresh", digest, refresh.subject, until, now, REFRESH_EACH):
             self._ask("DEL", self._keys.refresh(gone))
         value = json.dumps({"grant": refresh.grant, "family": refresh.family})
         spent = "1" if refresh.spent else "0"
-        self._ask("SET", self._keys.refresh(digest), spent + value, "PX", _ms(until - now))
+        self._ask("SET", self._keys.refresh(digest), spent + value, "PX", _ms(until - now),
+                  "NX")  # fmt: skip
 
     def find_refresh(self, digest: str, now: float) -> Refresh | None:  # noqa: ARG002 - Redis has a clock
         """What a refresh token stands for, without using it."""
         return _refresh(self._ask("GET", self._keys.refresh(digest)))
 
-    def spend_refresh(self, digest: str, now: float) -> Refresh | None:
-        """What a refresh token stands for; `spent` is true for all but the first who asks."""
-        found = _refresh(self._run(SPEND, [self._keys.refresh(digest)], []))
-        if found is not None and not found.spent:
+    def spend_refresh(
+        self, digest: str, now: float, salt: str = "", grace: float = 0.0
+    ) -> Refresh | None:
+        """Use a refresh token; return what it stands for, or None for an unknown one."""
+        keys = [self._keys.refresh(digest), self._keys.successor(digest)]
+        answer = self._run(SPEND, keys, [salt, int(grace * 1000)])
+        found = _refresh(answer[0], answer[1].decode()) if answer else None
+        if found is not None:  # each time, for the answer to the first may have been lost
             until = now + max(1.0, float(self._ask("TTL", self._keys.refresh(digest))))
             for gone in self._count(
                 "spent", digest, found.subject, until, now, SPENT_EACH, instead_of="refresh"
@@ -196,8 +201,8 @@ def _ms(seconds: float) -> int:
     return max(1, int(seconds * 1000))
 
 
-def _refresh(found: bytes | None) -> Refresh | None:
+def _refresh(found: bytes | None, salt: str = "") -> Refresh | None:
     if found is None:
         return None
     value = json.loads(found[1:])
-    return Refresh(value["grant"], value["family"], spent=found[:1] == b"1")
+    return Refresh(value["grant"], value["family"], found[:1] == b"1", salt)

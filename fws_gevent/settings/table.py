@@ -95,6 +95,9 @@ class Settings:
         60, whole(0), "requests a minute for tokens per client address, then 429; 0 for no bound"
     )
     refresh_ttl: float = _setting(14 * 86400.0, lifetime, "seconds that a refresh token is valid")
+    refresh_grace: float = _setting(
+        30.0, seconds, "seconds in which a used refresh token may be sent again; 0 for never"
+    )
     ticket_ttl: float = _setting(30.0, lifetime, "seconds that a ticket is valid")
     admin_password: str | None = _setting(
         None, password_hash, "hash of the status page's password", secret=True, flag=False

@@ -26,6 +26,7 @@ from .store import (
     digest,
     new_family,
 )
+from .succession import new_salt, successor_of
 
 MAX_TOKEN = 8192
 """Characters of a token; longer ones aren't looked at."""
@@ -195,15 +196,17 @@ class Tokens:
         groups: Collection[str] = (),
         scope: str | Collection[str] = (),
         family: str | None = None,
+        token: str | None = None,
     ) -> tuple[str, str]:
         """A refresh token, and the family that it belongs to: a new one unless it is given.
 
-        Raises NotIssued where it could not be remembered, ValueError for what no token can say.
+        `token` is the one to remember, a successor; without it a random one is made. Raises
+        NotIssued where it could not be remembered, ValueError for what no token can say.
         """
         self._need_store("refresh tokens")
         check_grant(subject, groups)
         family = family or new_family()
-        token = secrets.token_urlsafe(32)
+        token = token or secrets.token_urlsafe(32)
         now = time.time()
         grant = {"subject": subject, "groups": list(groups), "scope": scope_text(scope),
                  "at": self._issued_at(subject, now)}  # fmt: skip
@@ -214,13 +217,16 @@ class Tokens:
     def spend_refresh(self, token: str) -> Refresh:
         """What a refresh token was issued for. It is good for one use (RFC 9700 §4.14.2).
 
-        A second use means that somebody else has it too: its whole family is revoked, the tokens
-        issued from it included. Raises TokenInvalid, and NotIssued where none is remembered.
+        A second use within `refresh_grace` seconds, while its successor is unused, is a retry of
+        a request whose answer was lost, and gets the same `salt`. Any other means that somebody
+        else has it too: its whole family is revoked, the tokens issued from it included. Raises
+        TokenInvalid, and NotIssued where none is remembered.
         """
         self._need_store("refresh tokens")
         now = time.time()
-        found = self.store.spend_refresh(digest(token), now)
-        if found is not None and found.spent:
+        grace = self.settings.refresh_grace
+        found = self.store.spend_refresh(digest(token), now, new_salt(), grace)
+        if found is not None and found.spent and not self._is_retried(token, found):
             self.revoke_family(found.family, found.subject)
             found = None
         if found is not None and self.store.revoked_at("family", found.family) is not None:
@@ -230,6 +236,13 @@ class Tokens:
             if found is None or (at is not None and found.grant["at"] <= at):
                 raise TokenInvalid("the refresh token is unknown, used, expired or revoked")
         return found
+
+    def _is_retried(self, token: str, found: Refresh) -> bool:
+        """Whether a spent refresh token may be presented again: nobody has used its successor."""
+        if not found.salt:
+            return False
+        successor = self.find_refresh(successor_of(token, found.salt))
+        return successor is None or not successor.spent
 
     # Tickets.
 

@@ -6,8 +6,9 @@ import hashlib
 import heapq
 import secrets
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from ..errors import StoreFull, SubjectFull
@@ -41,11 +42,16 @@ class Revocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """What a refresh token was issued for, and whether it was used before."""
+    """What a refresh token was issued for, and whether it was used before.
+
+    `salt` makes the token that takes its place (see `succession`); it is empty before the first
+    use, and once the grace of a retry is over.
+    """
 
     grant: dict[str, Any]
     family: str
     spent: bool = False
+    salt: str = field(default="", compare=False)
 
     @property
     def subject(self) -> str:
@@ -75,15 +81,21 @@ class TokenStore(ABC):
 
     @abstractmethod
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token. Raises StoreFull."""
+        """Keep a refresh token; one that is kept already stays as it is. Raises StoreFull."""
 
     @abstractmethod
     def find_refresh(self, digest: str, now: float) -> Refresh | None:
         """What a refresh token stands for, without using it."""
 
     @abstractmethod
-    def spend_refresh(self, digest: str, now: float) -> Refresh | None:
-        """What a refresh token stands for; `spent` is true for all but the first who asks."""
+    def spend_refresh(
+        self, digest: str, now: float, salt: str = "", grace: float = 0.0
+    ) -> Refresh | None:
+        """Use a refresh token; return what it stands for, or None for an unknown one.
+
+        `spent` is false for the first who asks, and `salt` is theirs then. It is kept for `grace`
+        seconds, and returned to all who ask meanwhile.
+        """
 
     @abstractmethod
     def revoke(
@@ -115,6 +127,7 @@ class MemoryTokenStore(TokenStore):
         self._tickets: Kept[dict[str, Any]] = Kept("tickets", limit, TICKETS_EACH)
         self._refresh: Kept[Refresh] = Kept("refresh tokens", limit, REFRESH_EACH)
         self._spent: Kept[Refresh] = Kept("used ones", limit, SPENT_EACH, gives_way=True)
+        self._salts: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._revoked: dict[tuple[Kind, str], tuple[float, int]] = {}
         self._ends: list[tuple[float, Kind, str]] = []
         self._revoked_of: Kept[None] = Kept("revocations", limit, REVOKED_EACH, gives_way=True)
@@ -130,22 +143,30 @@ class MemoryTokenStore(TokenStore):
         return None if found is None else found[1]
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token. Raises StoreFull."""
-        self._refresh.put(digest, refresh, refresh.subject, until, now)
+        """Keep a refresh token; one that is kept already stays as it is. Raises StoreFull."""
+        if self.find_refresh(digest, now) is None:
+            self._refresh.put(digest, refresh, refresh.subject, until, now)
 
     def find_refresh(self, digest: str, now: float) -> Refresh | None:
         """What a refresh token stands for, without using it."""
         return self._refresh.get(digest, now) or self._spent.get(digest, now)
 
-    def spend_refresh(self, digest: str, now: float) -> Refresh | None:
-        """What a refresh token stands for; `spent` is true for all but the first who asks."""
+    def spend_refresh(
+        self, digest: str, now: float, salt: str = "", grace: float = 0.0
+    ) -> Refresh | None:
+        """Use a refresh token; return what it stands for, or None for an unknown one."""
+        while self._salts and next(iter(self._salts.values()))[0] <= now:
+            self._salts.popitem(last=False)
         found = self._refresh.pop(digest, now)
         if found is None:
-            return self._spent.get(digest, now)
+            spent = self._spent.get(digest, now)
+            salt = self._salts.get(digest, (0.0, ""))[1]
+            return None if spent is None else replace(spent, salt=salt)
         until, refresh = found
-        spent = replace(refresh, spent=True)
-        self._spent.put(digest, spent, refresh.subject, until, now)
-        return refresh
+        self._spent.put(digest, replace(refresh, spent=True), refresh.subject, until, now)
+        if grace > 0:
+            self._salts[digest] = (now + grace, salt)
+        return replace(refresh, salt=salt)
 
     def revoke(
         self, revocation: Revocation, until: float, now: float, owner: str | None = None

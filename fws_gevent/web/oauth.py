@@ -13,6 +13,7 @@ from ..errors import NotIssued, TokenInvalid
 from ..tokens import Claims
 from ..tokens.claims import scope_text
 from ..tokens.store import new_family
+from ..tokens.succession import successor_of
 from .answers import (
     REALM,
     answer,
@@ -70,7 +71,8 @@ def _for_refresh_token(fields: Mapping[str, str]) -> Response:
     subject, groups, scope = (spent.grant[name] for name in ("subject", "groups", "scope"))
     whole = TokenGrant(subject=subject, groups=groups, scope=scope)
     narrowed = replace(whole, scope=_narrowed(fields.get("scope"), scope))
-    return _issued(narrowed, refreshable=whole, family=spent.family)
+    successor = successor_of(given, spent.salt)
+    return _issued(narrowed, refreshable=whole, family=spent.family, successor=successor)
 
 
 def _for_user(fields: Mapping[str, str]) -> Response:
@@ -95,20 +97,27 @@ def _narrowed(wanted: str | None, granted: str) -> str:
 
 
 def _issued(
-    grant: TokenGrant, refreshable: TokenGrant | None = None, family: str | None = None
+    grant: TokenGrant,
+    refreshable: TokenGrant | None = None,
+    family: str | None = None,
+    successor: str | None = None,
 ) -> Response:
     try:
-        return answer(issue(grant, refreshable, family))
+        return answer(issue(grant, refreshable, family, successor))
     except NotIssued as error:
         unavailable(str(error))
 
 
 def issue(
-    grant: TokenGrant, refreshable: TokenGrant | None = None, family: str | None = None
+    grant: TokenGrant,
+    refreshable: TokenGrant | None = None,
+    family: str | None = None,
+    successor: str | None = None,
 ) -> dict[str, Any]:
     """The answer of RFC 6749 §5.1 for `grant`, with a refresh token for `refreshable` if given.
 
-    Raises NotIssued, and ValueError for a grant that no token can say.
+    `successor` is that refresh token, where it takes another one's place. Raises NotIssued,
+    and ValueError for a grant that no token can say.
     """
     tokens = service().tokens
     if refreshable is not None:
@@ -122,7 +131,7 @@ def issue(
     }
     if refreshable is not None:  # last, for it is remembered
         issued["refresh_token"], _ = tokens.issue_refresh(
-            refreshable.subject, refreshable.groups, refreshable.scope, family
+            refreshable.subject, refreshable.groups, refreshable.scope, family, successor
         )
     return issued
 

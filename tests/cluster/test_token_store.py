@@ -127,8 +127,31 @@ def test_a_refresh_token_is_unspent_for_the_first_who_asks(make: MakeStore, plai
     assert found.count(Refresh(GRANT, "f", spent=True)) == 19
     assert stores[1].find_refresh("d", now) == Refresh(GRANT, "f", spent=True)
     assert 50_000 < plain.pttl("fws:{d}:refresh") <= 60_000  # it lives no longer for being used
-    stores[0].put_refresh("d", Refresh(GRANT, "f", spent=True), now + 60, now)
-    assert stores[0].spend_refresh("d", now) == Refresh(GRANT, "f", spent=True)
+    stores[0].put_refresh("e", Refresh(GRANT, "f", spent=True), now + 60, now)
+    assert stores[0].spend_refresh("e", now) == Refresh(GRANT, "f", spent=True)
+
+
+def test_what_the_first_use_brought_is_kept_for_a_retry_in_all_processes(
+    make: MakeStore, plain: Any
+) -> None:
+    stores, now = [make(), make()], time.time()
+    stores[0].put_refresh("d", Refresh(GRANT, "f"), now + 60, now)
+    racing = [
+        gevent.spawn(stores[turn % 2].spend_refresh, "d", now, f"salt {turn}", 20.0)
+        for turn in range(10)
+    ]
+    gevent.joinall(racing, raise_error=True)
+    found = [each.value for each in racing]
+    assert [each is not None and each.spent for each in found].count(False) == 1
+    (salt,) = {each.salt for each in found if each is not None}
+    assert plain.get("fws:{d}:successor") == salt.encode()
+    assert 10_000 < plain.pttl("fws:{d}:successor") <= 20_000
+    plain.delete("fws:{d}:successor")
+    late = stores[1].spend_refresh("d", now, "another", 20.0)
+    assert late is not None
+    assert (late.spent, late.salt) == (True, "")
+    stores[0].put_refresh("d", Refresh(GRANT, "f"), now + 60, now)  # as a retry does
+    assert stores[1].find_refresh("d", now) == Refresh(GRANT, "f", spent=True)
 
 
 def test_a_subject_has_so_many_in_redis_and_its_oldest_gives_way(
@@ -317,7 +340,7 @@ def test_a_ticket_of_one_node_opens_one_connection_on_another(node: Node, connec
 def test_a_refresh_token_used_twice_on_different_nodes_ends_its_family_on_all(
     node: Node, connect: Connect
 ) -> None:
-    one, two = followed(node()), followed(node())
+    one, two = (followed(node(refresh_grace=0.0)) for _ in range(2))
     refresh, family = one.tokens.issue_refresh("ada")
     client = enter(two, connect, one.tokens.issue("ada", family=family))
     assert two.tokens.spend_refresh(refresh).family == family

@@ -10,6 +10,7 @@ import pytest
 from fws_gevent.errors import NotIssued, StoreFull, TokenInvalid
 from fws_gevent.tokens import Tokens
 from fws_gevent.tokens.store import MemoryTokenStore, Refresh, digest
+from fws_gevent.tokens.succession import successor_of
 
 from .issuing import Clock, refusal, service
 
@@ -30,7 +31,7 @@ def renewed(tokens: Tokens, token: str) -> tuple[str, str]:
     found = tokens.spend_refresh(token)
     said = {name: found.grant[name] for name in ("subject", "groups", "scope")}
     return tokens.issue(**said, family=found.family), tokens.issue_refresh(
-        **said, family=found.family
+        **said, family=found.family, token=successor_of(token, found.salt)
     )[0]
 
 
@@ -90,6 +91,74 @@ def test_refresh_tokens_go_on_as_long_as_each_is_used_once() -> None:
     assert tokens.counts["revoked"] == 0
 
 
+def test_a_retry_within_the_grace_gets_the_same_successor(clock: Clock) -> None:
+    tokens = service(refresh_grace=30)
+    first, family = tokens.issue_refresh("ada", ["room:*"], "publish")
+    successors = set()
+    for _ in range(3):
+        token, successor = renewed(tokens, first)
+        assert tokens.verify(token).groups == ("room:*",)
+        successors.add(successor)
+        clock.now += 14.9
+    assert len(successors) == 1
+    assert tokens.counts["revoked"] == 0
+    token, third = renewed(tokens, successor)
+    assert third not in (first, successor)
+    assert tokens.find_refresh(third) == Refresh(
+        {"subject": "ada", "groups": ["room:*"], "scope": "publish", "at": int(clock.now)}, family
+    )
+
+
+def test_a_retry_without_the_first_one_stored_gets_it_too() -> None:
+    tokens = service()
+    first, _ = tokens.issue_refresh("ada")
+    lost = tokens.spend_refresh(first)  # and then the process that asked is gone
+    _, successor = renewed(tokens, first)
+    assert successor == successor_of(first, lost.salt)
+    assert tokens.spend_refresh(successor).grant["subject"] == "ada"
+
+
+@pytest.mark.parametrize(("grace", "later"), [(30, 30.1), (0, 0)])
+def test_after_the_grace_a_second_use_is_somebody_elses(
+    grace: float, later: float, clock: Clock
+) -> None:
+    tokens = service(refresh_grace=grace)
+    first, family = tokens.issue_refresh("ada")
+    access, successor = renewed(tokens, first)
+    clock.now += later
+    spent_in_vain(tokens, first)
+    assert tokens.store.revoked_at("family", family) is not None
+    assert refusal(tokens, access) == "the token was revoked"
+    spent_in_vain(tokens, successor)
+
+
+def test_a_second_use_after_that_of_the_successor_is_somebody_elses(clock: Clock) -> None:
+    tokens = service(refresh_grace=30)
+    first, family = tokens.issue_refresh("ada")
+    _, second = renewed(tokens, first)
+    _, third = renewed(tokens, second)
+    spent_in_vain(tokens, first)
+    assert tokens.store.revoked_at("family", family) is not None
+    spent_in_vain(tokens, third)
+
+
+def test_what_is_kept_for_a_retry_makes_no_token_by_itself(clock: Clock) -> None:
+    tokens = service()
+    first, _ = tokens.issue_refresh("ada")
+    found = tokens.spend_refresh(first)
+    successor = successor_of(first, found.salt)
+    kept = repr(vars(tokens.store))
+    assert found.salt in kept
+    assert first not in kept
+    assert successor not in kept
+    for guess in (found.salt, successor_of(found.salt, found.salt), successor_of(first, "")):
+        assert tokens.find_refresh(guess) is None
+    clock.now += 31
+    other, _ = tokens.issue_refresh("bob")
+    tokens.spend_refresh(other)
+    assert found.salt not in repr(vars(tokens.store))
+
+
 def test_a_second_use_revokes_all_that_came_of_the_first() -> None:
     tokens = service()
     first, family = tokens.issue_refresh("ada")
@@ -120,7 +189,7 @@ def test_of_many_who_use_one_refresh_token_at_once_one_wins(clock: Clock) -> Non
         except TokenInvalid:
             return None
 
-    tokens = service()
+    tokens = service(refresh_grace=0)
     token, family = tokens.issue_refresh("ada")
     clock.time = time  # type: ignore[method-assign]
     racing = [gevent.spawn(use) for _ in range(10)]
@@ -174,7 +243,7 @@ def test_revoking_a_subject_ends_its_refresh_tokens_so_far(clock: Clock) -> None
 
 
 def test_who_repeats_a_spent_refresh_token_does_not_fill_the_store(clock: Clock) -> None:
-    tokens = service()
+    tokens = service(refresh_grace=0)
     tokens.store = MemoryTokenStore(limit=3)
     refresh, _ = tokens.issue_refresh("ada")
     tokens.spend_refresh(refresh)

@@ -62,6 +62,21 @@ def test_a_refresh_token_is_spent_by_the_first_who_asks(store: MemoryTokenStore)
     assert store.find_refresh("b", NOW) is None
 
 
+def test_the_salt_of_the_first_use_is_kept_as_long_as_it_is_asked_for(
+    store: MemoryTokenStore,
+) -> None:
+    store.put_refresh("a", GRANT, NOW + 100, NOW)
+    salts = []
+    for now, salt in ((NOW, "one"), (NOW + 9.9, "two"), (NOW + 10, "three")):
+        found = store.spend_refresh("a", now, salt, 10)
+        assert found is not None
+        salts.append(found.salt)
+    assert salts == ["one", "one", ""]
+    store.put_refresh("a", GRANT, NOW + 200, NOW + 20)  # it is there, and stays as it is
+    assert store.find_refresh("a", NOW + 20) == Refresh(GRANT.grant, GRANT.family, spent=True)
+    assert store.find_refresh("a", NOW + 100) is None
+
+
 @pytest.mark.parametrize("spent", [False, True])
 def test_a_refresh_token_ends_spent_or_not(store: MemoryTokenStore, spent: bool) -> None:
     store.put_refresh("a", GRANT, NOW + 1, NOW)

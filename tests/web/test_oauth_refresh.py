@@ -69,7 +69,23 @@ def test_a_second_use_revokes_all_that_was_issued_from_it(site: Site, connect: C
     assert bystander.receive() == "still there"
 
 
-def test_of_racing_uses_exactly_one_wins(site: Site) -> None:
+def test_without_an_answer_a_client_asks_again_and_gets_the_same_one(site: Site) -> None:
+    token = site.tokens("ada", "publish status")["refresh_token"]
+    first = renew(site, token).json
+    for scope in ("status", "publish status"):
+        again = renew(site, token, scope=scope)
+        assert again.status == 200
+        assert again.json["refresh_token"] == first["refresh_token"]
+        assert again.json["scope"] == scope
+    assert is_valid(site, first)
+    with shifted(31):
+        last = renew(site, first["refresh_token"]).json
+        assert renew(site, token).refusal == (400, "invalid_grant")
+        assert not is_valid(site, last)
+
+
+def test_of_racing_uses_exactly_one_wins(make_site: MakeSite) -> None:
+    site = make_site(refresh_grace=0.0)
     token = site.tokens()["refresh_token"]
     racing = [gevent.spawn(renew, site, token) for _ in range(8)]
     gevent.joinall(racing, timeout=20)
@@ -116,7 +132,8 @@ def test_to_ask_for_too_much_is_refused_and_uses_nothing_up(site: Site) -> None:
     assert renew(site, token, scope="status").status == 200
 
 
-def test_a_second_use_revokes_whatever_scope_it_asks_for(site: Site) -> None:
+def test_a_second_use_revokes_whatever_scope_it_asks_for(make_site: MakeSite) -> None:
+    site = make_site(refresh_grace=0.0)
     first = site.tokens("ada", "status")
     assert renew(site, first["refresh_token"]).status == 200
     answer = renew(site, first["refresh_token"], scope="revoke")
