@@ -13,7 +13,7 @@ from typing import Any
 
 from gevent.ssl import SSLSocket
 
-from .engine.transport import SecureSocket
+from .engine.tls import SecureSocket
 
 
 def take_socket(handler: Any) -> tuple[Any, bytes]:

@@ -114,6 +114,19 @@ def test_a_mute_client_is_cut_off_within_grace(deaf: bool, serve: Serve, connect
         assert client.at_end()
 
 
+@pytest.mark.parametrize("clients", [1, 50])
+def test_without_any_grace_everybody_is_told_still(
+    clients: int, serve: Serve, connect: Connect
+) -> None:
+    server = serve(grace=0)
+    there = [connect(server) for _ in range(clients)]
+    until(lambda: len(server.users) == clients)
+    finish(server)
+    for client in there:
+        assert client.frame().close == (1001, "the server is shutting down")
+        assert client.at_end()
+
+
 def test_a_filter_that_never_ends_does_not_hold_up_the_end(serve: Serve, connect: Connect) -> None:
     class Sleeper(WebSocketMessageFilter):
         @classmethod

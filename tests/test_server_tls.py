@@ -13,7 +13,7 @@ import pytest
 
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
 
-from .clients import PATIENCE
+from .clients import PATIENCE, frame, upgrade
 from .conftest import Connect, Identity, Serve
 from .raw_http import open_socket, read_to_end
 from .waiting import until
@@ -131,3 +131,20 @@ def test_a_filter_that_keeps_the_environ_keeps_no_socket_open(
     assert client.frame().close[0] == 1000
     assert client.at_end()
     assert kept
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_after_the_closing_handshake_the_stream_ends_with_a_close_notify(
+    version: ssl.TLSVersion, serve: Serve, identity: Identity
+) -> None:
+    server = serve([Echo], **identity._asdict())
+    port = server.server_port
+    assert port
+    bare = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    with client_context(version).wrap_socket(bare, suppress_ragged_eofs=False) as client:
+        client.sendall(upgrade(port))
+        while not (got := client.recv(65536)).endswith(b"\r\n\r\n"):
+            assert got
+        client.sendall(frame(8, b"\x03\xe8"))
+        assert client.recv(100) == b"\x88\x02\x03\xe8"
+        assert client.recv(100) == b""  # without one it raises SSLEOFError

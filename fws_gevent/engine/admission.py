@@ -50,11 +50,18 @@ class Admission:
         if seconds:
             raise ConnectsTooOften(retry_after(seconds))
 
-    def entered(self, address: str) -> None:
-        """A connection from `address` began."""
+    def entered(self, address: str) -> bool:
+        """Count a connection from `address`; return whether it is one more than may be.
+
+        It may be, though `check` let it in: others came while its token was looked at, or while
+        its upgrade was answered.
+        """
         self.live += 1
         if self._per_address and address:
             self._by_address[address] += 1
+        return self.live > self.capacity or (
+            bool(address) and 0 < self._per_address < self._by_address[address]
+        )
 
     def gone(self, address: str) -> None:
         """A connection from `address` ended."""

@@ -11,8 +11,8 @@ from gevent.event import Event
 
 from ..protocol.frames import SHORT_HEADERS, encode, header
 from ..tokens import Claims
-from .exchange import Exchange
 from .facts import Closed, Opening, Peer
+from .inbound import Inbound
 from .payload import OPCODES, Data, as_text_if_utf8, convert, frame_for
 from .transport import FLUSH_SIZE
 
@@ -26,7 +26,7 @@ current: ContextVar[Connection | None] = ContextVar("fws_connection", default=No
 _MANY = FLUSH_SIZE // 128  # short frames that are as much as is written at once
 
 
-class Connection(Exchange):
+class Connection(Inbound):
     """One open WebSocket, as filters use it.
 
     `id` names it, `path` and `remote_address` say where it came to and from, `subprotocol` what
@@ -78,11 +78,24 @@ class Connection(Exchange):
     def token(self, token: Any) -> None:
         if not (self.server.guard is None or token is None or isinstance(token, Claims)):
             raise TypeError("with auth on, a connection's token is what its client proved")
+        before, self._token = self._token, token
+        old = None if before is None else group_name(before)
+        new = None if token is None else group_name(token)
+        if old == new:
+            return  # renewed: what is sent to the group meanwhile reaches it
+        if old is not None:
+            self.leave(old)
+        if new is not None:
+            self.join(new)
+
+    def hold(self, claims: Claims) -> None:
+        """Take claims that were checked; `join_own_group` is to follow."""
+        self._token = claims
+
+    def join_own_group(self) -> None:
+        """Join the group of the connections that share its token. May wait for the broker."""
         if self._token is not None:
-            self.leave(group_name(self._token))
-        self._token = token
-        if token is not None:
-            self.join(group_name(token))
+            self.join(group_name(self._token))
 
     @property
     def subject(self) -> str | None:
@@ -185,6 +198,20 @@ class Connection(Exchange):
         if self._room is not None and self.queued <= self.patience.max_queue:
             self._room.set()
         super().on_written()
+
+    def enter(self) -> bool:
+        """Join the group of its token; return whether the connection may begin.
+
+        It may not while its token is awaited, nor where it ended meanwhile. May wait for the
+        broker and for the shared storage.
+        """
+        server = self.server
+        if server.guard is None:
+            if server.settings.token is not None:
+                self.token = server.settings.token
+        elif not server.guard.let_in(self):
+            return False
+        return not self.ending
 
     def on_shut(self) -> None:
         """The socket is closed: nobody sends to this connection any more."""

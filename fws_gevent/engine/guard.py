@@ -83,14 +83,38 @@ class Guard:
             raise refused(error) from None
 
     def enter(self, connection: Connection, claims: Claims | None) -> bool:
-        """Take a new connection in; whether it may begin, or is pending."""
+        """Take a new connection in; return whether it may begin, or is pending. Never waits."""
         if claims is not None:
-            self._admit(connection, claims)
+            self._hold(connection, claims)
         elif self.required:
             self.pending[connection.id] = connection
             self._set(connection, time.time() + self.tokens.settings.token_timeout)
             return False
         return True
+
+    def let_in(self, connection: Connection) -> bool:
+        """Have a connection join its subject's group; return False while its token is awaited.
+
+        Its token is looked at again, and the connection closed if it was revoked before the
+        connection was where a revocation finds it. May wait for the broker and for the shared
+        storage.
+        """
+        if connection.id in self.pending:
+            return False
+        connection.join_own_group()
+        self._check_again(connection)
+        return True
+
+    def _check_again(self, connection: Connection) -> None:
+        claims = connection.token
+        if not isinstance(claims, Claims):
+            return
+        try:
+            self.tokens.check_not_revoked(claims)
+        except StorageAway:
+            connection.close(CloseCode.TRY_AGAIN_LATER, "tokens can't be checked now")
+        except TokenInvalid as error:
+            self._turn_away(connection, str(error))
 
     def forget(self, connection: Connection) -> None:
         """The connection is closed."""
@@ -123,22 +147,40 @@ class Guard:
                 connection.send(f"token:refused {error}")
             return
         held = connection.token
-        if isinstance(held, Claims) and held.subject != claims.subject:
+        if isinstance(held, Claims):
+            self._renew(connection, held, claims)
+        else:
+            self._first(connection, claims)
+
+    def _renew(self, connection: Connection, held: Claims, claims: Claims) -> None:
+        """Give a connection the new token of its subject."""
+        if held.subject != claims.subject:
             connection.send("token:refused the token is for another subject")
             return
-        if not isinstance(held, Claims):
-            try:
-                self._server.admission.check_subject(claims.subject)
-            except ConnectsTooOften as error:
-                connection.close(CloseCode.POLICY_VIOLATION, str(error))
-                return
-        self._admit(connection, claims)
+        self._hold(connection, claims)
+        for group in connection.groups:
+            if not claims.may_join(group):
+                connection.leave(group)
+        self._check_again(connection)
+        connection.send("token:accepted")
+
+    def _first(self, connection: Connection, claims: Claims) -> None:
+        """Give a connection its first token, and let it begin if it was pending."""
+        try:
+            self._server.admission.check_subject(claims.subject)
+        except ConnectsTooOften as error:
+            connection.close(CloseCode.POLICY_VIOLATION, str(error))
+            return
+        if connection.ending:
+            return  # lost, or closed, while the token was checked
+        pending = self.pending.pop(connection.id, None) is not None
+        self._hold(connection, claims)
         if pending:
-            del self.pending[connection.id]
             self._server.users[connection.id] = connection
-        connection.send("token:accepted")  # it may wait in here, and be closed meanwhile
-        if pending:
-            connection.begin()
+        if connection.enter():
+            connection.send("token:accepted")  # it may wait in here, and be closed meanwhile
+            if pending and not connection.ending:
+                connection.begin()
 
     def check_join(self, connection: Connection, group: str) -> None:
         """Raise GroupRefused unless the connection's token grants the group."""
@@ -175,11 +217,8 @@ class Guard:
             if isinstance(claims, Claims) and _is_hit(claims, revocation):
                 self._turn_away(connection, "the token was revoked")
 
-    def _admit(self, connection: Connection, claims: Claims) -> None:
-        connection.token = claims
-        for group in connection.groups:
-            if not claims.may_join(group):
-                connection.leave(group)
+    def _hold(self, connection: Connection, claims: Claims) -> None:
+        connection.hold(claims)
         self._set(connection, claims.expires_at + self.tokens.settings.token_leeway)
 
     def _set(self, connection: Connection, until: float) -> None:

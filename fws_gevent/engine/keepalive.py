@@ -14,6 +14,10 @@ from .wheel import Wheel
 HARD_QUEUE = 16
 """Times `max_queue` (or the largest message) that may ever wait for one connection."""
 
+CLOSE_PROGRESS = 16 * 1024
+"""Bytes that a closing connection must take in each `close_timeout` to be waited for: a peer that
+reads steadily gets all that was sent, and the wait for it has an end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -48,7 +52,7 @@ def patience_of(settings: Settings, wheel: Wheel) -> Patience:
 class Watched(Transport):
     """A transport with deadlines; all of them share one place in the wheel, the next one's."""
 
-    __slots__ = ("_pinged", "_slow_at", "due", "heard", "patience", "wheel")
+    __slots__ = ("_pinged", "_slow_at", "_unsent", "due", "heard", "patience", "wheel")
 
     def __init__(
         self, reactor: Reactor, socket: Any, secure: bool, wheel: Wheel, patience: Patience
@@ -60,13 +64,14 @@ class Watched(Transport):
         self.heard = wheel.now
         self._pinged = 0
         self._slow_at = 0
+        self._unsent = 0  # of a closing connection: bytes when its deadline was set
         self._schedule()
 
     def on_due(self) -> None:
         """See which deadline it was, and set the next."""
         now = self.wheel.now
         if self.ending:
-            self.give_up(CloseCode.ABNORMAL, "the peer didn't answer the Close")
+            self._await_end()
             return
         if self._slow_at and now >= self._slow_at:
             self.too_slow()
@@ -86,10 +91,20 @@ class Watched(Transport):
         self._schedule()
 
     def expect_end(self) -> None:
-        """A Close is on its way: the peer has `close_timeout` from now."""
+        """Send nothing more: the peer has `close_timeout` from now, and longer while it reads."""
         self.ending = True
         self._slow_at = 0
+        self._unsent = self.unsent()
         self.wheel.schedule(self, self.patience.close_timeout)
+
+    def _await_end(self) -> None:
+        """Wait once more if the peer has read enough since the last deadline, else give it up."""
+        before, self._unsent = self._unsent, self.unsent()
+        read = before - self._unsent
+        if read >= CLOSE_PROGRESS or (read > 0 and not self._unsent):
+            self.wheel.schedule(self, self.patience.close_timeout)
+        else:
+            self.give_up(CloseCode.ABNORMAL, "the peer didn't answer the Close")
 
     def on_queued(self) -> None:
         """More waits: past the bound the clock runs, past the hard one it is over at once.

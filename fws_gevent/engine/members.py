@@ -181,6 +181,7 @@ class Membership:
             frame = frames.get(connection.window_bits)
             if frame is None:
                 frame = frame_for(opcode, payload, connection.window_bits)
+                self.reactor.work += len(payload) >> 10  # compressing it takes that long
                 frames[connection.window_bits] = frame
             connection.write(frame)
         return len(connections)

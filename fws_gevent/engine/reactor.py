@@ -30,6 +30,9 @@ TURN = 256
 """Units of work (a task, 4 events of many, 4 KiB read or written in the middle, a write), a
 millisecond or two, until the hub has its turn."""
 
+FLUSHES = 1024
+"""Connections that are written to in one go: a broadcast to more leaves in several."""
+
 _AGAIN = 4
 """As many sockets ready at once make it worth asking for more before going back to the hub."""
 
@@ -82,7 +85,8 @@ class Reactor:
         self.offloading = 0
         self.work = 0
         self.bytes_in = self.bytes_out = 0
-        self.messages_out = 0
+        self.frames_out = 0
+        self.control_frames_out = 0
         self.messages_unheard = 0
         """Messages that nobody listened to; the others are counted where they are heard."""
         self.current: Task | None = None
@@ -90,6 +94,7 @@ class Reactor:
         self.dirty: list[Socketed] = []
         self._will_flush = False
         self._queue: deque[Task] = deque()
+        self._undrained: dict[Socketed, None] = {}
         self._by_descriptor: dict[int, Socketed] = {}
         self._runner: greenlet | None = None
         self._parked: greenlet | None = None
@@ -129,15 +134,40 @@ class Reactor:
         self._by_descriptor[descriptor] = task
         self._poller.add(descriptor)
 
-    def remove(self, descriptor: int) -> None:
-        """Watch `descriptor` no more; to be called before it is closed."""
-        if self._by_descriptor.pop(descriptor, None) is not None and self._poller is not None:
-            self._poller.remove(descriptor)
+    def remove(self, task: Socketed) -> None:
+        """Watch a task's descriptor no more; to be called before it is closed."""
+        descriptor = task.descriptor
+        if self._by_descriptor.get(descriptor) is task:
+            del self._by_descriptor[descriptor]
+            if self._poller is not None:
+                self._poller.remove(descriptor)
 
-    def want_write(self, descriptor: int) -> None:
-        """Call the task's `drain` when `descriptor`, now full, takes more."""
-        if self.rearm is not None and descriptor in self._by_descriptor:
-            self.rearm(descriptor, WRITE)
+    def want_write(self, task: Socketed) -> None:
+        """Call the task's `drain` when its socket, now full, takes more."""
+        if self.rearm is not None and self._by_descriptor.get(task.descriptor) is task:
+            self.rearm(task.descriptor, WRITE)
+
+    def drain_later(self, task: Socketed) -> None:
+        """Call the task's `drain` again after others had their turn: its socket may take more."""
+        if not self._undrained:
+            self._hub.loop.run_callback(self._drain_next)
+        self._undrained[task] = None
+
+    def _drain_next(self) -> None:
+        task = next(iter(self._undrained))
+        del self._undrained[task]
+        if self._undrained:
+            self._hub.loop.run_callback(self._drain_next)
+        task.drain()
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Have `function` called in the hub, after what is on its way there. Must not block."""
+        self._hub.loop.run_callback(function)
+
+    @property
+    def messages_out(self) -> int:
+        """Messages that were handed to the kernel."""
+        return self.frames_out - self.control_frames_out
 
     def schedule(self, task: Task) -> None:
         """Run `task` soon, once, though nothing new came for it."""
@@ -162,9 +192,23 @@ class Reactor:
         self._will_flush = self._runner is not None
         if dirty:
             self.dirty = []
+            if len(dirty) > FLUSHES:
+                self._put_off(dirty)
             self.work += len(dirty)
             for task in dirty:
                 task.flush()
+
+    def flush_all(self) -> None:
+        """Write all that was sent, to however many connections it goes."""
+        while self.dirty:
+            self.flush()
+
+    def _put_off(self, dirty: list[Socketed]) -> None:
+        """Leave all but the first FLUSHES connections to the next call of `flush`."""
+        self.dirty = dirty[FLUSHES:]
+        del dirty[FLUSHES:]
+        self._will_flush = True
+        self._hub.loop.run_callback(self.flush)
 
     def elsewhere(self) -> bool:
         """Whether this is not the reactor's thread: an offloaded filter runs."""
@@ -267,7 +311,7 @@ class Reactor:
                     task.context.run(task.run)
                 except BaseException as error:  # noqa: BLE001 - a runner outlives its tasks
                     self._failed(task, error)
-                if rearm is not None and task.descriptor in self._by_descriptor:
+                if rearm is not None and self._by_descriptor.get(task.descriptor) is task:
                     rearm(task.descriptor, READ)
                 if task.again:
                     task.again = False

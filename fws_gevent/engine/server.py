@@ -115,7 +115,7 @@ class Server(Membership):
         self.forwarding = Forwarding(settings)
         self.message_rates = MessageRates(settings)
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
-        self.wheel = Wheel(resolution_for(settings))
+        self.wheel = Wheel(resolution_for(settings), self.reactor.later)
         self.patience = patience_of(settings, self.wheel)
         self.queue = ConsumerQueue(self)
         self.chains: dict[str, Chain] = {}
@@ -197,6 +197,7 @@ class Server(Membership):
         open_ones = (*self.users.values(), *self.pending)
         seconds = spread_of(len(open_ones), self.settings.close_spread, grace)
         close_evenly(open_ones, seconds, code, code.meaning)
+        self.reactor.flush_all()  # everybody is told, also where nobody is waited for
         self._wait_until_empty(deadline)
         mute = (*self.users.values(), *self.pending)
         for connection in mute:
@@ -292,20 +293,22 @@ class Server(Membership):
         self.tokens.keys = KeyRing.for_this_run()
 
     def adopt(self, socket: Any, peer: Peer, opening: Opening) -> Connection:
-        """Take over a socket whose upgrade was answered; its events follow from here."""
+        """Take over a socket whose upgrade was answered; its events follow from here.
+
+        Never waits: the connection is where revocations, limits and the end of the server find it
+        before it joins a group, which its first run does.
+        """
         connection = Connection(self, socket, peer, opening)
-        self.admission.entered(connection.address_key)
+        overrun = self.admission.entered(connection.address_key)
         if self.guard is None or self.guard.enter(connection, opening.claims):
             self.users[connection.id] = connection
-        else:
-            connection.held = opening.environ
-        if self.settings.token is not None:
-            connection.token = self.settings.token
         self.reactor.add(connection.descriptor, connection)
         self.reactor.schedule(connection)
         log_open(connection)
         if self.draining:
             connection.close(self.end_code, self.end_code.meaning)
+        elif overrun:
+            connection.close(CloseCode.TRY_AGAIN_LATER, "as many are connected as may be")
         return connection
 
     def forget(self, connection: Connection, groups: Iterable[str]) -> None:
@@ -313,7 +316,7 @@ class Server(Membership):
         self.users.pop(connection.id, None)
         if self.guard is not None:
             self.guard.forget(connection)
-        for group in groups:
+        for group in tuple(groups):  # a filter of its own may leave some meanwhile
             self.leave(group, connection)
 
     def gone(self, connection: Connection, closed: Closed) -> None:

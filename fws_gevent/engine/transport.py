@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket as sockets
-import ssl
+import sys
+import termios
 from collections import deque
+from itertools import islice
 from typing import Any
 
 from .reactor import Reactor
@@ -14,66 +17,26 @@ FLUSH_SIZE = 64 * 1024
 
 _FLUSH_WORK = FLUSH_SIZE >> 12  # what that counts in a turn: see `TURN`
 
+DRAIN_SIZE = 128 * 1024
+"""Bytes of what waits that are written before other connections have their turn."""
 
-class SecureSocket:
-    """A TLS socket in the terms of a plain one: short reads, and BlockingIOError to wait.
+_CHUNK = 16 * 1024  # bytes up to which small pieces that wait become one
+_PIECE = 1024  # bytes that make a piece small; a larger one is shared by all that it is sent to
+_VECTOR = 64  # chunks that are handed to the kernel at once
 
-    A read goes on until OpenSSL has no more, for bytes that it holds wake nobody.
-    """
+_SIOCOUTQ: int | None = termios.TIOCOUTQ if sys.platform == "linux" else None
 
-    __slots__ = ("_keep", "_socket")
 
-    def __init__(self, socket: Any) -> None:
-        # Whoever accepted the connection closes the socket when the request ends; a file made
-        # of it counts as a user, so that the real close waits for ours.
-        self._keep = socket.makefile("rb", 0)
-        self._socket = socket
-        socket.settimeout(0)
-
-    def recv_into(self, buffer: bytearray) -> int:
-        """Read what there is, up to the buffer's size; 0 at the end of the stream."""
-        size = 0
-        with memoryview(buffer) as view:
-            while size < len(view):
-                try:
-                    count = self._socket.recv_into(view[size:])
-                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                    if size:
-                        return size
-                    raise BlockingIOError from None
-                if not count:
-                    break
-                size += count
-        return size
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Write until all is out or OpenSSL has to wait; what is left must come again as it is."""
-        sent = 0
-        with memoryview(data) as view:
-            while sent < len(view):
-                count: int = self._socket.send(view[sent:])
-                if not count:
-                    break
-                sent += count
-        if not sent:
-            raise BlockingIOError
-        return sent
-
-    def shutdown(self, _how: int) -> None:
-        """Say goodbye: TLS's close_notify, without waiting for the other's."""
-        try:
-            self._socket.unwrap()
-        except (OSError, ValueError):
-            return  # a lost connection, or one that waits: there is nobody to be polite to
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        return self._socket.fileno()  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
-        self._keep.close()
+def _in_kernel(descriptor: int) -> int:
+    """Return the bytes in a socket's send buffer; 0 where the system does not tell (tcp(7))."""
+    if _SIOCOUTQ is None:
+        return 0
+    answer = bytearray(4)
+    try:
+        fcntl.ioctl(descriptor, _SIOCOUTQ, answer)
+    except OSError:
+        return 0  # a socket that is lost has nothing more on its way
+    return int.from_bytes(answer, sys.byteorder)
 
 
 class Transport:
@@ -106,7 +69,7 @@ class Transport:
         self.hung_up = False
         self.ending = False
         self.queued = 0
-        self.waiting: deque[bytes] | None = None
+        self.waiting: deque[bytes | bytearray] | None = None
         self.descriptor: int = socket.fileno()
         self._socket: Any = socket
         self._outbox: list[bytes] = []
@@ -130,10 +93,10 @@ class Transport:
             return
         reactor = self.reactor
         if len(outbox) == 1:
-            reactor.messages_out += 1
+            reactor.frames_out += 1
             data = outbox.pop()
         else:
-            reactor.messages_out += len(outbox)
+            reactor.frames_out += len(outbox)
             data = b"".join(outbox)
             outbox.clear()
         if self.waiting:
@@ -144,6 +107,7 @@ class Transport:
         except BlockingIOError:
             sent = 0
         except OSError as error:
+            outbox.append(data)  # it has not left
             self.on_lost(error)
             return
         reactor.bytes_out += sent
@@ -165,7 +129,7 @@ class Transport:
         except OSError as error:
             self.on_lost(error)
             return
-        self.reactor.messages_out += 1
+        self.reactor.frames_out += 1
         self.reactor.bytes_out += sent
         if sent < len(header) + len(payload):
             self._wait_from(sent, header + payload)
@@ -174,39 +138,73 @@ class Transport:
         """The kernel took the first `sent` bytes of `data` alone: the rest waits."""
         self._offset = sent
         self._wait(data)
-        self.reactor.want_write(self.descriptor)
+        self._want_write()
 
     def _wait(self, data: bytes) -> None:
-        if self.waiting is None:
-            self.waiting = deque()
-        self.queued += len(data) - (0 if self.waiting else self._offset)
-        self.waiting.append(data)
+        """Add `data` to what waits, in one chunk with what came before it where both are small."""
+        waiting = self.waiting
+        if waiting is None:
+            waiting = self.waiting = deque()
+        self.queued += len(data) - (0 if waiting else self._offset)
+        if waiting and len(data) < _PIECE and len(waiting[-1]) < _CHUNK:
+            if not isinstance(waiting[-1], bytearray):
+                waiting[-1] = bytearray(waiting[-1])
+            waiting[-1] += data
+        else:
+            waiting.append(data)
         self.on_queued()
 
+    def _want_write(self) -> None:
+        task: Any = self
+        self.reactor.want_write(task)
+
     def drain(self) -> None:
-        """Write what waits, as far as the kernel takes it."""
-        before = self.queued
-        while self.waiting:
-            chunk = self.waiting[0]
-            with memoryview(chunk) as view:
-                try:
-                    sent = self._socket.send(view[self._offset :])
-                except BlockingIOError:
-                    self.reactor.want_write(self.descriptor)
-                    break
-                except OSError as error:
-                    self.on_lost(error)
-                    return
-            self.reactor.bytes_out += sent
+        """Write what waits, as far as the kernel takes it; what is left after DRAIN_SIZE, later."""
+        total = 0
+        while self.waiting and total < DRAIN_SIZE:
+            try:
+                sent = self._send_waiting(self.waiting)
+            except BlockingIOError:
+                self._want_write()
+                break
+            except OSError as error:
+                self.on_lost(error)
+                return
+            total += sent
             self.queued -= sent
-            self._offset += sent
-            if self._offset == len(chunk):
-                self.waiting.popleft()
-                self._offset = 0
+            self._forget_sent(self.waiting, sent)
+        else:
+            if self.waiting:
+                task: Any = self
+                self.reactor.drain_later(task)
+        if not total:
+            return
         if not self.waiting:
             self.waiting = None
-        if self.queued < before:
-            self.on_written()
+        self.reactor.bytes_out += total
+        self.reactor.work += total >> 12
+        self.on_written()
+
+    def _send_waiting(self, waiting: deque[bytes | bytearray]) -> int:
+        """Hand the first DRAIN_SIZE bytes or so to the kernel; return the bytes that it took."""
+        with memoryview(waiting[0])[self._offset : self._offset + DRAIN_SIZE] as first:
+            if self.secure or len(waiting) == 1 or len(first) >= _CHUNK:
+                return self._socket.send(first)  # type: ignore[no-any-return]
+            chunks: list[Any] = [first]
+            size = len(first)
+            for chunk in islice(waiting, 1, _VECTOR):
+                size += len(chunk)
+                if size > DRAIN_SIZE:
+                    break
+                chunks.append(chunk)
+            return self._socket.sendmsg(chunks)  # type: ignore[no-any-return]
+
+    def _forget_sent(self, waiting: deque[bytes | bytearray], sent: int) -> None:
+        """Take `sent` bytes off the front of what waits."""
+        sent += self._offset
+        while waiting and sent >= len(waiting[0]):
+            sent -= len(waiting.popleft())
+        self._offset = sent
 
     def drop_waiting(self) -> int:
         """Forget what waits but the chunk that is half out; returns the bytes forgotten."""
@@ -227,9 +225,20 @@ class Transport:
         except OSError as error:
             self.on_lost(error)
 
-    def shut(self) -> None:
-        """Close the socket; what is still waiting is gone."""
-        self.reactor.remove(self.descriptor)
+    def unsent(self) -> int:
+        """Return the bytes that the peer has not acknowledged, the kernel's among them."""
+        return self.queued + _in_kernel(self.descriptor)
+
+    def shut(self, *, goodbye: bool) -> None:
+        """Close the socket, over TLS with a close_notify before it if `goodbye`.
+
+        What still waits is gone. From here on the descriptor is another's.
+        """
+        task: Any = self
+        self.reactor.remove(task)
+        if goodbye and self.secure:
+            self._socket.shutdown(sockets.SHUT_WR)  # RFC 8446 §6.1
+        self.descriptor = -1
         self._socket.close()
         self._outbox.clear()
         self.waiting = None

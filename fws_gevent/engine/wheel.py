@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..settings import Settings
@@ -16,17 +18,25 @@ class Timed(Protocol):
         """The deadline came. Runs in the hub: it must not block or raise."""
 
 
+SLICE = 64
+"""Deadlines that are told at once, before anything else has its turn."""
+
+
 class Wheel:
     """Deadlines in buckets, a bucket for each tick of `resolution` seconds.
 
     Time is counted in ticks, not read from a clock: the timer that calls `tick` fires once
     after the loop was blocked, however long that was, so blocked time counts against nobody.
+    Of more than SLICE deadlines at one tick, the others are told when `later`, the loop, calls the
+    function that it is given.
     """
 
-    def __init__(self, resolution: float) -> None:
+    def __init__(self, resolution: float, later: Callable[[Callable[[], None]], object]) -> None:
         self.resolution = resolution
         self.now = 1
+        self._later = later
         self._buckets: dict[int, set[Timed]] = {}
+        self._overdue: deque[Timed] = deque()
 
     def ticks(self, seconds: float) -> int:
         """The ticks that `seconds` take, rounded up; at least one."""
@@ -48,14 +58,26 @@ class Wheel:
     def tick(self, *_: Any) -> None:
         """Let one tick pass and tell everyone whose deadline it is."""
         self.now += 1
-        for item in self._buckets.pop(self.now, ()):
-            if item.due == self.now:  # else one before it in this bucket took it out
+        waits = bool(self._overdue)
+        self._overdue.extend(self._buckets.pop(self.now, ()))
+        if not waits:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell the next ones that are overdue."""
+        overdue = self._overdue
+        for _ in range(min(SLICE, len(overdue))):
+            item = overdue.popleft()
+            if 0 < item.due <= self.now:  # else it was cancelled or put off meanwhile
                 item.due = 0
                 item.on_due()
+        if overdue:
+            self._later(self._tell)
 
     def __len__(self) -> int:
         """How many deadlines are set."""
-        return sum(map(len, self._buckets.values()))
+        waiting = sum(0 < item.due <= self.now for item in self._overdue)
+        return waiting + sum(map(len, self._buckets.values()))
 
 
 def resolution_for(settings: Settings) -> float:

@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 EXTENSION = "permessage-deflate"
 
+WINDOWS = (8, 9, 12, 15)
+"""The windows that are agreed on, as powers of two: a client that asks for another gets the next
+smaller one (RFC 7692 §7.1.2.1), so a broadcast is never compressed in more ways than these."""
+
 MIN_SIZE = 64
 """Bytes under which a message is sent as it is: deflate would hardly make it smaller."""
 
@@ -98,7 +102,7 @@ def _terms(parameters: list[tuple[str, str | None]]) -> Deflate | None:
     server_bits = given.pop("server_max_window_bits")
     if given or server_bits is None or server_bits not in _BITS:
         return None
-    return Deflate(int(server_bits), True)
+    return Deflate(max(bits for bits in WINDOWS if bits <= int(server_bits)), True)
 
 
 def compress(payload: bytes | bytearray, window_bits: int) -> bytes | None:

@@ -141,7 +141,7 @@ class Tokens:
 
     def _checked(self, token: str) -> Claims:
         claims = self._decode(token)
-        self._check_not_revoked(claims)
+        self.check_not_revoked(claims)
         return claims
 
     def _decode(self, token: str) -> Claims:
@@ -177,7 +177,8 @@ class Tokens:
             raise TokenInvalid("the token is not valid yet")
         return claims
 
-    def _check_not_revoked(self, claims: Claims) -> None:
+    def check_not_revoked(self, claims: Claims) -> None:
+        """Raise TokenInvalid if a token was revoked, StorageAway if that can't be told now."""
         revoked_at = self.store.revoked_at
         at = revoked_at("sub", claims.subject)
         family = claims.get("family")
@@ -265,7 +266,7 @@ class Tokens:
             if found is None or float(found["exp"]) + self.settings.token_leeway <= now:
                 raise TokenInvalid("the ticket is unknown, used or expired")
             claims = Claims(found)
-            self._check_not_revoked(claims)
+            self.check_not_revoked(claims)
         return claims
 
     # Revocation.

@@ -186,7 +186,7 @@ def test_one_that_is_lost_while_its_token_is_accepted_leaves_nothing_behind(
     assert client.at_end()
     until(lambda: not server.live)
     assert is_empty(server)
-    assert [name for name, _ in ears.heard] == ["connect", "disconnect"]
+    assert ears.heard == []  # it ended before it began
     assert server.closes == {1006: 1}
 
 

@@ -13,7 +13,7 @@ import pytest
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from fws_gevent.engine.reactor import Reactor
+from fws_gevent.engine.reactor import FLUSHES, Reactor
 from tests.clients import PATIENCE
 from tests.waiting import until
 
@@ -26,7 +26,7 @@ class Job:
         self.waiting: Any = None
         self.context = Context()
         self.descriptor = descriptor
-        self.runs = self.flushes = 0
+        self.runs = self.flushes = self.drains = 0
         self.aborted = False
         self._function = function
 
@@ -38,7 +38,7 @@ class Job:
         self.aborted = True
 
     def drain(self) -> None:
-        raise AssertionError
+        self.drains += 1
 
     def flush(self) -> None:
         self.flushes += 1
@@ -122,7 +122,7 @@ def test_a_task_that_always_has_more_starves_no_socket_and_no_timer(reactor: Rea
     right.send(b"x")
     assert done.wait(PATIENCE)
     until(lambda: not endless.busy)
-    reactor.remove(left.fileno())
+    reactor.remove(reader)
     left.close()
     right.close()
 
@@ -177,3 +177,47 @@ def test_an_offloaded_call_hands_back_its_value_or_its_error(reactor: Reactor) -
     with pytest.raises(ZeroDivisionError):
         reactor.offload(lambda one, two: one / two, 1, 0)
     assert reactor.offloading == 0
+
+
+def test_a_task_that_is_removed_late_leaves_its_descriptors_new_owner_alone(
+    reactor: Reactor,
+) -> None:
+    left, right = socket.socketpair()
+    first = Job(lambda job: None, left.fileno())
+    reactor.add(left.fileno(), first)
+    reactor.remove(first)
+    heard = Event()
+    second = Job(lambda job: heard.set(), left.fileno())
+    reactor.add(left.fileno(), second)
+    reactor.remove(first)
+    right.send(b"x")
+    until(heard.is_set)
+    reactor.remove(second)
+    left.close()
+    right.close()
+
+
+def test_a_broadcast_to_many_leaves_in_several_goes(reactor: Reactor) -> None:
+    jobs = [Job(lambda job: None) for _ in range(2 * FLUSHES + 1)]
+    for job in jobs:
+        reactor.mark(job)
+    reactor.flush()
+    assert sum(job.flushes for job in jobs) == FLUSHES
+    until(lambda: all(job.flushes == 1 for job in jobs))
+
+
+def test_at_the_end_all_is_written_in_one_go(reactor: Reactor) -> None:
+    jobs = [Job(lambda job: None) for _ in range(2 * FLUSHES + 1)]
+    for job in jobs:
+        reactor.mark(job)
+    reactor.flush_all()
+    assert all(job.flushes == 1 for job in jobs)
+
+
+def test_those_that_have_more_to_write_have_their_turn_once_each(reactor: Reactor) -> None:
+    one, other = Job(lambda job: None), Job(lambda job: None)
+    for job in (one, other, one):
+        reactor.drain_later(job)
+    until(lambda: other.drains)
+    gevent.sleep(0)
+    assert (one.drains, other.drains) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import gevent
 import pytest
 
 from fws_gevent.engine.reactor import Reactor
-from fws_gevent.engine.transport import FLUSH_SIZE, Transport
+from fws_gevent.engine.transport import DRAIN_SIZE, FLUSH_SIZE, Transport
 from tests.waiting import until
 
 
@@ -121,3 +122,99 @@ def test_hanging_up_ends_the_stream_for_the_other_side(
     transport.hang_up()
     assert theirs.recv(100) == b""
     theirs.send(b"still heard")
+
+
+def test_small_pieces_that_wait_become_few_and_stay_in_order(
+    pair: tuple[Plain, socket.socket],
+) -> None:
+    transport, theirs = pair
+    written = _fill(transport)
+    waited = transport.queued
+    pieces = [b"%06d" % number for number in range(20_000)]
+    for piece in pieces:  # one in each turn
+        transport.write(piece)
+        transport.flush()
+    assert transport.waiting is not None
+    assert len(transport.waiting) < 20
+    assert transport.queued == waited + 6 * len(pieces)
+    assert _drain(transport, theirs, written + 6 * len(pieces)) == b"x" * written + b"".join(pieces)
+
+
+def test_a_large_piece_that_waits_is_shared_by_all_that_it_is_sent_to(
+    pair: tuple[Plain, socket.socket],
+) -> None:
+    transport, _ = pair
+    _fill(transport)
+    large = b"y" * 5000
+    transport.write(large)
+    transport.flush()
+    transport.write(large)
+    transport.flush()
+    assert transport.waiting is not None
+    assert [each is large for each in transport.waiting][-2:] == [True, True]
+
+
+def test_what_waits_leaves_in_portions_each_of_which_counts_as_work(
+    pair: tuple[Plain, socket.socket],
+) -> None:
+    transport, theirs = pair
+    _fill(transport)
+    for _ in range(100):
+        transport.write(b"y" * FLUSH_SIZE)
+    theirs.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while theirs.recv(1 << 20):
+            pass
+    reactor, waited = transport.reactor, transport.queued
+    work = reactor.work
+    transport.drain()
+    portion = waited - transport.queued
+    assert DRAIN_SIZE <= portion < 2 * DRAIN_SIZE
+    assert reactor.work - work == portion >> 12
+    until(lambda: transport.queued < waited - portion)  # the loop goes on by itself
+
+
+def test_what_waits_leaves_in_order_whatever_its_sizes(pair: tuple[Plain, socket.socket]) -> None:
+    transport, theirs = pair
+    written = _fill(transport)
+    sizes = [1, 5000, 3, 1023, 1024, FLUSH_SIZE * 3, 7, 7, 20_000, 1]
+    pieces = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    for piece in pieces:
+        transport.write(piece)
+        transport.flush()
+    assert _drain(transport, theirs, written + sum(sizes)) == b"x" * written + b"".join(pieces)
+    assert transport.queued == 0
+    assert transport.waiting is None
+
+
+def test_bytes_on_their_way_are_unsent_until_the_peer_has_them(
+    pair: tuple[Plain, socket.socket],
+) -> None:
+    transport, theirs = pair
+    assert transport.unsent() == 0
+    written = _fill(transport)
+    assert transport.unsent() >= transport.queued > 0
+    _drain(transport, theirs, written)
+    assert transport.unsent() == 0
+
+
+def test_a_closed_transport_has_given_its_descriptor_away(
+    pair: tuple[Plain, socket.socket],
+) -> None:
+    transport, theirs = pair
+    transport.write(b"lost")
+    transport.shut(goodbye=True)
+    assert transport.descriptor == -1
+    assert theirs.recv(100) == b""
+    transport.flush()
+    transport.drain()
+    assert transport.told == []
+
+
+def _drain(transport: Plain, theirs: socket.socket, size: int) -> bytes:
+    """Read `size` bytes while the transport writes what waits."""
+    got = bytearray()
+    while len(got) < size:
+        got += theirs.recv(1 << 20)
+        transport.drain()
+    return bytes(got)

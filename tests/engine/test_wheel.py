@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.engine.wheel import Wheel
+from fws_gevent.engine.wheel import SLICE, Wheel
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()
 
 
 class Item:
@@ -28,7 +32,7 @@ class Item:
 
 @pytest.fixture
 def wheel() -> Wheel:
-    return Wheel(0.5)
+    return Wheel(0.5, _at_once)
 
 
 def turn(wheel: Wheel, ticks: int) -> None:
@@ -133,7 +137,7 @@ def test_of_two_that_put_each_other_off_at_one_tick_one_is_told_and_one_is_put_o
     ],
 )
 def test_seconds_are_rounded_up_to_ticks(resolution: float, seconds: float, ticks: int) -> None:
-    result = Wheel(resolution).ticks(seconds)
+    result = Wheel(resolution, _at_once).ticks(seconds)
     assert result == ticks
     assert type(result) is int
 
@@ -145,12 +149,35 @@ def test_a_timer_may_call_tick_with_arguments_of_its_own(wheel: Wheel) -> None:
     assert item.told == [start + 1]
 
 
+def test_of_many_deadlines_at_one_tick_so_many_are_told_at_once_and_the_others_later() -> None:
+    asked: list[Callable[[], None]] = []
+    wheel = Wheel(1, asked.append)
+    items = [Item(wheel) for _ in range(2 * SLICE + 1)]
+    for item in items:
+        wheel.schedule(item, 1)
+    wheel.tick()
+    assert sum(len(item.told) for item in items) == SLICE
+    assert len(wheel) == SLICE + 1
+    left = [item for item in items if not item.told]
+    wheel.cancel(left[0])
+    wheel.schedule(left[1], 2)
+    wheel.tick()  # a tick that comes before they had their turn
+    assert len(asked) == 1
+    while asked:
+        asked.pop()()
+    assert [item.told for item in left[:2]] == [[], []]
+    assert all(len(item.told) == 1 for item in items if item not in left[:2])
+    wheel.tick()
+    assert left[1].told == [wheel.now]
+    assert len(wheel) == 0
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 3)), max_size=40))
 def test_whatever_is_set_and_cancelled_each_is_told_at_its_last_deadline(
     steps: list[tuple[int, int, int]],
 ) -> None:
-    wheel = Wheel(1)
+    wheel = Wheel(1, _at_once)
     items = [Item(wheel) for _ in range(4)]
     due: dict[int, int] = {}
     expected: list[list[int]] = [[] for _ in items]

@@ -1,4 +1,4 @@
-"""What the bytes of a connection lead to: order, closes, faults and failures."""
+"""The events that a connection's bytes lead to: order, faults and failures."""
 
 from __future__ import annotations
 
@@ -49,40 +49,6 @@ def test_a_ping_is_answered_in_order_with_its_payload(serve: Serve, connect: Con
     assert client.receive() == "b"
 
 
-@pytest.mark.parametrize(
-    ("body", "answer", "told"),
-    [
-        (b"\x03\xe8bye", b"\x03\xe8bye", (1000, "bye")),
-        (b"", b"", (1005, "")),
-        (b"\x0f\xa0", b"\x0f\xa0", (4000, "")),
-        (b"\x03\xed", b"\x03\xeainvalid close code", (1002, "invalid close code")),
-        (b"\x03", b"\x03\xeainvalid close code", (1002, "invalid close code")),
-        (
-            b"\x03\xe8\xff",
-            b"\x03\xefclose reason is not UTF-8",
-            (1007, "close reason is not UTF-8"),
-        ),
-    ],
-)
-def test_a_close_is_answered_and_told_once(
-    serve: Serve, connect: Connect, body: bytes, answer: bytes, told: tuple[int, str]
-) -> None:
-    client = connect(serve([Goodbye]))
-    client.raw(frame(8, body))
-    assert client.frame() == (0x88, answer)
-    assert client.at_end()
-    client.drop()
-    until(lambda: seen)
-    assert seen == [told]
-
-
-def test_a_connection_that_vanishes_is_told_as_1006(serve: Serve, connect: Connect) -> None:
-    client = connect(serve([Goodbye]))
-    client.drop()
-    until(lambda: seen)
-    assert seen == [(1006, "the connection was lost")]
-
-
 def test_messages_before_a_vanishing_are_handled_first(serve: Serve, connect: Connect) -> None:
     class Note(WebSocketMessageFilter):
         @classmethod
@@ -107,43 +73,6 @@ def test_messages_before_a_faulty_frame_are_answered_and_then_it_fails(
     client.drop()
     until(lambda: seen)
     assert seen == [(1002, "frame is not masked")]
-
-
-def test_our_close_waits_for_the_peers_and_the_first_code_counts(
-    serve: Serve, connect: Connect
-) -> None:
-    server = serve([Goodbye, Echo])
-    client = connect(server)
-    (connection,) = server.users.values()
-    connection.send("before")
-    connection.close(4001, "enough")
-    connection.close(4002, "again")
-    assert client.receive() == "before"
-    assert client.frame().close == (4001, "enough")
-    client.send("ignored")
-    client.close(4001)
-    assert client.at_end()
-    until(lambda: seen)
-    assert seen == [(4001, "enough")]
-
-
-def test_a_peer_that_never_answers_our_close_is_cut_off(serve: Serve, connect: Connect) -> None:
-    server = serve([Goodbye], close_timeout=0.1)
-    client = connect(server)
-    (connection,) = server.users.values()
-    connection.close(4001, "enough")
-    client.frame()
-    assert client.at_end()
-    until(lambda: seen)
-    assert seen == [(4001, "enough")]
-
-
-def test_a_long_reason_is_cut_between_characters(serve: Serve, connect: Connect) -> None:
-    server = serve()
-    client = connect(server)
-    (connection,) = server.users.values()
-    connection.close(4001, "é" * 100)
-    assert client.frame().close == (4001, "é" * 61)
 
 
 def test_raw_data_filters_see_the_bytes_first_and_may_replace_them(
@@ -278,19 +207,6 @@ def test_a_flood_of_small_messages_keeps_its_order(serve: Serve, connect: Connec
     client = connect(serve([Echo]))
     client.raw(b"".join(frame(1, b"%d" % number) for number in range(5000)))
     assert [client.receive() for _ in range(5000)] == [str(number) for number in range(5000)]
-
-
-def test_a_fault_after_our_close_brings_no_second_one(serve: Serve, connect: Connect) -> None:
-    server = serve([Goodbye])
-    client = connect(server)
-    (connection,) = server.users.values()
-    connection.close(4001, "enough")
-    assert client.frame().close == (4001, "enough")
-    client.raw(frame(1, b"bad", masked=False))
-    assert client.at_end()
-    client.drop()
-    until(lambda: seen)
-    assert seen == [(4001, "enough")]
 
 
 def test_what_a_filter_sent_before_it_blocks_leaves_at_once(serve: Serve, connect: Connect) -> None:

@@ -1,4 +1,7 @@
-"""How one connection ends: Close frames, both ways, and what becomes of the socket."""
+"""A connection's state, its Close frames in both directions, and what becomes of the socket.
+
+`states.py` has the states and what leads from one to another; `inbound.py` reads.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,20 @@ from ..errors import CloseCode
 from ..protocol import frames
 from .facts import Closed, Peer
 from .keepalive import Watched
-from .transport import SecureSocket
+from .states import CLOSE_FRAME, TRANSITIONS, State, Step
+from .tls import SecureSocket
 
 if TYPE_CHECKING:
     from .server import Server
 
 _log = logging.getLogger("fws_gevent.engine")
 
-OPEN, CLOSING, AGREED, FAILING, DISCARDING, CLOSED, GONE = range(7)
-# CLOSING: we sent a Close and wait for the peer's. AGREED: both were sent; the socket closes when
-# ours is written. FAILING: we sent a Close and listen no more. DISCARDING: it is written, and what
-# still comes is thrown away until the peer hangs up, for closing over unread bytes would destroy
-# our Close on its way. CLOSED: no socket any more. GONE: the disconnect event was told.
-
+LOST = Closed(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
 _PING = frames.encode(frames.PING, b"")
 
 
-class Ending(Watched):
-    """A connection's state between open and gone, and the ways from the one to the other."""
+class Conversation(Watched):
+    """The state of one connection, and the only code that changes it."""
 
     __slots__ = (
         "_closed",
@@ -50,8 +49,8 @@ class Ending(Watched):
         self.id = token_hex(8)
         self.path, self.remote_address, self.subprotocol = peer[:3]
         self.window_bits, self.address_key = peer[3:]
-        self._closed = Closed(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
-        self._state = OPEN
+        self._closed = LOST
+        self._state = State.OPEN
         self._steady = False  # open, greeted and up to date: the way of nearly every run
         self._special = bool(peer.window_bits)  # deflate, or no longer open
 
@@ -78,34 +77,69 @@ class Ending(Watched):
             raise ValueError(f"{code} can't be sent as a close code (RFC 6455 §7.4)")
         if self.reactor.offloading and self.reactor.elsewhere():
             self.reactor.call_here(self.close, code, reason)
-        elif self._state == OPEN:
-            self._end(CLOSING, Closed(code, reason))
+        else:
+            self._advance(Step.CLOSE, Closed(code, reason))
+
+    def _advance(self, step: Step, closed: Closed) -> None:
+        """Take a step, if the present state has it: the one place that changes the state.
+
+        `closed` is what the disconnect event tells, unless that was settled before. The new state
+        and its deadline are set before anything is written or closed, for each of these may find
+        the connection lost and take the next step from in here.
+        """
+        before = self._state
+        after = TRANSITIONS.get((before, step))
+        if after is None:
+            return
+        self._state = after
+        if before is State.OPEN or (before is State.CLOSING and self._cut_off(step)):
+            self._closed = closed
+        if before is State.OPEN:
+            self._steady, self._special = False, True
+            self.expect_end()
+            if step in CLOSE_FRAME:
+                self._write_control(frames.encode_close(*closed))
+        if after is State.LINGERING:
+            self.hang_up()
+        elif after is State.CLOSED:
+            self._shut(goodbye=step is not Step.LOST)
+        elif after is not State.CLOSING and after is not State.GONE:
+            self.flush()
+            self._settle()
+
+    def _cut_off(self, step: Step) -> bool:
+        """Return whether the connection is lost before our Close has left."""
+        return step is Step.LOST and bool(self.queued or self._outbox)
+
+    def _settle(self) -> None:
+        """Go on with the end if all output is written."""
+        if not (self.queued or self._outbox):
+            self._advance(Step.WRITTEN, self._closed)
+
+    def _shut(self, *, goodbye: bool) -> None:
+        self.wheel.cancel(self)
+        self.shut(goodbye=goodbye)
+        self.on_shut()
+        self._run_soon()
+
+    def abort(self) -> None:
+        """End at once, after an error of the engine's own."""
+        self.give_up(CloseCode.INTERNAL_ERROR, "internal error")
+
+    # What the transport and the deadlines tell.
 
     def on_hang_up(self) -> None:
         """The peer sends nothing more: read to the end of what there is."""
         self.hung_up = True
         self._steady = False
 
-    def _end(self, state: int, closed: Closed) -> None:
-        """Send our Close, the last frame there is, and give the peer its time."""
-        self._write_control(frames.encode_close(closed.code, closed.reason))
-        self._state = state
-        self._steady, self._special = False, True
-        self._closed = closed
-        self.expect_end()
-
     def on_written(self) -> None:
         """Some output left: go on reading, or go on with the end."""
         super().on_written()
-        if self.waiting or self._outbox:
-            return
-        if self._state == OPEN:
+        if self._state is not State.OPEN:
+            self._settle()
+        elif not (self.waiting or self._outbox):
             self._run_soon()
-        elif self._state == AGREED:
-            self._shut()
-        elif self._state == FAILING:
-            self._state = DISCARDING
-            self.hang_up()
 
     def on_lost(self, error: OSError) -> None:
         """The socket broke."""
@@ -115,43 +149,31 @@ class Ending(Watched):
         """Ask whether the peer is there."""
         self._write_control(_PING)
 
-    def _write_control(self, frame: bytes) -> None:
-        self.reactor.messages_out -= 1  # `flush` will count it, and it is none
-        self.write(frame)
-
     def unanswered(self) -> None:
         """The peer was silent for too long, and said nothing to a Ping either."""
         self.server.losses["keepalive"] += 1
         self.give_up(CloseCode.ABNORMAL, "the peer doesn't answer pings")
 
     def give_up(self, code: CloseCode, reason: str) -> None:
-        """End without a word: there is nobody to say it to."""
-        if not self.ending:
-            self._closed = Closed(code, reason)
-        self._shut()
+        """End without a Close: the peer is not there to read it."""
+        self._advance(Step.LOST, Closed(code, reason))
 
     def too_slow(self) -> None:
         """Close a reader that fell too far behind; what waits for it is gone, and that is said."""
+        if self._state is not State.OPEN:
+            return
         code = CloseCode.TRY_AGAIN_LATER
         dropped = self.drop_waiting()
         _log.warning("%s %s: reads too slowly; %d bytes dropped", self.id, self.peer_name, dropped)
         self.server.losses["slow"] += 1
-        self._end(FAILING, Closed(code, code.meaning))
-        self.flush()
+        self._advance(Step.FAIL, Closed(code, code.meaning))
 
-    def _shut(self) -> None:
-        if self._state >= CLOSED:
-            return
-        self._state = CLOSED
-        self._steady, self._special = False, True
-        self.ending = True
-        self.shut()
-        self.wheel.cancel(self)
-        self.on_shut()
-        self._run_soon()
+    def _write_control(self, frame: bytes) -> None:
+        self.reactor.control_frames_out += 1
+        self.write(frame)
 
     def _run_soon(self) -> None:
-        task: Any = self  # an exchange is one
+        task: Any = self
         self.reactor.schedule(task)
 
     def on_shut(self) -> None:

@@ -1,17 +1,17 @@
-"""One side of a WebSocket conversation: bytes to events, events to the buses, and its end."""
+"""The input of one connection: bytes to events, and events to the buses."""
 
 from __future__ import annotations
 
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CloseCode
 from ..message import Message
 from ..protocol import frames
 from ..protocol.receiver import Receiver
-from .ending import AGREED, CLOSED, CLOSING, FAILING, GONE, OPEN, Ending
+from .conversation import LOST, Conversation
 from .facts import Closed, Opening, Peer
 from .reactor import BUFFER_SIZE
+from .states import DISCARDING, State, Step
 
 if TYPE_CHECKING:
     from .server import Server
@@ -21,26 +21,19 @@ _SMALL = 256  # bytes that are not worth counting
 _NO_CONTEXT = Context()
 
 
-class Exchange(Ending):
-    """What the bytes of one connection mean, from its opening to its end.
+class Inbound(Conversation):
+    """The meaning of one connection's bytes, from its opening to its end.
 
     Its events run one after the other, in a `contextvars.Context` of their own.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_backlog",
-        "_opening",
-        "_receiver",
-        "context",
-        "held",
-    )
+    __slots__ = ("__weakref__", "_backlog", "_early", "_environ", "_receiver", "context")
 
     def __init__(self, server: Server, socket: Any, peer: Peer, opening: Opening) -> None:
         super().__init__(server, socket, peer)
         self.context = copy_context()
-        self._opening: Opening | None = opening
-        self.held: dict[str, Any] | None = None  # the environ, while a token is awaited
+        self._early: bytes | None = opening.early  # until they are decoded
+        self._environ: dict[str, Any] | None = opening.environ  # until the connect event is told
         self._receiver = Receiver(server.limits, deflate=bool(peer.window_bits))
         self._backlog: list[frames.Event] | None = None
 
@@ -57,13 +50,13 @@ class Exchange(Ending):
             try:
                 size: int = self._socket.recv_into(reactor.buffer)
             except BlockingIOError:
-                self.again = False
+                self._nothing_to_read()
                 return
             except OSError as error:
                 self.on_lost(error)
                 return
             if not size:
-                self.give_up(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
+                self._end_input()
                 return
             self.heard = self.wheel.now
             if server.data_route.emit is None:
@@ -88,45 +81,74 @@ class Exchange(Ending):
                 self._control(event)
 
     def _catch_up(self) -> list[frames.Event] | None:
-        """The events that come before what is to be read; None to read on."""
-        if self._opening is not None:
+        """Return the events that come before what is to be read; None to read on."""
+        if self._early is not None:
             return self._put_by(self._greet())
-        if self._state >= CLOSED:
+        if self._state is State.CLOSED:
             self._finish()
+            return []
+        if self._state is State.GONE:
+            return []
+        if self._state in DISCARDING:
+            self._discard()
             return []
         if self._backlog is not None:
             events = self._put_by(self._backlog)
             self.reactor.work += len(events) >> 2
             return events
-        if self.queued > self.patience.max_queue and self._state == OPEN:
-            return []  # who doesn't read isn't read either: back-pressure
+        if self.queued > self.patience.max_queue and self._state is State.OPEN:
+            return []  # back-pressure: a peer that does not read is not read either
         # The end of the stream comes without another edge, after what is still to be read.
         self.again = self.again or self.hung_up
         return None
 
     def _put_by(self, events: list[frames.Event]) -> list[frames.Event]:
-        """So many events that others have their turn; the rest waits for the next run."""
+        """Return so many events that others have their turn; the next run handles the rest."""
         self._backlog = events[_SLICE:] or None
         self._steady = self._backlog is None and not (self.ending or self.hung_up)
         self.again = True  # for the rest, and then for what came meanwhile: its edge is used up
         return events[:_SLICE]
 
+    def _nothing_to_read(self) -> None:
+        self.again = False
+        self.hung_up = False  # an edge meant for an earlier owner of the descriptor
+
+    def _end_input(self) -> None:
+        """The peer shut its side of the stream; it may still read what was sent."""
+        self.hung_up = False  # it is read now: no further edge tells of it
+        self._advance(Step.END_OF_INPUT, LOST)
+
+    def _discard(self) -> None:
+        """Read input and drop it: nothing more that the peer says counts (RFC 6455 §1.4)."""
+        self._backlog = None
+        try:
+            size: int = self._socket.recv_into(self.reactor.buffer)
+        except BlockingIOError:
+            self._nothing_to_read()
+            return
+        except OSError as error:
+            self.on_lost(error)
+            return
+        if not size:
+            self._end_input()
+            return
+        self.reactor.bytes_in += size
+        self.reactor.work += size >> 12
+        self.again = self.again or self.hung_up or size == BUFFER_SIZE
+
     def _greet(self) -> list[frames.Event]:
-        """Tell that the connection opened; the events that came along with the request."""
-        opening, self._opening = self._opening, None
-        assert opening is not None
-        if self.held is None:
-            self._tell_of(opening.environ)
-        self.reactor.bytes_in += len(opening.early)
-        return self._decode(opening.early)
+        """Begin, unless a token is still awaited; return the events that came with the request."""
+        early, self._early = self._early, None
+        assert early is not None
+        if self.enter():
+            self.begin()
+        self.reactor.bytes_in += len(early)
+        return self._decode(early)
 
     def begin(self) -> None:
-        """The token came that was waited for: what was held back happens now."""
-        assert self.held is not None
-        environ, self.held = self.held, None
-        self._tell_of(environ)
-
-    def _tell_of(self, environ: dict[str, Any]) -> None:
+        """Tell that the connection opened."""
+        environ, self._environ = self._environ, None
+        assert environ is not None
         server = self.server
         if server.connect_route.emit is not None:
             with server.around_connect(environ):
@@ -140,40 +162,31 @@ class Exchange(Ending):
             raw = raw if answer is None else answer
         return self._receiver.feed(raw, len(raw))
 
-    def abort(self) -> None:
-        """End at once, after an error of the engine's own."""
-        self.give_up(CloseCode.INTERNAL_ERROR, "internal error")
-
     def _control(self, event: frames.Event) -> None:
         if isinstance(event, frames.Ping):
-            if self._state == OPEN:
+            if self._state is State.OPEN:
                 self._write_control(frames.encode(frames.PONG, event.payload))
         elif isinstance(event, frames.Close):
-            if self._state == OPEN:
-                self._end(AGREED, Closed(*event))
-            elif self._state == CLOSING:
-                self._state = AGREED
-            self.flush()
-            self.on_written()
+            self._advance(Step.PEER_CLOSE, Closed(*event))
         elif isinstance(event, frames.Fault):
-            if self._state == OPEN:
-                self._end(FAILING, Closed(*event))
-            elif self._state == CLOSING:
-                self._state = FAILING  # our Close is on its way, and there is but one
-                self.on_written()
+            self._advance(Step.FAIL, Closed(*event))
 
     def _finish(self) -> None:
-        """Tell that the connection ended, once."""
-        if self._state == GONE:
-            return
-        self._state = GONE
+        """Tell that the connection ended, once, if its connect event was told."""
+        self._advance(Step.TOLD, self._closed)
         self._backlog = None
-        server = self.server
-        if server.disconnect_route.emit is not None and self.held is None:
-            server.disconnect_route.emit(server, self, self._closed)
-        self.held = None
-        self.context = _NO_CONTEXT  # it holds `current`, which holds this connection
-        self.on_gone(self._closed)
+        server, began = self.server, self._environ is None
+        self._environ = None
+        try:
+            if began and server.disconnect_route.emit is not None:
+                server.disconnect_route.emit(server, self, self._closed)
+        finally:
+            self.context = _NO_CONTEXT  # it holds `current`, which holds this connection
+            self.on_gone(self._closed)
+
+    def enter(self) -> bool:
+        """Join what the connection belongs to, which may wait; return whether it may begin."""
+        raise NotImplementedError
 
     def on_gone(self, closed: Closed) -> None:
         """The disconnect event was told: nothing more comes."""

@@ -1,0 +1,67 @@
+"""A TLS socket in the terms of a plain one."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+
+class SecureSocket:
+    """A TLS socket in the terms of a plain one: short reads, and BlockingIOError to wait.
+
+    A read goes on until OpenSSL has no more, for bytes that it holds wake nobody.
+    """
+
+    __slots__ = ("_keep", "_socket")
+
+    def __init__(self, socket: Any) -> None:
+        # Whoever accepted the connection closes the socket when the request ends; a file made
+        # of it counts as a user, so that the real close waits for ours.
+        self._keep = socket.makefile("rb", 0)
+        self._socket = socket
+        socket.settimeout(0)
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """Read what there is, up to the buffer's size; 0 at the end of the stream."""
+        size = 0
+        with memoryview(buffer) as view:
+            while size < len(view):
+                try:
+                    count = self._socket.recv_into(view[size:])
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    if size:
+                        return size
+                    raise BlockingIOError from None
+                if not count:
+                    break
+                size += count
+        return size
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Write until all is out or OpenSSL has to wait; what is left must come again as it is."""
+        sent = 0
+        with memoryview(data) as view:
+            while sent < len(view):
+                count: int = self._socket.send(view[sent:])
+                if not count:
+                    break
+                sent += count
+        if not sent:
+            raise BlockingIOError
+        return sent
+
+    def shutdown(self, _how: int) -> None:
+        """Say goodbye: TLS's close_notify, without waiting for the other's."""
+        try:
+            self._socket.unwrap()
+        except (OSError, ValueError):
+            return  # a lost connection, or one that waits: there is nobody to be polite to
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._socket.fileno()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+        self._keep.close()

@@ -1,0 +1,38 @@
+"""The table of a connection's states."""
+
+from __future__ import annotations
+
+import pytest
+
+from fws_gevent.engine.states import CLOSE_FRAME, DISCARDING, TRANSITIONS, State, Step
+
+
+@pytest.mark.parametrize(("before", "step"), list(TRANSITIONS))
+def test_no_step_leads_back(before: State, step: Step) -> None:
+    assert TRANSITIONS[before, step].value > before.value
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_connection_that_is_lost_is_closed_and_told_from_whatever_state(state: State) -> None:
+    for step in (Step.LOST, Step.TOLD):
+        state = TRANSITIONS.get((state, step), state)
+    assert state is State.GONE
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_the_end_of_input_and_of_output_end_every_connection_that_is_not_open(state: State) -> None:
+    if state is State.OPEN:
+        return
+    for step in (Step.WRITTEN, Step.END_OF_INPUT, Step.WRITTEN, Step.TOLD):
+        state = TRANSITIONS.get((state, step), state)
+    assert state is State.GONE
+
+
+def test_input_counts_until_the_peer_or_the_server_gave_the_connection_up() -> None:
+    interpreted = {State.OPEN, State.CLOSING}
+    assert interpreted.isdisjoint(DISCARDING)
+    assert interpreted | DISCARDING | {State.CLOSED, State.GONE} == set(State)
+
+
+def test_a_close_is_sent_by_the_steps_that_find_the_peer_listening() -> None:
+    assert {Step.CLOSE, Step.PEER_CLOSE, Step.FAIL} == CLOSE_FRAME
