@@ -146,6 +146,8 @@ class Guard:
             else:
                 connection.send(f"token:refused {error}")
             return
+        if connection.ending:
+            return  # lost, or closed, while the token was checked
         held = connection.token
         if isinstance(held, Claims):
             self._renew(connection, held, claims)
@@ -171,8 +173,6 @@ class Guard:
         except ConnectsTooOften as error:
             connection.close(CloseCode.POLICY_VIOLATION, str(error))
             return
-        if connection.ending:
-            return  # lost, or closed, while the token was checked
         pending = self.pending.pop(connection.id, None) is not None
         self._hold(connection, claims)
         if pending:

@@ -84,11 +84,12 @@ class Watched(Transport):
             self.unanswered()
             return
         interval = self.patience.ping_interval
-        if interval and not self._pinged and now >= self.heard + interval:
+        silent = interval and not self._pinged and now >= self.heard + interval
+        if silent:
             self._pinged = now
-            if not self.waiting:  # else its reading on is the sign of life that is waited for
-                self.ping()
         self._schedule()
+        if silent and not self.waiting:  # else its reading on is the sign of life to wait for
+            self.ping()
 
     def expect_end(self) -> None:
         """Send nothing more: the peer has `close_timeout` from now, and longer while it reads."""
