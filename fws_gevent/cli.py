@@ -22,7 +22,9 @@ from werkzeug.security import generate_password_hash
 from .engine.server import Server
 from .errors import FwsError
 from .extension import FilteredWebSocket, extension_of
+from .protocol.names import checked_group
 from .settings import Settings
+from .tokens.claims import check_grant
 from .tokens.clients import new_secret
 
 PATIENCE = 10
@@ -118,7 +120,8 @@ def publish(data: str, group: str | None, url: str | None) -> None:
             extension.broadcast(data, group)
             click.echo("sent")
             return
-    _ask(url, "publish", "publish", {"data": data, **({"group": group} if group else {})})
+        form = {"data": data} if group is None else {"data": data, "group": checked_group(group)}
+    _ask(url, "publish", "publish", form)
     click.echo("sent")
 
 
@@ -194,6 +197,8 @@ def hash_password() -> None:
 @click.option("--scope", default="", help="What its tokens may be good for.")
 def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
     """Make a client that may ask for tokens: its secret, and its entry for FWS_TOKEN_CLIENTS."""
+    with _in_one_line():
+        check_grant(client_id, groups)
     secret, hashed = new_secret()
     entry = {"secret": hashed, "groups": list(groups), "scope": scope}
     click.echo(f"secret (shown once): {secret}", err=True)

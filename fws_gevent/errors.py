@@ -143,6 +143,19 @@ class GroupRefused(FwsError):
         self.notice = f"Error: {CloseCode.FORBIDDEN.value} not allowed in group {group}"
 
 
+class GroupNameInvalid(FwsError, ValueError):
+    """A value that can't be the name of a group; the text says why.
+
+    A name is a `str` of 1 to 255 bytes of UTF-8, without control characters and lone surrogates.
+    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    """
+
+    @property
+    def notice(self) -> str:
+        """What the sender is told."""
+        return f"Error: {self}"
+
+
 class FilterFailed(FwsError):
     """A filter raised; the chain stopped and its connection closes."""
 

@@ -143,12 +143,13 @@ class FilteredWebSocket:
     def broadcast(self, data: Data, group: str | None = None) -> None:
         """Send to all connections, or to a group's, on all nodes.
 
-        Raises PublishFailed if Redis doesn't take it, TypeError for what can't be sent.
+        Raises PublishFailed if Redis doesn't take it, TypeError for what can't be sent,
+        GroupNameInvalid for a group that can't be one.
         """
         self._call_there(self.server.broadcast, data, group)
 
     def send_to(self, subject: str, data: Data) -> None:
-        """Send to all connections of one subject."""
+        """Send to all connections of one subject. Raises as `broadcast` does."""
         self.broadcast(data, group_of(subject))
 
     def disconnect(
@@ -171,7 +172,10 @@ class FilteredWebSocket:
         )
 
     def members(self, group: str) -> list[dict[str, Any]]:
-        """Who is in a group, on all nodes; see `Server.members`. Raises StorageAway."""
+        """Return who is in a group, on all nodes; see `Server.members`.
+
+        Raises StorageAway, GroupNameInvalid.
+        """
         return list(self._call_there(self.server.members, group))
 
     def _call_there(self, function: Callable[..., Any], *arguments: Any) -> Any:

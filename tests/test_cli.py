@@ -193,6 +193,15 @@ def test_publish_reaches_everybody_or_a_group(
     assert two.receive() == "to all, é"
 
 
+def test_what_is_no_groups_name_is_told_in_one_line(folder: Path, url: str) -> None:
+    for arguments in (
+        ("publish", "to nobody", "--group", "", url),
+        ("token", "ada", "--group", "a" * 256),
+        ("client", "billing", "--group", "two\nlines"),
+    ):
+        assert why(flask(folder, *arguments)).startswith("a group's name")
+
+
 def test_revoke_ends_the_connections_of_a_token_an_id_or_a_subject(
     folder: Path, port: int, url: str, connect: Connect
 ) -> None:

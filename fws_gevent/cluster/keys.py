@@ -91,12 +91,11 @@ class Keys:
 def tag(group: str | None) -> str:
     """A group's name in keys: percent signs, braces and asterisks are written %25 %7B %7D %2A.
 
-    So the braces of the hash tag end where they should, and `*` is everybody alone. The empty
-    name is `%`.
+    So the braces of the hash tag end where they should, and `*` is everybody alone.
     """
     if group is None:
         return EVERYBODY
-    return _SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", group) or "%"
+    return _SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", group)
 
 
 def _encoded(text: str) -> bytes:

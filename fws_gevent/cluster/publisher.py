@@ -11,6 +11,7 @@ import redis
 from ..engine.payload import Data, convert
 from ..errors import PublishFailed
 from ..protocol.frames import TEXT
+from ..protocol.names import checked_group
 from ..tokens.claims import group_of
 from . import entries
 from .backoff import Backoff
@@ -47,7 +48,8 @@ class Publisher:
 
         Returns the id of the message in the group's stream: Redis has it. `message_id` names the
         message: published again under that name within twice the timeout, it is sent once.
-        Raises PublishFailed if Redis didn't take it in time, TypeError for what can't be sent.
+        Raises PublishFailed if Redis didn't take it in time, TypeError for what can't be sent,
+        GroupNameInvalid for a group that can't be one.
         """
         opcode, payload = convert(data)
         kind = entries.TEXT if opcode == TEXT else entries.BINARY
@@ -63,7 +65,8 @@ class Publisher:
     ) -> None:
         """Close a subject's connections, or the one with an id, on whatever node.
 
-        Raises PublishFailed, and TypeError unless one of the two is given.
+        Raises PublishFailed, TypeError unless one of the two is given, and GroupNameInvalid for
+        a subject that can't be one.
         """
         self.send(self.disconnection(subject=subject, name=id, code=code, reason=reason))
 
@@ -75,9 +78,10 @@ class Publisher:
         self, group: str | None, kind: bytes, data: bytes | bytearray, exclude: str = "",
         message_id: str | None = None,
     ) -> Publication:  # fmt: skip
-        """A message with the deadline that it has from now on."""
+        """Return a message with the deadline that it has from now on. Raises GroupNameInvalid."""
+        name = None if group is None else checked_group(group)
         return Publication(
-            group, kind, data, exclude=exclude, message_id=message_id, seconds=self._terms.deadline
+            name, kind, data, exclude=exclude, message_id=message_id, seconds=self._terms.deadline
         )
 
     def disconnection(
@@ -88,7 +92,10 @@ class Publisher:
         code: int,
         reason: str,
     ) -> Publication:
-        """The message that has a subject's connections, or the one named, closed."""
+        """Return the message that has a subject's connections, or the one named, closed.
+
+        Raises TypeError unless one of the two is given, GroupNameInvalid.
+        """
         if (subject is None) == (name is None):
             raise TypeError("disconnect() needs a subject or an id")
         order = {"id": name, "code": int(code), "reason": reason}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gevent.event import Event
 
 from ..protocol.frames import SHORT_HEADERS, encode, header
+from ..protocol.names import checked_group
 from ..tokens import Claims
 from .facts import Closed, Opening, Peer
 from .inbound import Inbound
@@ -70,7 +71,8 @@ class Connection(Inbound):
     def token(self) -> Any:
         """The connection's token, None at first. Connections that share one are a group.
 
-        Where tokens are asked for (`auth`), it is the `Claims` of a checked one.
+        Where tokens are asked for (`auth`), it is the `Claims` of a checked one. Setting it
+        raises GroupNameInvalid where its text can't be the name of a group, and changes nothing.
         """
         return self._token
 
@@ -78,9 +80,9 @@ class Connection(Inbound):
     def token(self, token: Any) -> None:
         if not (self.server.guard is None or token is None or isinstance(token, Claims)):
             raise TypeError("with auth on, a connection's token is what its client proved")
+        new = None if token is None else checked_group(group_name(token))
         before, self._token = self._token, token
         old = None if before is None else group_name(before)
-        new = None if token is None else group_name(token)
         if old == new:
             return  # renewed: what is sent to the group meanwhile reaches it
         if old is not None:
@@ -151,7 +153,10 @@ class Connection(Inbound):
         return self.send(as_text_if_utf8(data))
 
     def broadcast(self, data: Data, group: str | None = None, include_self: bool = False) -> None:
-        """Send to all connections, or to a group's, without this one unless `include_self`."""
+        """Send to all connections, or to a group's, without this one unless `include_self`.
+
+        Raises PublishFailed, TypeError and GroupNameInvalid as `Server.broadcast` does.
+        """
         self.server.broadcast(data, group, exclude=None if include_self else self)
 
     def within_rate(self, size: int) -> bool:
@@ -161,8 +166,10 @@ class Connection(Inbound):
     def join(self, group: str) -> None:
         """Join a group; nothing happens if the connection is in it, or closed.
 
-        Raises GroupRefused where tokens are asked for and this connection's doesn't grant it.
+        Raises GroupRefused where tokens are asked for and this connection's doesn't grant it,
+        GroupNameInvalid for what can't be the name of a group.
         """
+        group = checked_group(group)
         if self.server.guard is not None:
             self.server.guard.check_join(self, group)
         if self.reactor.offloading and self.reactor.elsewhere():
@@ -174,7 +181,11 @@ class Connection(Inbound):
             self.server.join(group, self)
 
     def leave(self, group: str) -> None:
-        """Leave a group; nothing happens if the connection isn't in it."""
+        """Leave a group; nothing happens if the connection isn't in it.
+
+        Raises GroupNameInvalid for what can't be the name of a group.
+        """
+        group = checked_group(group)
         if self.reactor.offloading and self.reactor.elsewhere():
             self.reactor.call_here(self.leave, group)
         elif self._groups and group in self._groups:

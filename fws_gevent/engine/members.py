@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CloseCode
+from ..protocol.names import checked_group
 from ..signals import Route
 from ..tokens.claims import group_of
 from .consumer import heard_everywhere
@@ -97,7 +98,11 @@ class Membership:
         """Tells of joins and leaves, where subscribers may wait."""
 
     def join(self, group: str, connection: Connection) -> None:
-        """Put a connection into a group. With other nodes, it may wait until Redis knows."""
+        """Put a connection into a group. With other nodes, it may wait until Redis knows.
+
+        Raises GroupNameInvalid.
+        """
+        group = checked_group(group)
         members = self.groups.get(group)
         first = members is None
         if members is None:
@@ -110,8 +115,11 @@ class Membership:
             self.cluster.joined(group, connection, first)
 
     def leave(self, group: str, connection: Connection) -> None:
-        """Take a connection out of a group; a group without members is none."""
-        members = self.groups.get(group)
+        """Take a connection out of a group; a group without members is none.
+
+        Raises GroupNameInvalid.
+        """
+        members = self._members_of(group)
         if members is None or members.pop(connection.id, None) is None:
             return
         if not members:
@@ -119,6 +127,13 @@ class Membership:
         self._tell(self.left_route, group, connection)
         if self.cluster is not None:
             self.cluster.left(group, connection, not members)
+
+    def _members_of(self, group: str) -> Users | None:
+        """Return a group's connections here, None without any. Raises GroupNameInvalid."""
+        members = self.groups.get(group) if isinstance(group, str) else None
+        if members is None:
+            checked_group(group)  # the name of a group that has members was checked
+        return members
 
     def _tell(self, route: Route, group: str, connection: Connection) -> None:
         if route.emit is not None:
@@ -132,9 +147,10 @@ class Membership:
     def members(self, group: str) -> list[dict[str, Any]]:
         """Who is in a group, on all nodes: a dict of `group`, `id`, `subject`, `node` for each.
 
-        Raises StorageAway if the other nodes can't be asked.
+        Raises StorageAway if the other nodes can't be asked, GroupNameInvalid.
         """
-        here = [self._member(group, each) for each in self.groups.get(group, _NOBODY).values()]
+        members = self._members_of(group) or _NOBODY
+        here = [self._member(group, each) for each in members.values()]
         return here if self.cluster is None else here + self.cluster.members(group)
 
     def broadcast(
@@ -144,7 +160,8 @@ class Membership:
 
         With Redis these are those of all nodes, and it returns when Redis has the message; on the
         consumer chain, for what every node hears, they are this node's. Raises PublishFailed if
-        Redis doesn't take it, TypeError for what can't be sent.
+        Redis doesn't take it, TypeError for what can't be sent, GroupNameInvalid for a group that
+        can't be one: None alone is everybody.
         """
         if self.cluster is None or heard_everywhere.get():
             self.broadcast_here(data, group, exclude)
@@ -156,10 +173,13 @@ class Membership:
     def broadcast_here(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
     ) -> None:
-        """Send to this node's connections alone. Raises TypeError for what can't be sent.
+        """Send to this node's connections alone.
 
-        It is encoded once for all, and compressed once for each window size agreed on.
+        It is encoded once for all, and compressed once for each window size agreed on. Raises
+        TypeError for what can't be sent, GroupNameInvalid.
         """
+        if group is not None:
+            self._members_of(group)
         opcode, payload = convert(data)
         name = "" if exclude is None else exclude.id
         if self.reactor.offloading and self.reactor.elsewhere():
@@ -198,7 +218,8 @@ class Membership:
 
         Returns how many those are, as far as it is known here: an id of another node counts as
         none. Whoever's token is still valid may come back. Raises TypeError unless one of the two
-        is given, PublishFailed or StorageAway if the other nodes can't be told.
+        is given, PublishFailed or StorageAway if the other nodes can't be told, GroupNameInvalid
+        for a subject that can't be one.
         """
         if (subject is None) == (id is None):
             raise TypeError("disconnect() needs a subject or an id")

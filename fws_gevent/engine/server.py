@@ -17,6 +17,7 @@ from ..errors import (
     CloseCode,
     ConfigurationError,
     FilterFailed,
+    GroupNameInvalid,
     GroupRefused,
     NoRoom,
     NotReady,
@@ -332,7 +333,7 @@ class Server(Membership):
         """A filter raised and its chain stopped: what becomes of the connection."""
         if not isinstance(instance, Connection):
             return  # the consumer chain's events have none
-        if isinstance(error, StorageAway | GroupRefused):
+        if isinstance(error, StorageAway | GroupRefused | GroupNameInvalid):
             instance.send(error.notice)
         else:
             code = FilterFailed.close_code

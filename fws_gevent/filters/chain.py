@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from ..errors import GroupRefused, StorageAway
+from ..errors import GroupNameInvalid, GroupRefused, StorageAway
 from .base import Call, FilterBase, StopChain
 
 _log = logging.getLogger("fws_gevent.filters")
@@ -97,7 +97,7 @@ class Chain:
 
     def _survives(self, link: type[FilterBase], instance: Any, error: BaseException) -> bool:
         """Deal with a filter that raised; whether the chain goes on."""
-        if isinstance(error, GroupRefused):
+        if isinstance(error, GroupRefused | GroupNameInvalid):
             self._stop(link)
             self._rescue(instance, error)
             return False

@@ -10,6 +10,7 @@ from ..errors import ConfigurationError
 from ..protocol.forwarded import Network, parse_networks
 from .values import (
     Parse,
+    group,
     kept_time,
     key_file,
     lifetime,
@@ -57,7 +58,7 @@ class Settings:
     key: str | None = _setting(None, str, "private key file (PEM), for TLS", "-key")
     cert: str | None = _setting(None, str, "certificate file (PEM), for TLS", "-cert")
     token: str | None = _setting(
-        None, str, "token of connections that bring none: they are one group", "-token"
+        None, group, "token of connections that bring none: they are one group", "-token"
     )
     filters: tuple[str, ...] = _setting(
         (), str, "modules of filters to import, in order", "-f", "--filters", many=True

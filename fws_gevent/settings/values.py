@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import GroupNameInvalid
 from ..protocol.forwarded import parse_networks
+from ..protocol.names import checked_group
 from ..protocol.origin import normal_origin
 
 Parse = Callable[[str], Any]
@@ -75,6 +77,14 @@ def kept_time(text: str) -> float:
     if number < 30:
         raise ValueError("must be 30 seconds or more")
     return number
+
+
+def group(text: str) -> str:
+    """Return the name of a group."""
+    try:
+        return checked_group(text)
+    except GroupNameInvalid as error:
+        raise ValueError(f"must be the name of a group: {error}") from None
 
 
 def one_of(*choices: str) -> Parse:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..errors import TokenInvalid
+from ..errors import GroupNameInvalid, TokenInvalid
+from ..protocol.names import checked_group
 
 SUBJECT_GROUP = "subject:"
 """Begins the name of the group that all connections of one subject are in."""
@@ -55,8 +56,14 @@ class Claims(dict[str, Any]):
 
 
 def group_of(subject: str) -> str:
-    """The name of the group that all connections of a subject are in."""
-    return SUBJECT_GROUP + subject
+    """Return the name of the group that all connections of a subject are in.
+
+    Raises GroupNameInvalid for a subject that is not a text, is empty, or is longer than fits
+    into a group's name.
+    """
+    if not isinstance(subject, str) or not subject:
+        raise GroupNameInvalid(f"a subject must be a text that is not empty, not {subject!r:.40}")
+    return checked_group(SUBJECT_GROUP + subject)
 
 
 def checked_claims(payload: Mapping[str, Any]) -> Claims:
@@ -76,6 +83,10 @@ def checked_claims(payload: Mapping[str, Any]) -> Claims:
         raise TokenInvalid("claim groups must be a list of texts")
     if not isinstance(payload.get("scope", ""), str):
         raise TokenInvalid("claim scope must be a text, its parts separated by spaces")
+    try:
+        check_grant(payload["sub"], groups)
+    except ValueError as error:
+        raise TokenInvalid(f"claim sub or groups: {error}") from None
     return Claims(payload)
 
 
@@ -87,11 +98,17 @@ def _is_date(value: Any) -> bool:
 
 
 def check_grant(subject: str, groups: Collection[str]) -> None:
-    """Raise ValueError for a subject or groups that no token can say."""
+    """Raise ValueError for a subject or groups that no token can say.
+
+    Patterns of groups are held to the rules for names of groups.
+    """
     if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
         raise ValueError("groups must be a list of texts")
     if not isinstance(subject, str) or not subject:
         raise ValueError("the subject must be a text")
+    group_of(subject)
+    for group in groups:
+        checked_group(group)
 
 
 def scope_text(scope: str | Collection[str]) -> str:

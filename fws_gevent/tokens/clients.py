@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from .claims import scope_text
+from .claims import check_grant, scope_text
 from .store import digest
 
 _PREFIX = "sha256:"
@@ -83,4 +83,8 @@ def _client(client_id: str, entry: Mapping[str, Any], where: str) -> tuple[str, 
         raise ConfigurationError(f"{where}: groups must be a list of texts")
     if not isinstance(scope, str):
         raise ConfigurationError(f"{where}: scope must be a text")
+    try:
+        check_grant(client_id, groups)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
     return hashed.lower(), TokenClient(client_id, tuple(groups), scope_text(scope))

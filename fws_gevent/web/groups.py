@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Response
 
+from ..errors import GroupNameInvalid
+from ..protocol.names import checked_group
 from .admin import SCOPE
-from .answers import answer, refuse_bearer, refuse_nobody
+from .answers import answer, refuse, refuse_bearer, refuse_nobody
 from .identity import bearer, client
 from .service import service
 
@@ -25,6 +27,9 @@ def group(group: str) -> Response:
         allowed = SCOPE in claims.scope or claims.may_join(group)
     if not allowed:
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
-    members = service().server.members(group)
+    try:
+        members = service().server.members(checked_group(group))
+    except GroupNameInvalid as error:
+        refuse(400, "invalid_request", str(error))
     listed = [{key: each[key] for key in ("id", "subject", "node")} for each in members[:LISTED]]
     return answer({"group": group, "count": len(members), "members": listed})

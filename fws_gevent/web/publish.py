@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
+from ..errors import GroupNameInvalid
 from .answers import answer, refuse, unavailable
 from .identity import form, need_scope
 from .service import service
@@ -21,5 +22,8 @@ def publish() -> Response:
     server = service().server
     if request.environ.get("wsgi.multiprocess") and not server.storage_object.shared:
         unavailable("this would reach one worker's clients: run one worker, or add Redis")
-    server.broadcast(data, fields.get("group"))
+    try:
+        server.broadcast(data, fields.get("group"))
+    except GroupNameInvalid as error:
+        refuse(400, "invalid_request", str(error))
     return answer({})

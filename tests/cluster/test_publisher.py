@@ -10,7 +10,14 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent import BinaryMessage, ConfigurationError, Message, Publisher, PublishFailed
+from fws_gevent import (
+    BinaryMessage,
+    ConfigurationError,
+    GroupNameInvalid,
+    Message,
+    Publisher,
+    PublishFailed,
+)
 from fws_gevent.cluster.publishing import StreamTerms
 from fws_gevent.engine.payload import Data
 
@@ -416,3 +423,16 @@ for number in range(10_000):
     in_stream = [int(data) for data in data_in(process)]
     assert in_stream == sorted(set(in_stream))
     assert promised <= set(in_stream)
+
+
+@pytest.mark.parametrize("group", ["", 5, b"kitchen", "a" * 256, "\ud800", "a\nb"], ids=repr)
+def test_what_is_no_groups_name_is_refused_and_reaches_nobody(
+    publisher: Publisher, redis_server: RedisProcess, group: Any
+) -> None:
+    with pytest.raises(GroupNameInvalid):
+        publisher.publish("x", group=group)
+    with pytest.raises(GroupNameInvalid):
+        publisher.disconnect(subject=group if isinstance(group, str) else 5)  # type: ignore[arg-type]
+    client: Any = redis_server.client()
+    assert client.dbsize() == 0
+    client.close()

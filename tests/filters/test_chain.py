@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.errors import GroupRefused
+from fws_gevent.errors import GroupNameInvalid, GroupRefused
 from fws_gevent.filters.base import Call, FilterBase, StopChain
 from fws_gevent.filters.chain import Chain
 
@@ -247,11 +247,11 @@ def test_ends_in_several_filters_add_up() -> None:
     assert [bench.chain.calls_of(each) for each in bench.filters] == [10, 7, 5, 3]
 
 
+@pytest.mark.parametrize("error", [GroupRefused("room"), GroupNameInvalid("a group's name …")])
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
 def test_a_refused_group_stops_the_chain_tells_the_connection_and_is_no_failure(
-    on_error: str, log: pytest.LogCaptureFixture
+    on_error: str, error: Exception, log: pytest.LogCaptureFixture
 ) -> None:
-    error = GroupRefused("room")
     bench = Bench(raising(error), add("b"), on_error=on_error)
     assert bench.receive() == "a"
     assert bench.rescued == [("ws", error)]

@@ -39,7 +39,7 @@ def test_it_is_a_filter_of_gaps() -> None:
     assert issubclass(NotifyGapFilter, WebSocketGapFilter)
 
 
-@pytest.mark.parametrize("group", ["room", "", 'with "quotes" and grüße'])
+@pytest.mark.parametrize("group", ["room", "*", 'with "quotes" and grüße'])
 def test_a_groups_members_are_told_alone(group: str, serve: Serve, connect: Connect) -> None:
     server = serve([Join, NotifyGapFilter])
     member, other = join(connect(server), group), join(connect(server), "other")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.errors import TokenInvalid
+from fws_gevent.errors import GroupNameInvalid, TokenInvalid
 from fws_gevent.tokens.claims import Claims, checked_claims, group_of, scope_text
 
 from .issuing import payload
@@ -163,6 +163,34 @@ def test_a_long_group_name_is_answered(letters: str) -> None:
 def test_a_claim_of_the_wrong_type_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(TokenInvalid, match=f"^claim {name} must be"):
         checked_claims(payload(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sub", "a" * 248),
+        ("sub", "two\nlines"),
+        ("sub", "\ud800"),
+        ("groups", [""]),
+        ("groups", ["room:*", "a" * 256]),
+        ("groups", ["\x00"]),
+        ("groups", ["\udfff*"]),
+    ],
+)
+def test_a_name_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(TokenInvalid, match=r"^claim sub or groups: a group's name"):
+        checked_claims(payload(**{name: value}))
+
+
+def test_the_longest_subject_and_pattern_are_taken() -> None:
+    claims = checked_claims(payload(sub="a" * 247, groups=["é" * 127 + "*"]))
+    assert len(str(claims)) == 255
+
+
+@pytest.mark.parametrize("subject", [None, 5, b"ada", "", "a" * 248, "\ud800", "\n"])
+def test_a_subject_that_has_no_group_is_refused(subject: Any) -> None:
+    with pytest.raises(GroupNameInvalid):
+        group_of(subject)
 
 
 @pytest.mark.parametrize(

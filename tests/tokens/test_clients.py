@@ -169,3 +169,14 @@ def test_clients_do_not_show_their_secrets() -> None:
     for each in (clients, app):
         assert HASH[7:] not in repr(each) + str(each)
         assert SECRET not in repr(each) + str(each)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "groups"),
+    [("app", [""]), ("app", ["a\nb"]), ("app", ["a" * 256]), ("a" * 248, []), ("", [])],
+)
+def test_a_client_whose_tokens_could_not_be_issued_is_refused(
+    file: Path, client_id: str, groups: list[str]
+) -> None:
+    content = json.dumps({client_id: {"secret": HASH, "groups": groups}})
+    assert "a group's name" in complaint(file, content.encode()) or not client_id

@@ -129,3 +129,8 @@ def test_while_redis_is_away_it_says_so(
     process.start()
     until(lambda: members(site, "room").status == 200)
     assert members(site, "room").json["count"] == 1
+
+
+@pytest.mark.parametrize("group", ["a" * 256, "a\tb", "\x00"])
+def test_what_is_no_groups_name_is_a_bad_request(group: str, site: Site) -> None:
+    assert members(site, group).refusal == (400, "invalid_request")

@@ -90,3 +90,10 @@ def test_one_of_several_workers_refuses_rather_than_reach_its_own(
     assert from_a_worker(client, site) == 503
     monkeypatch.setattr(MemoryStorageObject, "shared", True)
     assert from_a_worker(client, site) == 200
+
+
+@pytest.mark.parametrize("group", ["a" * 256, "a\nb", "\x00"])
+def test_what_is_no_groups_name_is_a_bad_request(site: Site, group: str) -> None:
+    answer = publish(site, login(), data="hello", group=group)
+    assert answer.refusal == (400, "invalid_request")
+    assert answer.json["error_description"].startswith("a group's name must have")
