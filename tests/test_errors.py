@@ -74,6 +74,7 @@ CODES: dict[str, CloseCode | None] = {
     "TokenInvalid": CloseCode.UNAUTHENTICATED,
     "NotIssued": None,  # the caller's to deal with
     "StoreFull": None,
+    "SubjectFull": None,
     "GroupNameInvalid": None,  # closes nobody
     "GroupRefused": CloseCode.FORBIDDEN,
     "FilterFailed": CloseCode.INTERNAL_ERROR,
