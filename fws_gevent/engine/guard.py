@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 PREFIX = b"token:"
 """Begins a text message that is a token."""
+
+SWEEP = 1024
+"""Connections that a revocation looks at before others have their turn."""
 
 _LONGEST = 86400.0  # seconds ahead that a deadline is set; a later one is set again then
 
@@ -212,10 +217,20 @@ class Guard:
 
     def _end_revoked(self, revocation: Revocation) -> None:
         # All of them, for a filter may have taken some out of their subject's group.
-        for connection in self._server.users.values():
+        self._sweep(revocation, iter(self._server.users.values()))
+
+    def _sweep(self, revocation: Revocation, left: Iterator[Connection]) -> None:
+        """Close those that a revocation hits, of the next SWEEP connections and then of the others.
+
+        One that comes meanwhile looks at its token itself when it enters.
+        """
+        batch = tuple(islice(left, SWEEP))
+        for connection in batch:
             claims = connection.token
             if isinstance(claims, Claims) and _is_hit(claims, revocation):
                 self._turn_away(connection, "the token was revoked")
+        if len(batch) == SWEEP:
+            self._server.reactor.later(partial(self._sweep, revocation, left))
 
     def _hold(self, connection: Connection, claims: Claims) -> None:
         connection.hold(claims)

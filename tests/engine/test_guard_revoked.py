@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from gevent import get_hub
 
+from fws_gevent.engine import guard as guard_module
 from fws_gevent.engine.guard import Guard
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.tokens import Claims
 from fws_gevent.tokens.store import Revocation
 from tests.conftest import Connect, Serve
+from tests.waiting import until
 
 from .guarded import ask, enter, greeted, guarded, of
 
@@ -52,6 +55,31 @@ def test_revoking_a_subject_finds_connections_that_left_its_group(
     server.tokens.revoke_subject("ada")
     for client in (one, two):
         assert client.frame().close[0] == 4401
+
+
+def test_a_revocation_looks_at_many_connections_in_portions_and_finds_them_all(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard_module, "SWEEP", 2)
+    server = guarded(serve)
+    names = ["bob", "ada", "cy", "ada", "di", "ada"]
+    clients = [enter(server, connect, server.tokens.issue(name)) for name in names]
+    looked: list[str] = []
+
+    def look(claims: Claims, revocation: Revocation) -> bool:
+        looked.append(claims.subject)
+        return claims.subject == revocation.value
+
+    monkeypatch.setattr(guard_module, "_is_hit", look)
+    server.tokens.revoke_subject("nobody")
+    assert looked == names[:2]
+    until(lambda: looked == names)
+    server.tokens.revoke_subject("ada")
+    for name, client in zip(names, clients, strict=True):
+        if name == "ada":
+            assert client.frame().close == (4401, "the token was revoked")
+        else:
+            greeted(client)
 
 
 def test_a_subjects_later_tokens_are_not_revoked(serve: Serve, connect: Connect) -> None:
