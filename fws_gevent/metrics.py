@@ -30,6 +30,7 @@ _COUNTERS = {
     "keepalive_losses": ("Connections given up because no ping was answered.", ()),
     "storage_losses": ("Times that the way to the shared storage was lost.", ()),
     "gaps": ("Times that messages to a group were found missing, and told so.", ()),
+    "background_failures": ("Exceptions that a background task went on after.", ("task",)),
     "tokens": ("Tokens issued, refused and revoked.", ("what",)),
 }
 _GAUGES: dict[str, tuple[str, tuple[str, ...], Literal["livesum", "livemin", "livemax"]]] = {
@@ -85,6 +86,8 @@ class Metrics:
         count("keepalive_losses", snapshot["losses"]["keepalive"])
         count("storage_losses", snapshot["losses"]["storage"])
         count("gaps", snapshot["losses"]["gaps"])
+        for task in snapshot["background"]:
+            count("background_failures", task["failures"], task["name"])
         for each in snapshot["closes"]:
             count("connections_closed", each["count"], str(int(each["code"])))
         for what, number in snapshot["tokens"].items():

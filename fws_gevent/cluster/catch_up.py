@@ -12,6 +12,7 @@ import redis
 from gevent.event import Event
 from redis.exceptions import NoScriptError
 
+from ..engine.supervision import Loop
 from . import entries
 from .backoff import Backoff
 from .entries import format_id
@@ -39,7 +40,8 @@ class CatchUp:
         self._feeds: deque[Feed] = deque()
         self._something = Event()
         self._stopping = False
-        self._greenlet = gevent.spawn(self._live)
+        self.loop = Loop("stream reader", self._live)
+        self.loop.start()
 
     def put(self, feed: Feed) -> None:
         """Read on for a feed, soon."""
@@ -52,7 +54,7 @@ class CatchUp:
         """End; waits for `timeout` seconds at most."""
         self._stopping = True
         self._something.set()
-        self._greenlet.join(timeout)
+        self.loop.join(timeout)
 
     def _live(self) -> None:
         backoff = Backoff()

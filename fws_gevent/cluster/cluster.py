@@ -12,6 +12,7 @@ from gevent import get_hub
 from greenlet import getcurrent
 
 from ..engine.inbox import Inbox
+from ..engine.supervision import Loop
 from ..errors import PublishFailed, StorageAway
 from ..protocol.frames import TEXT
 from . import entries
@@ -126,6 +127,14 @@ class Cluster:
     def losses(self) -> int:
         """How often the link to Redis was lost."""
         return self._shards.losses if self._started else 0
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Its background tasks."""
+        if not self._started:
+            return []
+        own = [self._presence.loop, self._nodes.loop, self._channels.link.loop]
+        return [*own, *self._shards.loops]
 
     @property
     def others(self) -> list[dict[str, Any]]:

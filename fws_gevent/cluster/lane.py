@@ -11,6 +11,7 @@ import redis
 from gevent.event import AsyncResult, Event
 from redis.exceptions import NoScriptError
 
+from ..engine.supervision import Loop
 from ..errors import PublishFailed
 from .backoff import Backoff
 from .keys import Keys
@@ -50,7 +51,8 @@ class Lane:
         self._waiting: deque[_Waiting] = deque()
         self._something = Event()
         self._stopping = False
-        self._greenlet = gevent.spawn(self._live)
+        self.loop = Loop("publish queue", self._live)
+        self.loop.start()
 
     def publish(self, publication: Publication) -> str:
         """Publish a message; returns its id in the stream. Raises PublishFailed."""
@@ -69,7 +71,7 @@ class Lane:
         """End after what waits; waits for `timeout` seconds at most."""
         self._stopping = True
         self._something.set()
-        self._greenlet.join(timeout)
+        self.loop.join(timeout)
 
     def _live(self) -> None:
         while True:

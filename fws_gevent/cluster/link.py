@@ -19,6 +19,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from greenlet import getcurrent
 
+from ..engine.supervision import Loop
 from .backoff import Backoff
 
 _log = logging.getLogger("fws_gevent.redis")
@@ -86,11 +87,11 @@ class Link:
         self._stopping = False
         self._pinged = 0.0
         self._awaits_pong = False
-        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self.loop = Loop("subscription", self._live)
 
     def start(self) -> None:
         """Begin to listen."""
-        self._greenlet = gevent.spawn(self._live)
+        self.loop.start()
 
     def stop(self, timeout: float) -> None:
         """End; waits for `timeout` seconds at most."""
@@ -98,8 +99,7 @@ class Link:
         # A greenlet is never killed inside redis-py: it may hold a lock of the hub's. The answer
         # to a ping has the reader look up.
         self._send("PING")
-        if self._greenlet is not None:
-            self._greenlet.join(timeout)
+        self.loop.join(timeout)
 
     def subscribe(self, channel: bytes, command: str = "SUBSCRIBE") -> None:
         """Listen to a channel; the listener is told when Redis confirmed it."""

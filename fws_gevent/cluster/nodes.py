@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
-import gevent
 from gevent.event import Event
 
+from ..engine.supervision import Loop
 from .keys import Keys
 from .presence import Presence
 from .servers import RedisServers
@@ -55,7 +55,8 @@ class Nodes:
         self._known = False
         self._refreshed = monotonic()
         self._stop = Event()
-        self._greenlet = gevent.spawn(self._live)
+        self.loop = Loop("heartbeat", self._live)
+        self.loop.start()
 
     def is_mine(self, node: str) -> bool:
         """Whether a node's id is, or was, this one's."""
@@ -64,7 +65,7 @@ class Nodes:
     def stop(self, timeout: float) -> None:
         """Say good-bye, within `timeout` seconds, and end."""
         self._stop.set()
-        self._greenlet.join(timeout)
+        self.loop.join(timeout)
 
     def _live(self) -> None:
         while not self._stop.is_set():

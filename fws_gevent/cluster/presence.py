@@ -12,6 +12,7 @@ import redis
 from gevent.event import Event
 from redis.exceptions import NoScriptError
 
+from ..engine.supervision import Loop
 from .backoff import Backoff
 from .keys import Keys
 from .publishing import StreamTerms
@@ -52,7 +53,8 @@ class Presence:
         self._changes: dict[str, list[Change] | None] = {}
         self._something = Event()
         self._stopping = False
-        self._greenlet = gevent.spawn(self._live)
+        self.loop = Loop("presence", self._live)
+        self.loop.start()
 
     def join(self, group: str, member: str, subject: str) -> None:
         """Somebody joined."""
@@ -72,7 +74,7 @@ class Presence:
         """Tell what is to be told, for `timeout` seconds at most, and end."""
         self._stopping = True
         self._something.set()
-        self._greenlet.join(timeout)
+        self.loop.join(timeout)
 
     def _note(self, group: str, change: Change) -> None:
         changes = self._changes.setdefault(group, [])

@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 
+from ..engine.supervision import Loop
 from .catch_up import CatchUp
 from .feed import Feed
 from .keys import Keys
@@ -44,6 +45,11 @@ class Shard:
     def up(self) -> bool:
         """Whether it hears all that it should."""
         return self.link.up or not self.link.wanted
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """Its background tasks."""
+        return self.link.loop, self.lane.loop, self.catch_up.loop
 
     def _connect(self) -> Any:
         self._shards.before_connecting(self)
@@ -120,6 +126,11 @@ class Shards:
     def up(self) -> bool:
         """Whether all that is followed is heard."""
         return all(shard.up for shard in tuple(self._shards.values()))
+
+    @property
+    def loops(self) -> list[Loop]:
+        """The background tasks of all of them."""
+        return [loop for shard in tuple(self._shards.values()) for loop in shard.loops]
 
     @property
     def losses(self) -> int:

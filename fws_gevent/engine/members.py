@@ -13,6 +13,7 @@ from .consumer import heard_everywhere
 from .inbox import Inbox
 from .payload import Data, convert, frame_for
 from .reactor import Reactor
+from .supervision import Loop
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -54,6 +55,10 @@ class OtherNodes(Protocol):
     @property
     def losses(self) -> int:
         """How often the way to them was lost."""
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Its background tasks."""
 
     gaps: int
     """How often messages were found missing."""

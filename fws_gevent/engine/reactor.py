@@ -20,6 +20,7 @@ from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
 from .poller import HANGUP, READ, WRITE, Poller, make_poller
+from .supervision import Failures
 
 _log = logging.getLogger("fws_gevent.engine")
 
@@ -92,6 +93,7 @@ class Reactor:
         self.current: Task | None = None
         """The task that runs now, in a turn that ends in a flush; None once it blocked."""
         self.dirty: list[Socketed] = []
+        self.failures = Failures("reactor")
         self._will_flush = False
         self._queue: deque[Task] = deque()
         self._undrained: dict[Socketed, None] = {}
@@ -158,7 +160,10 @@ class Reactor:
         del self._undrained[task]
         if self._undrained:
             self._hub.loop.run_callback(self._drain_next)
-        task.drain()
+        try:
+            task.drain()
+        except Exception as error:  # noqa: BLE001 - as in `flush`
+            self._failed(task, error)
 
     def later(self, function: Callable[[], None]) -> None:
         """Have `function` called in the hub, after what is on its way there. Must not block."""
@@ -196,7 +201,10 @@ class Reactor:
                 self._put_off(dirty)
             self.work += len(dirty)
             for task in dirty:
-                task.flush()
+                try:
+                    task.flush()
+                except Exception as error:  # noqa: BLE001 - one connection takes no other with it
+                    self._failed(task, error)
 
     def flush_all(self) -> None:
         """Write all that was sent, to however many connections it goes."""
@@ -285,7 +293,11 @@ class Reactor:
         """A runner's life: a turn, then parked until the next; over once it was blocked."""
         me = getcurrent()
         while True:
-            self._turn(me)
+            try:
+                self._turn(me)
+            except Exception as error:  # noqa: BLE001 - without a runner all would be deaf
+                self.failures.add(error)
+                self._more.send()
             if self._runner is not me:
                 self._retire()
                 return
@@ -340,7 +352,10 @@ class Reactor:
 
     def _failed(self, task: Task, error: BaseException) -> None:
         """A task raised, which only its own fault or a system exit from a filter can do."""
-        task.abort()
+        try:
+            task.abort()
+        except Exception as other:  # noqa: BLE001 - the runner goes on
+            self.failures.add(other)
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self._hub.handle_system_error(type(error), error)
         else:
@@ -355,13 +370,16 @@ class Reactor:
             task = by_descriptor.get(descriptor)
             if task is None:
                 continue
-            if task.waiting:
-                task.drain()
-            if mask != _READY:
-                if mask & HANGUP:
-                    task.on_hang_up()
-                elif mask == WRITE and not task.secure:
-                    continue
+            try:
+                if task.waiting:
+                    task.drain()
+                if mask != _READY:
+                    if mask & HANGUP:
+                        task.on_hang_up()
+                    elif mask == WRITE and not task.secure:
+                        continue
+            except Exception as error:  # noqa: BLE001 - as in `flush`
+                self._failed(task, error)
             if task.busy:
                 task.again = True
             else:

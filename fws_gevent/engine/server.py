@@ -55,6 +55,7 @@ from .members import Membership, OtherNodes
 from .message_rates import MessageRates
 from .reactor import Reactor
 from .statistics import Statistics
+from .supervision import Failures
 from .watchdog import Watchdog
 from .wheel import Wheel, resolution_for
 
@@ -231,6 +232,12 @@ class Server(Membership):
         self._ticker.stop()
         self._ticker.close()
         self.reactor.stop()
+
+    @property
+    def background(self) -> list[Failures]:
+        """The tasks that run beside the connections."""
+        others = () if self.cluster is None else self.cluster.loops
+        return [self.reactor.failures, self.wheel.failures, self.statistics.failures, *others]
 
     # Connections come and go.
 

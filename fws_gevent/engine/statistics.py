@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import CloseCode
 from ..filters.chain import Chain
 from ..tokens.claims import SUBJECT_GROUP
+from .supervision import Failures
 
 if TYPE_CHECKING:
     from .server import Server
@@ -51,6 +52,7 @@ class Statistics:
         self._server = server
         self._looks: deque[_Look] = deque(maxlen=KEPT + 1)
         self._listeners: list[Callable[[], None]] = []
+        self.failures = Failures("statistics")
 
     def start(self) -> None:
         """Begin, in the process that serves."""
@@ -66,7 +68,10 @@ class Statistics:
         self._looks.append(self._look())
         self._server.wheel.schedule(self, self._server.wheel.ticks(STEP))
         for listener in self._listeners:
-            listener()
+            try:
+                listener()
+            except Exception as error:  # noqa: BLE001 - the others are called all the same
+                self.failures.add(error)
 
     def _look(self) -> _Look:
         server, reactor = self._server, self._server.reactor
@@ -101,6 +106,7 @@ class Statistics:
                 "gaps": 0 if cluster is None else cluster.gaps,
             },
             "tokens": dict(server.tokens.counts),
+            "background": _background(server),
             "runners": {"blocked": server.reactor.blocked, "limit": server.settings.max_runners},
             "storage": {
                 "name": str(server.storage_object),
@@ -172,6 +178,16 @@ def _groups(server: Server) -> dict[str, Any]:
         "count": len(named),
         "largest": [{"name": name, "size": size} for name, size in largest],
     }
+
+
+def _background(server: Server) -> list[dict[str, Any]]:
+    """What the background tasks raised, those of one name together."""
+    found: dict[str, dict[str, Any]] = {}
+    for task in server.background:
+        said = found.setdefault(task.name, {"name": task.name, "failures": 0, "failing": False})
+        said["failures"] += task.count
+        said["failing"] |= task.failing
+    return list(found.values())
 
 
 def _chain(name: str, chain: Chain) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..settings import Settings
+from .supervision import Failures
 
 
 class Timed(Protocol):
@@ -34,6 +35,7 @@ class Wheel:
     def __init__(self, resolution: float, later: Callable[[Callable[[], None]], object]) -> None:
         self.resolution = resolution
         self.now = 1
+        self.failures = Failures("deadlines")
         self._later = later
         self._buckets: dict[int, set[Timed]] = {}
         self._overdue: deque[Timed] = deque()
@@ -70,7 +72,10 @@ class Wheel:
             item = overdue.popleft()
             if 0 < item.due <= self.now:  # else it was cancelled or put off meanwhile
                 item.due = 0
-                item.on_due()
+                try:
+                    item.on_due()
+                except Exception as error:  # noqa: BLE001 - the others have theirs all the same
+                    self.failures.add(error)
         if overdue:
             self._later(self._tell)
 

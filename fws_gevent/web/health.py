@@ -14,12 +14,18 @@ def healthz() -> Response:
 
 
 def readyz() -> Response:
-    """GET /fws/readyz: whether to send clients here; 503 while it drains or lacks its storage."""
+    """GET /fws/readyz: whether to send clients here.
+
+    503 while it drains, lacks its storage, or one of its background tasks fails again and again.
+    """
     server = service().server
     if server.draining:
         return _text("draining\n", 503)
     if not server.storage_object.healthy:
         return _text("the storage is down\n", 503)
+    failing = sorted({each.name for each in server.background if each.failing})
+    if failing:
+        return _text(f"failing: {', '.join(failing)}\n", 503)
     return _text("ready\n")
 
 

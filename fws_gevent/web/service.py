@@ -111,6 +111,9 @@ class WebService:
             warnings.append("No signing key is set: all tokens end with this process.")
         if not self.server.storage_object.healthy:
             warnings.append("The storage can't be reached.")
+        failing = sorted({each.name for each in self.server.background if each.failing})
+        if failing:
+            warnings.append(f"Background tasks fail, see the log: {', '.join(failing)}.")
         blocked, limit = self.server.reactor.blocked, self.server.settings.max_runners
         if blocked >= limit:
             warnings.append(f"All {limit} runners are blocked in filters: connections wait.")

@@ -75,7 +75,7 @@ class Reader:
 
     def close(self) -> None:
         self.catch_up.stop(5)
-        assert self.catch_up._greenlet.dead
+        assert self.catch_up.loop.ended
         self.servers.close()
 
 

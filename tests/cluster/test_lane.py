@@ -44,7 +44,7 @@ def make_lane() -> Iterator[MakeLane]:
     yield make
     for lane, servers in lanes:
         lane.stop(5)
-        assert lane._greenlet.dead
+        assert lane.loop.ended
         servers.close()
 
 
@@ -314,7 +314,7 @@ def test_stop_ends_after_what_waits_and_then_it_takes_no_more(
     last = [gevent.spawn(publish, b"%d" % number) for number in range(300)]
     until(lambda: len(begun) == 300)
     lane.stop(20)
-    assert lane._greenlet.dead
+    assert lane.loop.ended
     gevent.joinall(last, timeout=20, raise_error=True)
     assert len(stored(redis_server)) == 300
     with pytest.raises(PublishFailed):

@@ -415,7 +415,7 @@ def test_a_flood_of_messages_arrives_whole_and_others_have_their_turn(
 def links_alive() -> list[Any]:
     return [
         each for each in gc.get_objects()
-        if isinstance(each, gevent.Greenlet) and "_live" in repr(each) and not each.dead
+        if isinstance(each, gevent.Greenlet) and "Loop._run" in repr(each) and not each.dead
     ]  # fmt: skip
 
 
@@ -432,7 +432,7 @@ def test_stop_ends_it_and_leaves_neither_greenlet_nor_socket(
         until(lambda: not link.up)
     elif state == "frozen":
         redis_server.freeze()
-    greenlet = link._greenlet
+    greenlet = link.loop._greenlet
     assert greenlet in links_alive()
     try:
         link.stop(PATIENCE)

@@ -66,8 +66,8 @@ class Node:
     def close(self) -> None:
         parts = list(self.shards._shards.values())
         self.shards.stop(5)
-        assert all(each.lane._greenlet.dead for each in parts)
-        assert all(each.catch_up._greenlet.dead for each in parts)
+        assert all(each.lane.loop.ended for each in parts)
+        assert all(each.catch_up.loop.ended for each in parts)
         self.servers.close()
 
 

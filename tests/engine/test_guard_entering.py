@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from fws_gevent.engine.connection import Connection
 from fws_gevent.engine.facts import Opening, Peer
+from fws_gevent.engine.supervision import Loop
 from fws_gevent.errors import CloseCode, StorageAway
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.tokens import Claims
@@ -32,6 +33,7 @@ class SlowNodes:
     node = "slow"
     others: ClassVar[list[dict[str, Any]]] = []
     losses = 0
+    loops: ClassVar[list[Loop]] = []
     gaps = 0
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 import gevent
@@ -33,6 +34,9 @@ class Job:
     def run(self) -> None:
         self.runs += 1
         self._function(self)
+
+    def has_run(self) -> bool:
+        return self.runs > 0
 
     def abort(self) -> None:
         self.aborted = True
@@ -221,3 +225,83 @@ def test_those_that_have_more_to_write_have_their_turn_once_each(reactor: Reacto
     until(lambda: other.drains)
     gevent.sleep(0)
     assert (one.drains, other.drains) == (1, 1)
+
+
+class Broken(Job):
+    """A task of which one part raises."""
+
+    def __init__(self, part: str, descriptor: int = -1) -> None:
+        super().__init__(lambda job: None, descriptor)
+        self.broken = part
+        self.failed = 0
+
+    def fail_if(self, part: str) -> None:
+        if part == self.broken or self.broken == "all":
+            self.failed += 1
+            raise ValueError(part)
+
+    def run(self) -> None:
+        super().run()
+        self.fail_if("run")
+
+    def flush(self) -> None:
+        self.fail_if("flush")
+
+    def drain(self) -> None:
+        self.fail_if("drain")
+
+    def on_hang_up(self) -> None:
+        self.fail_if("hang up")
+
+    def abort(self) -> None:
+        super().abort()
+        self.fail_if("abort")
+
+
+@pytest.mark.parametrize("part", ["run", "flush", "drain", "hang up", "all"])
+def test_a_task_that_raises_anywhere_takes_no_other_one_with_it(
+    part: str, reactor: Reactor
+) -> None:
+    sockets = [socket.socketpair() for _ in range(3)]
+    tasks = [Broken(part if number == 1 else "", each[0].fileno())
+             for number, each in enumerate(sockets)]  # fmt: skip
+    for (here, there), task in zip(sockets, tasks, strict=True):
+        here.setblocking(False)
+        task.waiting = part in ("drain", "all")
+        reactor.add(here.fileno(), task)
+        there.send(b"x")
+        if part in ("hang up", "all"):
+            there.close()
+    for task in tasks:
+        reactor.mark(task)
+        reactor.drain_later(task)
+        reactor.schedule(task)
+    until(lambda: tasks[1].failed and all(task.runs for task in tasks))
+    assert [task.aborted for task in tasks] == [False, True, False]
+    after = Job(lambda job: reactor.mark(job))
+    reactor.schedule(after)
+    until(lambda: after.flushes)
+    assert reactor.blocked == 0
+    for (here, there), task in zip(sockets, tasks, strict=True):
+        reactor.remove(task)
+        here.close()
+        there.close()
+
+
+def test_a_turn_that_raises_is_followed_by_another(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, left = reactor._poll, [ValueError("a fault of ours")]
+
+    def fail_once() -> int:
+        if left:
+            raise left.pop()
+        return poll()
+
+    monkeypatch.setattr(reactor, "_poll", fail_once)
+    jobs = [Job(lambda job: None) for _ in range(3)]
+    for job in jobs:
+        reactor.schedule(job)
+        until(partial(Job.has_run, job))
+    assert not left
+    assert reactor.failures.count == 1

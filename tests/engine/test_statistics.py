@@ -249,6 +249,20 @@ def test_the_history_is_bounded(clock: Clock) -> None:
     assert {len(values) for name, values in history.items() if name != "step"} == {KEPT}
 
 
+def test_a_listener_that_raises_holds_up_no_other_one(serve: Serve) -> None:
+    server = serve()
+    told: list[int] = []
+
+    def fail() -> None:
+        raise ValueError("as told")
+
+    for listener in (fail, lambda: told.append(1), fail):
+        server.statistics.listen(listener)
+    server.statistics.on_due()
+    assert told == [1]
+    assert server.statistics.failures.count == 2
+
+
 def test_it_looks_by_itself_and_tells_its_listeners(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,19 @@ def test_a_deadline_is_told_once_at_its_tick(wheel: Wheel, ticks: int) -> None:
     assert len(item.told) == 1
 
 
+def test_a_deadline_that_raises_takes_no_other_one_with_it(wheel: Wheel) -> None:
+    def fail() -> None:
+        raise ValueError("as told")
+
+    items = [Item(wheel, fail if number % 2 else None) for number in range(10)]
+    for item in items:
+        wheel.schedule(item, 3)
+    start = wheel.now
+    turn(wheel, 10)
+    assert [item.told for item in items] == [[start + 3]] * 10
+    assert wheel.failures.count == 5
+
+
 def test_a_new_deadline_takes_the_place_of_the_old_one(wheel: Wheel) -> None:
     later, earlier = Item(wheel), Item(wheel)
     for item, first, then in ((later, 2, 5), (earlier, 5, 2)):

@@ -74,6 +74,19 @@ def test_without_its_storage_it_is_healthy_and_not_ready(
     assert site.get("/fws/readyz").status == 200
 
 
+def test_with_a_background_task_that_fails_it_is_healthy_and_not_ready(site: Site) -> None:
+    for count in (1, 2):
+        site.server.wheel.failures.add(ValueError("a fault"))
+        site.server.statistics.failures.add(ValueError("another"))
+        assert site.get("/fws/readyz").status == 200
+        assert numbers(site.port, "site")("background_failures_total", task="deadlines") == count
+    site.server.wheel.failures.add(ValueError("a fault"))
+    assert (site.get("/fws/readyz").status, site.get("/fws/healthz").status) == (503, 200)
+    assert site.get("/fws/readyz").body == b"failing: deadlines\n"
+    site.server.statistics.failures.add(ValueError("another"))
+    assert site.get("/fws/readyz").body == b"failing: deadlines, statistics\n"
+
+
 @pytest.fixture
 def busy(chains: None, make_site: MakeSite) -> Site:
     """A site with a filter that does what it is told."""

@@ -36,8 +36,8 @@ def test_it_has_this_shape(make_site: MakeSite) -> None:
     found = shown(make_site(max_connections=1000))
     assert set(found) == {
         "version", "warnings", "time", "state", "nodes", "auth", "connections", "rates", "totals",
-        "groups", "chains", "losses", "tokens", "runners", "storage", "closes", "recent_closes",
-        "history",
+        "groups", "chains", "losses", "tokens", "background", "runners", "storage", "closes",
+        "recent_closes", "history",
     }  # fmt: skip
     assert found["version"] == __version__
     assert found["warnings"] == []

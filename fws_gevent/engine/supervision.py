@@ -1,0 +1,100 @@
+"""Background work that goes on after whatever it raises, and says that it failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+
+import gevent
+
+_log = logging.getLogger("fws_gevent.engine")
+
+PAUSE = 1.0
+"""Seconds until a loop that raised is run again."""
+
+ROW = 30.0
+"""Seconds between two failures at most that belong to one row."""
+
+STUCK = 3
+"""Failures in a row after which the work counts as failing, for ROW seconds after the last one."""
+
+
+class Failures:
+    """Counts what a piece of background work raised, and logs the first one of a row.
+
+    `name` is what logs, /fws/readyz and metrics call it; `count` is how many there were in all.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self._in_a_row = 0
+        self._last = 0.0
+        self._logged = ""
+
+    @property
+    def failing(self) -> bool:
+        """Whether it fails again and again."""
+        return self._in_a_row >= STUCK and monotonic() - self._last < ROW
+
+    def add(self, error: BaseException) -> None:
+        """Count an exception; log it unless it repeats the one before."""
+        now = monotonic()
+        if now - self._last >= ROW:
+            self._in_a_row, self._logged = 0, ""
+        self._last = now
+        self._in_a_row += 1
+        self.count += 1
+        what = f"{type(error).__name__}: {error}"
+        if what != self._logged:
+            self._logged = what
+            _log.error("background task %s failed; going on", self.name, exc_info=error)
+
+
+class Loop(Failures):
+    """Runs `body` in a greenlet of its own, and again whenever it raises, until it returns."""
+
+    def __init__(self, name: str, body: Callable[[], None]) -> None:
+        super().__init__(name)
+        self._body = body
+        self._told_to_end = False
+        self._over = False
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether it has ended though its body did not return, or fails again and again."""
+        return (self.ended and not self._over) or super().failing
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has begun and runs no more."""
+        return self._greenlet is not None and self._greenlet.ready()
+
+    def start(self) -> None:
+        """Begin to run."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the body, which was told to return, for `timeout` seconds at most.
+
+        It is run no more if it raises. Returns whether it has ended.
+        """
+        self._told_to_end = True
+        if self._greenlet is not None:
+            self._greenlet.join(timeout)
+        return self._greenlet is None or self.ended
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._body()
+            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - whatever it is
+                self.add(error)
+            else:
+                break
+            if self._told_to_end:
+                break
+            gevent.sleep(PAUSE)
+        self._over = True

@@ -1,0 +1,141 @@
+"""Background work outlives what it raises, and it is known what failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from fws_gevent.engine import supervision
+from fws_gevent.engine.supervision import Failures, Loop
+
+from ..waiting import until
+
+LINE = "background task work failed; going on"
+
+
+class Clock:
+    """Stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(supervision, "monotonic", made.monotonic)
+    return made
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "PAUSE", 0.001)
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """Messages that are logged."""
+    found: list[str] = []
+
+    class Note(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert record.exc_info
+            found.append(record.getMessage())
+
+    handler, log = Note(), logging.getLogger("fws_gevent.engine")
+    log.addHandler(handler)
+    yield found
+    log.removeHandler(handler)
+
+
+def test_all_failures_count_and_one_of_a_kind_is_logged(clock: Clock, lines: list[str]) -> None:
+    failures = Failures("work")
+    for error in ([ValueError("a")] * 5) + [ValueError("b"), KeyError("b")]:
+        failures.add(error)
+    assert failures.count == 7
+    assert lines == [LINE] * 3
+    clock.now += supervision.ROW
+    failures.add(KeyError("b"))
+    assert lines == [LINE] * 4
+
+
+def test_work_is_failing_from_the_third_of_a_row_until_its_end(clock: Clock) -> None:
+    failures = Failures("work")
+    for expected in (False, False, True, True):
+        failures.add(ValueError())
+        assert failures.failing is expected
+        clock.now += supervision.ROW - 1
+    clock.now += 1
+    assert not failures.failing
+    failures.add(ValueError())
+    assert not failures.failing
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), RecursionError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"),
+              gevent.Timeout(1)],
+)  # fmt: skip
+def test_a_loop_goes_on_after_whatever_it_raises(error: BaseException, lines: list[str]) -> None:
+    runs: list[int] = []
+    end = Event()
+
+    def body() -> None:
+        runs.append(len(runs))
+        if len(runs) < 4:
+            raise error
+        end.wait()
+
+    loop = Loop("work", body)
+    loop.start()
+    until(lambda: len(runs) == 4)
+    assert loop.failing  # three of a row, a moment ago
+    assert loop.count == 3
+    assert lines == [LINE]
+    end.set()
+    assert loop.join(20)
+
+
+def test_a_loop_that_returned_has_not_failed() -> None:
+    loop = Loop("work", lambda: None)
+    assert not loop.failing
+    assert loop.join(0)  # it never began
+    loop.start()
+    assert loop.join(20)
+    assert not loop.failing
+
+
+def test_a_loop_that_was_killed_is_failing() -> None:
+    loop = Loop("work", lambda: gevent.sleep(60))
+    loop.start()
+    gevent.sleep(0)
+    assert not loop.failing
+    assert loop._greenlet is not None
+    loop._greenlet.kill()
+    assert loop.failing
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_loop_that_was_told_to_end_is_run_no_more() -> None:
+    runs: list[int] = []
+    end = Event()
+
+    def body() -> None:
+        runs.append(1)
+        end.wait()
+        raise ValueError
+
+    loop = Loop("work", body)
+    loop.start()
+    assert not loop.join(0)
+    end.set()
+    assert loop.join(20)
+    assert runs == [1]
+    assert not loop.failing
