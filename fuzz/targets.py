@@ -81,7 +81,7 @@ def _events(stream: bytes, step: int, limits: Limits, deflate: bool) -> list[tup
 
 def _kept(receiving: Receiver) -> int:
     """Bytes that wait for what comes later."""
-    return len(receiving._rest) + len(receiving._pending) + len(receiving._message or b"")
+    return len(receiving._rest) + len(receiving._message or b"")
 
 
 def handshake(data: bytes) -> None:

@@ -162,6 +162,24 @@ class FilterFailed(FwsError):
     close_code = CloseCode.INTERNAL_ERROR
 
 
+class UnfitResult(FwsError, TypeError):
+    """A filter of raw data returned something that isn't bytes."""
+
+    close_code = CloseCode.INTERNAL_ERROR
+
+    def __init__(self, result: object) -> None:
+        super().__init__(f"it returned {type(result).__name__}; raw data is bytes")
+
+
+class TextNotUTF8(FwsError, ValueError):
+    """A text message whose bytes are not UTF-8: it isn't sent, for clients must not take it."""
+
+    close_code = CloseCode.INTERNAL_ERROR
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"a text message must be UTF-8: {why}")
+
+
 class StorageAway(FwsError):
     """The shared storage can't be reached, or doesn't answer in time.
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from .errors import TextNotUTF8
+
 
 class Message(bytearray):
     """A whole text message: its UTF-8 bytes, which filters may change in place.
 
     It compares with `bytes` and with `str`, and `str(message)` is its text. A binary message
-    is a `BinaryMessage`; `binary` tells them apart.
+    is a `BinaryMessage`; `binary` tells them apart. What its own methods and operators return is
+    of the same kind: `message.upper()` and `message[3:]` of a text are texts.
     """
 
     __slots__ = ()
@@ -41,6 +47,33 @@ class Message(bytearray):
     def __str__(self) -> str:
         return self.decode("utf-8", "backslashreplace")
 
+    def __getitem__(self, index: Any) -> Any:
+        found = bytearray.__getitem__(self, index)
+        return found if isinstance(found, int) else self._like(found)
+
+    def __radd__(self, other: Any) -> Any:
+        if not isinstance(other, bytes | bytearray):
+            return NotImplemented
+        return self._like(bytearray(other) + self)
+
+    def _like(self, content: bytes | bytearray) -> Message:
+        """Return `content` as a message of this kind."""
+        return self.__class__(content)
+
+
+class CheckedMessage(Message):
+    """A text message that is known to be UTF-8, so that it is sent without another look.
+
+    A change in place makes it a `Message`, which is checked before it is sent. A change through a
+    `memoryview` goes unnoticed.
+    """
+
+    __slots__ = ()
+
+    def _like(self, content: bytes | bytearray) -> Message:
+        """Return `content` as a text message that is still to be checked."""
+        return Message(content)
+
 
 class BinaryMessage(Message):
     """A whole binary message."""
@@ -51,3 +84,64 @@ class BinaryMessage(Message):
 
     def __str__(self) -> str:
         return repr(bytes(self))
+
+
+def check_text(payload: bytes | bytearray) -> None:
+    """Check that the bytes of a text message are UTF-8 (RFC 6455 §8.1). Raises TextNotUTF8."""
+    if not payload.isascii():
+        try:
+            str(payload, "utf-8")
+        except UnicodeDecodeError as error:
+            raise TextNotUTF8(f"{error.reason} at byte {error.start} of {len(payload)}") from None
+
+
+# The methods of bytearray that would lose the kind of a message.
+
+_RETURN_ONE = """__add__ __mul__ __rmul__ __mod__ capitalize center copy expandtabs join ljust lower
+    lstrip removeprefix removesuffix replace rjust rstrip strip swapcase title translate upper
+    zfill"""
+_RETURN_SEVERAL = "partition rpartition rsplit split splitlines"
+_CHANGE = """__delitem__ __iadd__ __imul__ __setitem__ append clear extend insert pop remove
+    reverse"""
+
+
+def _returning_one(name: str) -> Callable[..., Any]:
+    method = getattr(bytearray, name)
+
+    def kept(self: Message, *args: Any, **kwargs: Any) -> Message:
+        return self._like(method(self, *args, **kwargs))
+
+    return kept
+
+
+def _returning_several(name: str) -> Callable[..., Any]:
+    method = getattr(bytearray, name)
+
+    def kept(self: Message, *args: Any, **kwargs: Any) -> Any:
+        parts = method(self, *args, **kwargs)
+        return type(parts)(self._like(part) for part in parts)
+
+    return kept
+
+
+def _changing(name: str) -> Callable[..., Any]:
+    method = getattr(bytearray, name)
+
+    def change(self: Message, *args: Any, **kwargs: Any) -> Any:
+        self.__class__ = Message
+        return method(self, *args, **kwargs)
+
+    return change
+
+
+def _define(kind: type[Message], names: str, make: Callable[[str], Callable[..., Any]]) -> None:
+    for name in names.split():
+        method = make(name)
+        method.__name__, method.__qualname__ = name, f"{kind.__name__}.{name}"
+        method.__doc__ = getattr(bytearray, name).__doc__
+        setattr(kind, name, method)
+
+
+_define(Message, _RETURN_ONE, _returning_one)
+_define(Message, _RETURN_SEVERAL, _returning_several)
+_define(CheckedMessage, _CHANGE, _changing)

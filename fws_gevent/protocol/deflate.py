@@ -20,6 +20,8 @@ MIN_SIZE = 64
 """Bytes under which a message is sent as it is: deflate would hardly make it smaller."""
 
 _TAIL = b"\x00\x00\xff\xff"  # what a sync flush ends in and the wire leaves out (§7.2.1)
+_PROBE = b"\x03\x00"  # an empty final block: zlib reads it as one at a block boundary alone
+_WINDOW = 1 << 15  # bytes that a block may refer back to (RFC 1951 §2)
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'\s*;\s*({_TOKEN})(?:\s*=\s*(?:({_TOKEN})|"([^"\\]*)"))?')
 _EMPTY = re.compile(r"\s*(?:,|$)")
@@ -121,22 +123,65 @@ def compress(payload: bytes | bytearray, window_bits: int) -> bytes | None:
     return squeezed[:-4] if len(squeezed) - 4 < size else None
 
 
-class Inflater:
-    """Inflates the pieces of one message, never by more than asked."""
+class IncompleteMessage(ValueError):
+    """A compressed message that ends inside a block, or whose last bytes are none of its own."""
 
-    __slots__ = ("_inflater",)
+
+class Inflater:
+    """Inflate the pieces of one message, never by more than asked (RFC 7692 §7.2.2).
+
+    A block with BFINAL set ends a DEFLATE stream but not the message (§7.2.1): after each `feed`
+    that left `ended` true, `go_on` returns the bytes that are still to be fed.
+    """
+
+    __slots__ = ("_begun", "_inflater", "final_blocks")
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(-15)  # the largest window reads every smaller one
+        self._begun = False
+        self.final_blocks = 0
+        """Blocks with BFINAL set so far."""
 
     def feed(self, piece: bytes, most: int) -> bytes:
-        """The inflated piece, of `most` bytes at most, which is one byte at least.
+        """Return the inflated piece, up to the end of a block with BFINAL set.
 
-        Whoever gets as many gets no more: to learn of a message that is too big, ask for a byte
-        more than it may have. Raises zlib.error when the piece is not deflate.
+        `most` is the greatest number of bytes returned, 1 at least. A piece that inflates to as
+        many may lose the rest of them: to detect a message that is too big, pass one byte more
+        than it may have. Raises zlib.error for bytes that are not DEFLATE.
         """
+        self._begun = True
         return self._inflater.decompress(piece, most)
 
-    def finish(self, most: int) -> bytes:
-        """What is left at the end of the message; as `feed`."""
-        return self.feed(_TAIL, most)
+    @property
+    def ended(self) -> bool:
+        """Whether a block with BFINAL set has ended, so that `go_on` has to be called."""
+        return self._inflater.eof
+
+    def go_on(self, so_far: bytes | bytearray) -> bytes:
+        """Return the bytes behind a final block, which begin at a byte boundary (§7.2.1).
+
+        `so_far` is all that was inflated: later blocks may refer to the last 32 KiB of it, as in
+        any sequence of blocks (RFC 1951 §2).
+        """
+        rest = self._inflater.unused_data
+        with memoryview(so_far) as view:
+            window = bytes(view[-_WINDOW:])
+        self._inflater = zlib.decompressobj(-15, zdict=window)
+        self._begun = False
+        self.final_blocks += 1
+        return rest
+
+    def finish(self) -> None:
+        """Check that the message ends where its sender has to end it, or raise an error.
+
+        The bytes that the wire leaves out must be the length of an empty stored block, which
+        inflates to nothing and ends at a block boundary. A message that ends with a final block
+        is complete without them: some senders omit the octet that §7.2.3.4 asks for. Raises
+        IncompleteMessage, or zlib.error.
+        """
+        if not self._begun:
+            return
+        inflater = self._inflater
+        inflated = inflater.decompress(_TAIL + _PROBE, 1)
+        if inflated or not inflater.eof or inflater.unused_data not in (b"", _PROBE):
+            raise IncompleteMessage

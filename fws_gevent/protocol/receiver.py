@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
-
 from ..errors import CloseCode
-from ..message import BinaryMessage, Message
-from .deflate import MIN_SIZE, Inflater
+from ..message import BinaryMessage, CheckedMessage, Message
+from .assembly import Assembly, Broken, Limits, check_piece, check_size, not_utf8
 from .frames import (
     BINARY,
     CLOSE,
@@ -20,38 +17,22 @@ from .frames import (
     RSV1,
     TEXT,
     Event,
-    Fault,
     Ping,
     Pong,
     header_fault,
     parse_close,
 )
-from .utf8 import unfinished_utf8
 
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # a platform for which websockets has no wheel and no compiler
     from websockets.utils import apply_mask
 
+__all__ = ["Limits", "Receiver"]
+
 _FIN_TEXT = FIN | TEXT
-_WHOLE: dict[int, type[Message]] = {FIN | TEXT: Message, FIN | BINARY: BinaryMessage}
+_WHOLE: dict[int, type[Message]] = {FIN | TEXT: CheckedMessage, FIN | BINARY: BinaryMessage}
 """What a frame is whose first byte says that it is a whole, uncompressed message."""
-
-_STEP = 2048
-"""Bytes inflated at once: what they become, up to 2 MiB, is there three times for a moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may send: bytes of one message (inflated), and fragments of one."""
-
-    max_message_size: int = 1 << 20
-    max_fragments: int = 4096
-
-
-class _Broken(Exception):
-    def __init__(self, code: CloseCode, reason: str) -> None:
-        self.fault = Fault(code, reason)
 
 
 class Receiver:
@@ -64,12 +45,9 @@ class Receiver:
         "_deflate",
         "_ended",
         "_fin",
-        "_fragments",
-        "_inflater",
         "_limits",
         "_mask",
         "_message",
-        "_pending",
         "_quick",
         "_remaining",
         "_rest",
@@ -82,13 +60,10 @@ class Receiver:
         # Between two messages, with nothing left over, and a frame under 64 KiB breaks no limit.
         self._quick = limits.max_message_size >= 65535
         self._rest = b""  # the start of a header, or of a control frame
-        self._message: Message | None = None  # the message that is being put together
+        self._message: Assembly | None = None  # the message that is being put together
         self._remaining = 0  # bytes of the current data frame that are still to come
         self._mask = b""
         self._fin = False
-        self._fragments = 0
-        self._pending = b""  # the start of a character at the end of a text so far
-        self._inflater: Inflater | None = None
 
     def feed(self, data: bytes | bytearray, size: int) -> list[Event]:
         """The events that the next `size` bytes of `data` complete, in order.
@@ -99,15 +74,15 @@ class Receiver:
             # One short text and nothing else, as chats and notifications read: half the time.
             payload = apply_mask(data[6:size], data[2:6])
             if payload.isascii():
-                return [Message(payload)]
+                return [CheckedMessage(payload)]
         events: list[Event] = []
         try:
             position = self._whole(data, size, events) if self._quick else 0
             if position != size:
                 self._pieces(data, position, size, events)
-        except _Broken as broken:
+        except Broken as broken:
             self._ended, self._quick = True, False
-            self._message = self._inflater = None
+            self._message = None
             self._rest = b""
             events.append(broken.fault)
         return events
@@ -144,7 +119,7 @@ class Receiver:
             else:
                 with memoryview(data) as view:
                     payload = apply_mask(view[start:end], mask)
-            if not payload.isascii() and kind is Message:
+            if not payload.isascii() and kind is CheckedMessage:
                 _check_text(payload)
             events.append(kind(payload))
             position = end
@@ -184,7 +159,10 @@ class Receiver:
                 return -1
             length = _extended(data[position + 2 : start])
         if opcode < CLOSE:
-            self._check_size(first, opcode, length)
+            if self._message is None:
+                check_size(length, 0, self._limits, compressed=bool(first & RSV1))
+            else:
+                self._message.check_next(length)
         start += 4
         if size < start:
             return -1
@@ -194,9 +172,12 @@ class Receiver:
                 return -1
             self._control(opcode, apply_mask(data[start : start + length], mask), events)
             return start + length
-        if opcode != CONTINUATION:
-            self._begin(opcode, bool(first & RSV1))
-        self._fragments += 1
+        if self._message is None:
+            self._message = Assembly(
+                self._limits, binary=opcode == BINARY, compressed=bool(first & RSV1)
+            )
+        else:
+            self._message.next_frame()
         self._fin = first >= FIN
         self._remaining = length
         self._mask = mask
@@ -211,22 +192,7 @@ class Receiver:
             elif opcode != CONTINUATION and self._message is not None:
                 fault = "new message inside a fragmented one"
         if fault is not None:
-            raise _Broken(CloseCode.PROTOCOL_ERROR, fault)
-
-    def _check_size(self, first: int, opcode: int, length: int) -> None:
-        """Refuse a data frame as soon as its header announces too much."""
-        limits = self._limits
-        if first & RSV1 or self._inflater is not None:
-            # What counts is what it inflates to; deflate makes nothing longer than by an eighth.
-            excess = length - limits.max_message_size // 8 - MIN_SIZE
-        else:
-            excess = length + (0 if self._message is None else len(self._message))
-        if excess > limits.max_message_size:
-            raise _too_big(limits.max_message_size)
-        if opcode == CONTINUATION and self._fragments >= limits.max_fragments:
-            raise _Broken(
-                CloseCode.POLICY_VIOLATION, f"message of over {limits.max_fragments} fragments"
-            )
+            raise Broken(CloseCode.PROTOCOL_ERROR, fault)
 
     def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == PING:
@@ -235,17 +201,13 @@ class Receiver:
             events.append(Pong(payload))
         else:
             self._ended = True
-            self._message = self._inflater = None
+            self._message = None
             events.append(parse_close(payload))
-
-    def _begin(self, opcode: int, compressed: bool) -> None:
-        self._message = Message() if opcode == TEXT else BinaryMessage()
-        self._fragments = 0
-        self._pending = b""
-        self._inflater = Inflater() if compressed else None
 
     def _payload(self, data: bytes | bytearray, start: int, size: int, events: list[Event]) -> int:
         """Take what is here of the current data frame's payload; returns where it ends."""
+        message = self._message
+        assert message is not None  # a payload has a message: _check_header saw to it
         take = min(self._remaining, size - start)
         if take:
             with memoryview(data) as view:
@@ -253,67 +215,21 @@ class Receiver:
             turn = take & 3
             self._mask = self._mask[turn:] + self._mask[:turn]
             self._remaining -= take
-            self._absorb(piece)
+            message.absorb(piece)
         if not self._remaining and self._fin:
-            events.append(self._finish())
+            events.append(message.finish())
+            self._message = None
         return start + take
-
-    def _absorb(self, piece: bytes) -> None:
-        if self._inflater is None:
-            self._add(piece)
-            return
-        for start in range(0, len(piece), _STEP):
-            self._add(self._inflate(self._inflater, piece[start : start + _STEP]))
-
-    def _add(self, piece: bytes) -> None:
-        message = self._message
-        assert message is not None  # a payload has a message: _check_header saw to it
-        if not message.binary:
-            # First of all: with bytes one by one, too, what is no text is seen before the excess.
-            self._pending = _check_piece(self._pending, piece)
-        if len(message) + len(piece) > self._limits.max_message_size:
-            raise _too_big(self._limits.max_message_size)
-        message += piece
-
-    def _inflate(self, inflater: Inflater, piece: bytes | None) -> bytes:
-        assert self._message is not None
-        most = self._limits.max_message_size - len(self._message) + 1  # one more is too big
-        try:
-            return inflater.finish(most) if piece is None else inflater.feed(piece, most)
-        except zlib.error:
-            raise _Broken(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
-
-    def _finish(self) -> Message:
-        message = self._message
-        assert message is not None
-        if self._inflater is not None:
-            self._add(self._inflate(self._inflater, None))
-            self._inflater = None
-        if self._pending:
-            raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")
-        self._message = None
-        return message
-
-
-def _too_big(limit: int) -> _Broken:
-    return _Broken(CloseCode.MESSAGE_TOO_BIG, f"message over {limit} bytes")
 
 
 def _extended(field: bytes | bytearray) -> int:
     """An extended payload length: of two bytes, or of eight, and no longer than it must be."""
     length = int.from_bytes(field, "big")
     if length < (126 if len(field) == 2 else 65536) or length >> 63:
-        raise _Broken(CloseCode.PROTOCOL_ERROR, "payload length is not minimal")
+        raise Broken(CloseCode.PROTOCOL_ERROR, "payload length is not minimal")
     return length
 
 
-def _check_piece(pending: bytes, piece: bytes) -> bytes:
-    try:
-        return unfinished_utf8(pending, piece)
-    except UnicodeDecodeError:
-        raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8") from None
-
-
 def _check_text(payload: bytes) -> None:
-    if _check_piece(b"", payload):
-        raise _Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")
+    if check_piece(b"", payload):
+        raise not_utf8()

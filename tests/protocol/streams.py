@@ -9,14 +9,16 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from websockets import frames as ws
-from websockets.exceptions import PayloadTooBig
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.protocol import Protocol, Side
 from websockets.utils import apply_mask
 
-from fws_gevent.message import Message
-from fws_gevent.protocol.frames import Close, Fault
+from fws_gevent.message import CheckedMessage, Message
+from fws_gevent.protocol.frames import Close, Event, Fault
 from fws_gevent.protocol.receiver import Limits, Receiver
+
+from .plain_inflate import Invalid, inflate, inflate_message
 
 Seen = tuple[str, Any]
 WIDE = Limits(1 << 20, 1 << 20)
@@ -81,13 +83,45 @@ def headers(data: bytes) -> Iterator[tuple[int, int, bool]]:
         position = start + 4 + length
 
 
+class ByTheBook(PerMessageDeflate):
+    """The extension of `websockets`, which minds no end of a message nor blocks behind a final one.
+
+    Here it inflates by `plain_inflate`, so that it does.
+    """
+
+    _payload: bytes | None = None
+    _told = 0
+
+    def decode(self, frame: ws.Frame, *, max_size: int | None = None) -> ws.Frame:
+        if frame.opcode in ws.CTRL_OPCODES:
+            return frame
+        if frame.opcode is not ws.Opcode.CONT:
+            self._payload, self._told = (b"" if frame.rsv1 else None), 0
+        elif self._payload is not None and frame.rsv1:
+            raise ProtocolError("RSV1 bit set in continuation frame")
+        if self._payload is None:
+            return frame
+        self._payload += bytes(frame.data)
+        try:
+            so_far = inflate(self._payload).inflated
+            data = inflate_message(self._payload) if frame.fin else so_far
+        except Invalid:
+            raise ProtocolError("decompression failed") from None
+        data, self._told = data[self._told :], len(data)
+        if max_size is not None and len(data) > max_size:
+            raise PayloadTooBig(None, max_size)
+        if frame.fin:
+            self._payload = None
+        return ws.Frame(frame.opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
+
+
 def judged_by_the_other(
     data: bytes, limits: Limits = WIDE, *, deflate: bool = False, size_counts: bool = True
 ) -> list[Seen]:
     """What it reads: messages and control frames, and the close code of what ends it."""
     protocol = Protocol(Side.SERVER, max_size=limits.max_message_size if size_counts else None)
     if deflate:
-        protocol.extensions = [PerMessageDeflate(True, True, 15, 15)]
+        protocol.extensions = [ByTheBook(True, True, 15, 15)]
     protocol.receive_data(data)
     seen: list[Seen] = []
     kind, parts, count, decoder = "", b"", 0, codecs.getincrementaldecoder("utf-8")()
@@ -128,6 +162,11 @@ def end_of(protocol: Protocol) -> list[Seen]:
     return [("Fault", int(protocol.close_sent.code))]
 
 
+def kind_of(event: Event) -> str:
+    """The name of an event's kind; a text message from the wire is always a checked one."""
+    return "Message" if type(event) is CheckedMessage else type(event).__name__
+
+
 def is_over(seen: list[Seen]) -> bool:
     """Whether what is behind these events counts no more."""
     return bool(seen) and seen[-1][0] in ("Close", "Fault")
@@ -143,5 +182,5 @@ def judged_by_us(
             content: Any = bytes(event) if isinstance(event, Message) else event[0]
             if isinstance(event, Close | Fault):
                 content = int(event.code)
-            seen.append((type(event).__name__, content))
+            seen.append((kind_of(event), content))
     return seen

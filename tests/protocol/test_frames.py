@@ -26,6 +26,8 @@ from fws_gevent.protocol.frames import (
 )
 from fws_gevent.protocol.receiver import Limits, Receiver
 
+from .streams import kind_of
+
 MASK = b"\x11\x82\x03\xf4"
 Seen = tuple[str, Any]
 
@@ -59,6 +61,10 @@ def fragments(opcode: int, *payloads: bytes, rsv: int = 0) -> bytes:
     )
 
 
+FINAL = b"\xf3\x48\xcd\xc9\xc9\x07\x00"
+"""Hello, in a block with BFINAL set (RFC 7692 §7.2.3.4)."""
+
+
 def squeeze(payload: bytes) -> bytes:
     deflater = zlib.compressobj(wbits=-15)
     return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
@@ -66,7 +72,7 @@ def squeeze(payload: bytes) -> bytes:
 
 def seen(event: Event) -> Seen:
     """An event in a form in which different ones differ; a fault by its code alone."""
-    name = type(event).__name__
+    name = kind_of(event)
     if isinstance(event, Message):
         return name, bytes(event)
     return name, int(event.code) if isinstance(event, Fault) else tuple(event)
@@ -136,12 +142,14 @@ VALID: list[tuple[str, bytes, list[Seen]]] = [
     ("compressed", frame(TEXT, squeeze(b"abc" * 50), rsv=RSV1), [text("abc" * 50)]),
     ("compressed binary", frame(BINARY, squeeze(b"\xff" * 50), rsv=RSV1), [binary(b"\xff" * 50)]),
     ("compressed nothing", frame(TEXT, b"\x00", rsv=RSV1), [text("")]),
-    # A stored block of 4 bytes, for which the tail that every message ends in is the data.
-    (
-        "compressed with its last bytes in the tail",
-        frame(BINARY, b"\x00\x04\x00\xfb\xff", rsv=RSV1) + HELLO,
-        [binary(b"\x00\x00\xff\xff"), text("hello")],
-    ),
+    ("compressed by two final blocks", frame(TEXT, FINAL + FINAL + b"\x00", rsv=RSV1),
+     [text("HelloHello")]),
+    ("a final block alone", frame(TEXT, FINAL, rsv=RSV1), [text("Hello")]),
+    ("a final block and another", frame(TEXT, FINAL + squeeze(b", world"), rsv=RSV1),
+     [text("Hello, world")]),
+    ("final blocks over fragments",
+     fragments(TEXT, FINAL[:3], FINAL[3:] + b"\x03", b"\x00", squeeze("é".encode()), rsv=RSV1),
+     [text("Helloé")]),
     ("compressed, plain, compressed",
      frame(TEXT, squeeze(b"a"), rsv=RSV1) + HELLO + frame(TEXT, squeeze(b"b"), rsv=RSV1),
      [text("a"), text("hello"), text("b")]),
@@ -204,9 +212,16 @@ FAULTY_COMPRESSED: list[tuple[str, bytes, int]] = [
     ("too big inside, then bad UTF-8", frame(TEXT, squeeze(b"a" * 301 + b"\xff"), rsv=RSV1), 1009),
     ("too big over fragments",
      fragments(BINARY, squeeze(b"a" * 301)[:3], squeeze(b"a" * 301)[3:], rsv=RSV1), 1009),
-    ("bad UTF-8 in the tail", frame(TEXT, b"\x00\x04\x00\xfb\xff", rsv=RSV1), 1007),
-    ("too big at its end",
-     frame(BINARY, squeeze(b"a" * 297) + b"\x04\x00\xfb\xff", rsv=RSV1), 1009),
+    # A stored block of 4 bytes, whose data would be the 4 that the wire leaves out.
+    ("cut short in a stored block", frame(BINARY, b"\x00\x04\x00\xfb\xff", rsv=RSV1), 1007),
+    ("cut short in a block", frame(TEXT, squeeze(b"abc" * 50)[:-1], rsv=RSV1), 1007),
+    ("cut short in fragments",
+     fragments(TEXT, squeeze(b"abc" * 50)[:-1], b"", rsv=RSV1), 1007),
+    ("garbage behind a final block", frame(TEXT, FINAL + b"no deflate", rsv=RSV1), 1007),
+    ("garbage behind the end", frame(TEXT, squeeze(b"a") + b"\x00" * 9, rsv=RSV1), 1007),
+    ("too big behind a final block",
+     frame(BINARY, FINAL + squeeze(b"a" * 300), rsv=RSV1), 1009),
+    ("many final blocks", frame(BINARY, b"\x03\x00" * 6, rsv=RSV1), 1008),
 ]  # fmt: skip
 
 

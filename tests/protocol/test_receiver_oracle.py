@@ -33,6 +33,8 @@ from fws_gevent.protocol.frames import (
 )
 from fws_gevent.protocol.receiver import Limits, Receiver
 
+from .streams import kind_of
+
 Seen = tuple[str, Any]
 NAMES = {TEXT: "Message", BINARY: "BinaryMessage", PING: "Ping", PONG: "Pong"}
 
@@ -80,7 +82,7 @@ def received(data: bytes, cuts: list[int], *, deflate: bool) -> list[Seen]:
     for start, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
         for event in receiver.feed(data[start:end], end - start):
             payload = event if isinstance(event, Message) else event[0]
-            seen.append((type(event).__name__, bytes(payload)))
+            seen.append((kind_of(event), bytes(payload)))
     return seen
 
 
