@@ -140,7 +140,8 @@ class GroupRefused(FwsError):
 
     def __init__(self, group: str) -> None:
         super().__init__(f"the token doesn't grant group {group!r}")
-        self.notice = f"Error: {CloseCode.FORBIDDEN.value} not allowed in group {group}"
+        shown = group.encode("utf-8", "backslashreplace").decode("utf-8")  # or it couldn't be sent
+        self.notice = f"Error: {CloseCode.FORBIDDEN.value} not allowed in group {shown}"
 
 
 class GroupNameInvalid(FwsError, ValueError):
@@ -177,7 +178,7 @@ class TextNotUTF8(FwsError, ValueError):
     close_code = CloseCode.INTERNAL_ERROR
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"a text message must be UTF-8: {why}")
+        super().__init__(f"a text message must be UTF-8: {why} (a BinaryMessage may be any bytes)")
 
 
 class StorageAway(FwsError):

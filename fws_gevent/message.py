@@ -49,15 +49,10 @@ class Message(bytearray):
 
     def __getitem__(self, index: Any) -> Any:
         found = bytearray.__getitem__(self, index)
-        return found if isinstance(found, int) else self._like(found)
+        return found if isinstance(found, int) else self.like(found)
 
-    def __radd__(self, other: Any) -> Any:
-        if not isinstance(other, bytes | bytearray):
-            return NotImplemented
-        return self._like(bytearray(other) + self)
-
-    def _like(self, content: bytes | bytearray) -> Message:
-        """Return `content` as a message of this kind."""
+    def like(self, content: bytes | bytearray | memoryview) -> Message:
+        """Return `content` as a message of this kind, text or binary."""
         return self.__class__(content)
 
 
@@ -70,7 +65,7 @@ class CheckedMessage(Message):
 
     __slots__ = ()
 
-    def _like(self, content: bytes | bytearray) -> Message:
+    def like(self, content: bytes | bytearray | memoryview) -> Message:
         """Return `content` as a text message that is still to be checked."""
         return Message(content)
 
@@ -95,6 +90,14 @@ def check_text(payload: bytes | bytearray) -> None:
             raise TextNotUTF8(f"{error.reason} at byte {error.start} of {len(payload)}") from None
 
 
+def encode_text(text: str) -> bytes:
+    """Return a text message as UTF-8. Raises TextNotUTF8 for a lone surrogate."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TextNotUTF8(f"{error.reason} at character {error.start}") from None
+
+
 # The methods of bytearray that would lose the kind of a message.
 
 _RETURN_ONE = """__add__ __mul__ __rmul__ __mod__ capitalize center copy expandtabs join ljust lower
@@ -109,7 +112,7 @@ def _returning_one(name: str) -> Callable[..., Any]:
     method = getattr(bytearray, name)
 
     def kept(self: Message, *args: Any, **kwargs: Any) -> Message:
-        return self._like(method(self, *args, **kwargs))
+        return self.like(method(self, *args, **kwargs))
 
     return kept
 
@@ -119,7 +122,7 @@ def _returning_several(name: str) -> Callable[..., Any]:
 
     def kept(self: Message, *args: Any, **kwargs: Any) -> Any:
         parts = method(self, *args, **kwargs)
-        return type(parts)(self._like(part) for part in parts)
+        return type(parts)(self.like(part) for part in parts)
 
     return kept
 

@@ -80,6 +80,8 @@ CODES: dict[str, CloseCode | None] = {
     "FilterFailed": CloseCode.INTERNAL_ERROR,
     "StorageAway": None,  # closes nobody
     "PublishFailed": None,
+    "TextNotUTF8": CloseCode.INTERNAL_ERROR,
+    "UnfitResult": CloseCode.INTERNAL_ERROR,
 }
 
 

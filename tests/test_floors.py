@@ -31,6 +31,7 @@ FLOORS = {
     "http_headers": 1,
     "filters.base": 1,
     "filters.chain": 1,
+    "filters.results": 1,
     "storage.base": 1,
     "storage.memory": 1,
     "storage.redis": 2,

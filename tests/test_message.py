@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import operator
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.message import BinaryMessage, Message
+from fws_gevent.errors import TextNotUTF8
+from fws_gevent.message import (
+    BinaryMessage,
+    CheckedMessage,
+    Message,
+    check_text,
+    encode_text,
+)
+
+KINDS = [(Message, Message), (CheckedMessage, Message), (BinaryMessage, BinaryMessage)]
+"""What a message is, and what its methods give: a text is checked again before it is sent."""
 
 
 @settings(deadline=None)
@@ -100,3 +114,103 @@ def test_a_message_is_a_bytearray_that_no_set_takes(kind: type[Message]) -> None
 
 def test_a_message_carries_no_dict() -> None:
     assert not hasattr(BinaryMessage(b""), "__dict__")
+
+
+RETURNING: dict[str, tuple[Any, ...]] = {
+    "__add__": (b"d",), "__mul__": (2,), "__rmul__": (2,), "__mod__": ((),),
+    "__getitem__": (slice(1, None),), "capitalize": (), "center": (9,), "copy": (),
+    "expandtabs": (), "join": ([b"x", b"y"],), "ljust": (9,), "lower": (), "lstrip": (),
+    "partition": (b"b",), "removeprefix": (b"a",), "removesuffix": (b"c",),
+    "replace": (b"a", b"b"), "rjust": (9,), "rpartition": (b"b",), "rsplit": (b"b",),
+    "rstrip": (), "split": (b"b",), "splitlines": (), "strip": (), "swapcase": (), "title": (),
+    "translate": (None,), "upper": (), "zfill": (9,),
+}  # fmt: skip
+CHANGING: dict[str, tuple[Any, ...]] = {
+    "__delitem__": (0,), "__iadd__": (b"d",), "__imul__": (2,), "__setitem__": (0, 65),
+    "append": (65,), "clear": (), "extend": (b"d",), "insert": (0, 65), "pop": (),
+    "remove": (97,), "reverse": (),
+}  # fmt: skip
+OTHERS = {
+    "__alloc__", "__contains__", "__eq__", "__ge__", "__getattribute__", "__gt__", "__hash__",
+    "__init__", "__iter__", "__le__", "__len__", "__lt__", "__ne__", "__new__", "__reduce__",
+    "__reduce_ex__", "__repr__", "__rmod__", "__sizeof__", "__str__", "__doc__", "__buffer__",
+    "__release_buffer__", "count", "decode", "endswith", "find", "fromhex", "hex", "index",
+    "isalnum", "isalpha", "isascii", "isdigit", "islower", "isspace", "istitle", "isupper",
+    "maketrans", "resize", "rfind", "rindex", "startswith",
+}  # fmt: skip
+
+
+def test_every_method_of_bytearray_is_thought_of() -> None:
+    assert set(vars(bytearray)) <= {*RETURNING, *CHANGING, *OTHERS}
+
+
+@pytest.mark.parametrize(("kind", "kept"), KINDS)
+@pytest.mark.parametrize(("name", "arguments"), RETURNING.items())
+def test_what_a_message_gives_has_its_kind(
+    name: str, arguments: tuple[Any, ...], kind: type[Message], kept: type[Message]
+) -> None:
+    plain = getattr(bytearray(b"abc"), name)(*arguments)
+    given = getattr(kind(b"abc"), name)(*arguments)
+    assert given == plain
+    if isinstance(plain, bytearray):
+        assert type(given) is kept
+    else:
+        assert type(given) is type(plain)
+        assert {type(part) for part in given} == {kept}
+
+
+@pytest.mark.parametrize(("kind", "kept"), KINDS)
+@pytest.mark.parametrize(("name", "arguments"), CHANGING.items())
+def test_a_message_that_is_changed_in_place_stays_the_same_and_a_text_is_unchecked(
+    name: str, arguments: tuple[Any, ...], kind: type[Message], kept: type[Message]
+) -> None:
+    plain, message = bytearray(b"abc"), kind(b"abc")
+    assert getattr(message, name)(*arguments) == getattr(plain, name)(*arguments)
+    assert message == plain
+    assert type(message) is kept
+
+
+@pytest.mark.parametrize(("kind", "kept"), KINDS)
+def test_a_text_that_is_set_is_unchecked(kind: type[Message], kept: type[Message]) -> None:
+    message = kind(b"abc")
+    message.text = "\u00e9"
+    assert type(message) is kept
+
+
+@pytest.mark.parametrize("kind", [Message, CheckedMessage, BinaryMessage])
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda message: pickle.loads(pickle.dumps(message))]
+)
+def test_a_copy_has_its_kind(kind: type[Message], again: Callable[[Message], Message]) -> None:
+    message = kind(b"abc")
+    copied = again(message)
+    assert type(copied) is kind
+    assert copied == message
+    copied += b"d"
+    assert message == b"abc"
+
+
+def test_operators_and_keywords_work_as_those_of_bytearray() -> None:
+    message = CheckedMessage("gr\u00fc\u00dfe an alle".encode())
+    assert (message[0], message[-1]) == (ord("g"), ord("e"))
+    assert str(message.split(maxsplit=1)[1]) == "an alle"
+    assert str(message + b"!").endswith("alle!")
+    assert str(2 * Message(b"ab")) == "abab"
+    assert str(Message(b"%d of %d") % (1, 2)) == "1 of 2"
+    message += b"!"
+    assert message.text.endswith("!")
+    with pytest.raises(TypeError):
+        _ = Message(b"a") + "b"  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"abc\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"])
+def test_a_text_that_is_not_utf8_is_found_and_the_error_says_where(bad: bytes) -> None:
+    for payload in (bad, bytearray(bad), Message(bad)):
+        with pytest.raises(TextNotUTF8, match=rf"at byte {bad.find(b'c') + 1} of {len(bad)}"):
+            check_text(payload)
+
+
+def test_a_text_with_a_lone_surrogate_is_not_encoded() -> None:
+    assert encode_text("\u00e9") == "\u00e9".encode()
+    with pytest.raises(TextNotUTF8, match="surrogates not allowed at character 2"):
+        encode_text("ab\ud800")

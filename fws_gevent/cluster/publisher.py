@@ -10,7 +10,7 @@ import redis
 
 from ..engine.payload import Data, convert
 from ..errors import PublishFailed
-from ..protocol.frames import TEXT
+from ..protocol.frames import TEXT, check_close
 from ..protocol.names import checked_group
 from ..tokens.claims import group_of
 from . import entries
@@ -98,6 +98,7 @@ class Publisher:
         """
         if (subject is None) == (name is None):
             raise TypeError("disconnect() needs a subject or an id")
+        check_close(code, reason)
         order = {"id": name, "code": int(code), "reason": reason}
         group = None if subject is None else group_of(subject)
         return self.publication(group, entries.DISCONNECT, json.dumps(order).encode())

@@ -71,10 +71,10 @@ class Conversation(Watched):
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Close after what was sent so far (RFC 6455 §7.1.2); nothing happens if it is closing.
 
-        `reason` is cut to the 123 bytes that fit. Raises ValueError for a code that can't be sent.
+        `reason` is cut to the 123 bytes that fit. Raises ValueError for a code that can't be sent,
+        TypeError for a reason that isn't `str`.
         """
-        if not frames.is_close_code(code):
-            raise ValueError(f"{code} can't be sent as a close code (RFC 6455 §7.4)")
+        frames.check_close(code, reason)
         if self.reactor.offloading and self.reactor.elsewhere():
             self.reactor.call_here(self.close, code, reason)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CloseCode
+from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..signals import Route
 from ..tokens.claims import group_of
@@ -228,6 +229,7 @@ class Membership:
         """
         if (subject is None) == (id is None):
             raise TypeError("disconnect() needs a subject or an id")
+        check_close(code, reason)
         group = None if subject is None else group_of(subject)
         if self.cluster is None or (id is not None and id in self.users):
             return self.disconnect_here(group, id, code, reason)

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from ..message import BinaryMessage, Message
+from ..message import BinaryMessage, CheckedMessage, Message, check_text, encode_text
 from ..protocol.deflate import compress
 from ..protocol.frames import BINARY, FIN, RSV1, TEXT, encode
 
 Data = str | bytes | bytearray | memoryview
 """What `send` and `broadcast` take: `str` goes as text, a `Message` as it came, bytes as binary."""
 
-OPCODES: dict[type, int] = {Message: TEXT, BinaryMessage: BINARY, bytes: BINARY, bytearray: BINARY}
-"""The types that go out as they are; `convert` turns every other one into one of them."""
+OPCODES: dict[type, int] = {
+    CheckedMessage: TEXT,
+    BinaryMessage: BINARY,
+    bytes: BINARY,
+    bytearray: BINARY,
+}
+"""The types that go out as they are; `convert` checks or converts every other one."""
 
 
 def convert(data: Data) -> tuple[int, bytes | bytearray]:
-    """The opcode and the payload for `data`. Raises TypeError for what can't be sent."""
+    """The opcode and the payload for `data`.
+
+    Raises TypeError for what can't be sent, TextNotUTF8 for a text that clients must not take.
+    """
     opcode = OPCODES.get(data.__class__)
     if opcode is not None:
         return opcode, data  # type: ignore[return-value]
     if isinstance(data, str):
-        return TEXT, data.encode("utf-8")
+        return TEXT, encode_text(data)
     if isinstance(data, Message):
-        return (BINARY if data.binary else TEXT), data
+        if data.binary:
+            return BINARY, data
+        check_text(data)
+        return TEXT, data
     if isinstance(data, bytes | bytearray | memoryview):
         return BINARY, bytes(data)
     raise TypeError(f"can't send {type(data).__name__}: give str, bytes or a Message")

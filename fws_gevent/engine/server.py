@@ -33,6 +33,7 @@ from ..filters.base import (
     WebSocketMessageFilter,
 )
 from ..filters.chain import Chain
+from ..filters.results import FITS, any_value
 from ..protocol.handshake import Headers
 from ..protocol.paths import unescaped
 from ..protocol.receiver import Limits
@@ -160,7 +161,9 @@ class Server(Membership):
         for name, _, base in _BUSES:
             chosen = base.filters if self._filters is None else self._filters
             links = [link for link in chosen if issubclass(link, base)]
-            self.chains[name] = Chain(links, self.reactor.offload, self._rescue)
+            self.chains[name] = Chain(
+                links, self.reactor.offload, self._rescue, FITS.get(name, any_value)
+            )
 
     def announce(self) -> None:
         """Log what this server is made of: its storage, and each chain's filters in order."""

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from ..errors import GroupNameInvalid, GroupRefused, StorageAway
+from ..errors import GroupNameInvalid, GroupRefused, StorageAway, TextNotUTF8, UnfitResult
+from ..message import Message
 from .base import Call, FilterBase, StopChain
+from .results import Fit, any_value, checked
 
 _log = logging.getLogger("fws_gevent.filters")
 
@@ -31,12 +33,17 @@ class Chain:
 
     `offload(call, web_socket_instance, data)` runs a filter outside the loop, for filters that
     ask for it. `rescue(web_socket_instance, error)` deals with the event's connection when a
-    filter raised and stopped the chain. `failures` and `stops` count per filter, `runs` the
-    events; `samples` has the latest measured times per filter, in seconds.
+    filter raised and stopped the chain. `fit(result, data)` checks what a filter returns.
+    `failures` and `stops` count per filter, `runs` the events; `samples` has the latest measured
+    times per filter, in seconds.
     """
 
     def __init__(
-        self, filters: Sequence[type[FilterBase]], offload: Offload, rescue: Rescue
+        self,
+        filters: Sequence[type[FilterBase]],
+        offload: Offload,
+        rescue: Rescue,
+        fit: Fit = any_value,
     ) -> None:
         self.filters = tuple(filters)
         self.failures: Counter[type[FilterBase]] = Counter()
@@ -47,6 +54,7 @@ class Chain:
         }
         self._ended: Counter[type[FilterBase]] = Counter()
         self._rescue = rescue
+        self._fit = fit
         self._calls = tuple(
             _offloaded(link.call_filter, offload) if link.offload else link.call_filter
             for link in self.filters
@@ -69,6 +77,10 @@ class Chain:
         for call in self._calls if runs & _MASK else self._timed:
             try:
                 result = call(web_socket_instance, data)
+                if result is not None:
+                    data = self._fit(result, data)
+                elif type(data) is Message:  # changed in place, else it is a CheckedMessage
+                    checked(data)
             except StopChain:
                 self._stop(self._filter_of[call])
                 break
@@ -77,9 +89,6 @@ class Chain:
             except BaseException as error:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
                 if not self._survives(self._filter_of[call], web_socket_instance, error):
                     break
-            else:
-                if result is not None:
-                    data = result
         return data
 
     def calls_of(self, link: type[FilterBase]) -> int:
@@ -106,6 +115,8 @@ class Chain:
         if isinstance(error, StorageAway):
             # Who watches the storage has said so once; here it would be once for each message.
             _log.debug("filter %s on %s: %s", name, instance, error)
+        elif isinstance(error, TextNotUTF8 | UnfitResult):
+            _log.error("filter %s failed on %s: %s", name, instance, error)
         else:
             _log.error("filter %s failed on %s", name, instance, exc_info=error)
         if link.on_error == "skip":

@@ -89,16 +89,31 @@ def encode(opcode: int, payload: bytes | bytearray, flags: int = FIN) -> bytes:
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """A Close frame; no body for code 1005, and a reason cut to the 123 bytes that fit (§5.5.1)."""
+    """A Close frame; no body for code 1005, and a reason cut to the 123 bytes that fit (§5.5.1).
+
+    A lone surrogate in the reason, which UTF-8 doesn't have, becomes a question mark.
+    """
     if code == CloseCode.NO_STATUS:
         return encode(CLOSE, b"")
-    text = reason.encode("utf-8")[: MAX_CONTROL - 2].decode("utf-8", "ignore").encode("utf-8")
+    whole = reason.encode("utf-8", "replace")
+    text = whole[: MAX_CONTROL - 2].decode("utf-8", "ignore").encode("utf-8")
     return encode(CLOSE, code.to_bytes(2, "big") + text)
 
 
 def is_close_code(code: int) -> bool:
     """Whether a Close frame may carry `code` (§7.4; 1004 to 1006 and 1015 are never sent)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+def check_close(code: int, reason: str) -> None:
+    """Check what an application wants to close with (§7.4).
+
+    Raises ValueError for a code that can't be sent, TypeError for a reason that isn't `str`.
+    """
+    if not (isinstance(code, int) and is_close_code(code)):
+        raise ValueError(f"{code!r} can't be sent as a close code (RFC 6455 §7.4)")
+    if not isinstance(reason, str):
+        raise TypeError(f"a close reason is str, not {type(reason).__name__}")
 
 
 def parse_close(payload: bytes) -> Close | Fault:

@@ -101,13 +101,32 @@ def test_a_closed_connection_takes_nothing_and_says_so(serve: Serve, connect: Co
     assert client.at_end()
 
 
-@pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 5000])
-def test_codes_that_no_close_may_carry_are_refused(
-    serve: Serve, connect: Connect, code: int
+@pytest.mark.parametrize(
+    "arguments",
+    ["999", "1004", "1005", "1006", "1015", "5000", "1000.5", "'bye'", "None", "1000, b'bye'",
+     "1000, None"],
+)  # fmt: skip
+@pytest.mark.parametrize("close", ["close({})", "server.disconnect(id=ws.id, code={})"])
+def test_codes_and_reasons_that_no_close_may_carry_are_refused(
+    serve: Serve, connect: Connect, close: str, arguments: str
+) -> None:
+    if "server" in close:
+        arguments = arguments.replace(",", ", reason=")
+    client = connect(serve([Script]))
+    client.send(f"ws.{close.format(arguments)}")
+    assert client.frame().close == (1011, "a filter failed")
+
+
+@pytest.mark.parametrize(
+    ("reason", "sent"),
+    [("'é' * 200", "é" * 61), ("'x' + '€' * 99", "x" + "€" * 40), ("'a\\ud800b'", "a?b")],
+)
+def test_a_reason_that_does_not_fit_is_cut_between_characters(
+    serve: Serve, connect: Connect, reason: str, sent: str
 ) -> None:
     client = connect(serve([Script]))
-    client.send(f"ws.close({code})")
-    assert client.frame().close[0] == 1011
+    client.send(f"ws.close(4000, {reason})")
+    assert client.frame().close == (4000, sent)
 
 
 def test_what_a_filter_knows_of_its_connection(serve: Serve, connect: Connect) -> None:

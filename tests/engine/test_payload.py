@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fws_gevent.engine.payload import as_text_if_utf8, convert, frame_for
-from fws_gevent.message import BinaryMessage, Message
+from fws_gevent.errors import TextNotUTF8
+from fws_gevent.message import BinaryMessage, CheckedMessage, Message
 from fws_gevent.protocol.frames import BINARY, FIN, RSV1, TEXT, encode
 
 
@@ -40,6 +41,8 @@ class Special(Message):
         (memoryview(b"abcd")[::2], BINARY, b"ac"),
         (Message(b"text"), TEXT, b"text"),
         (Special(b"text"), TEXT, b"text"),
+        (CheckedMessage("é".encode()), TEXT, "é".encode()),
+        (Message("é".encode()), TEXT, "é".encode()),
         (BinaryMessage(b"\xff"), BINARY, b"\xff"),
     ],
 )
@@ -54,6 +57,14 @@ def test_text_goes_as_text_bytes_as_binary_and_a_message_as_it_came(
 @pytest.mark.parametrize("data", [None, 5, 1.5, True, ["a"], {"a": 1}, object(), str, b"".join])
 def test_anything_else_can_not_be_sent_and_the_error_names_its_type(data: Any) -> None:
     with pytest.raises(TypeError, match=type(data).__name__):
+        convert(data)
+
+
+@pytest.mark.parametrize(
+    "data", [Message(b"a\xff"), Special(b"\xe2\x82"), "\ud800", Text("\udfff")]
+)
+def test_a_text_that_clients_must_not_take_can_not_be_sent(data: Any) -> None:
+    with pytest.raises(TextNotUTF8):
         convert(data)
 
 
