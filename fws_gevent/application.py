@@ -39,7 +39,7 @@ from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
 from .protocol.handshake import Headers, check_origin, negotiate, wants_websocket
 from .protocol.paths import path_of
-from .settings import Settings, from_environment
+from .settings import Settings, from_keywords, from_process
 from .stock_worker import (
     close_refused,
     finish_at_the_end,
@@ -219,11 +219,11 @@ def build_application(
     """The application to name in `wsgi.py`, with the settings of the FWS_… environment.
 
     `application` is the WSGI application for what is no WebSocket; `settings` go over the
-    environment. Without FWS_FILTERS and without a filter defined so far it has the command's
-    default filters. Raises ConfigurationError.
+    environment and the file that FWS_CONFIG names. Without FWS_FILTERS and without a filter
+    defined so far it has the command's default filters. Raises ConfigurationError.
     """
     with one_line_under_gunicorn():
-        chosen = Settings(**{**from_environment(os.environ), **settings})
+        chosen = Settings(**{**from_process(os.environ), **from_keywords(settings)})
         configure_if_silent(chosen.log_level, chosen.log_format)
         nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
         import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))

@@ -28,7 +28,8 @@ from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .logs import configure_if_silent
-from .settings import Settings, default_of, from_environment, from_flask, table
+from .parser import BACKGROUND
+from .settings import Settings, from_flask, from_process
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of
@@ -77,7 +78,7 @@ class FilteredWebSocket:
         with one_line_under_gunicorn():
             if EXTENSION in app.extensions:
                 raise ConfigurationError(f"{app.name} has a FilteredWebSocket already")
-            given = {"path": PATH, **from_environment(os.environ), **from_flask(app.config)}
+            given = {"path": PATH, **from_process(os.environ), **from_flask(app.config)}
             settings = Settings(**given)
             configure_if_silent(settings.log_level, settings.log_format)
             import_filters(settings.filters)
@@ -287,7 +288,7 @@ def options_of(application: Flask) -> Mapping[str, Any]:
 
 
 def with_config(options: Namespace, application: Flask) -> Namespace:
-    """Options with the settings of a Flask application's config where they say nothing else.
+    """Return options with the settings of a Flask application's config over all but the flags.
 
     Those of `default_parser(application)` have them already. Without this, an application that
     asks for tokens would be served without. Raises ConfigurationError.
@@ -295,8 +296,11 @@ def with_config(options: Namespace, application: Flask) -> Namespace:
     if getattr(options, "configured", None) is application:
         return options
     chosen = dict(vars(options))
-    defaults = {each.name: default_of(each) for each in table()}
-    for name, value in options_of(application).items():
-        if chosen.get(name) in (None, defaults[name]):
+    background = chosen.get(BACKGROUND, {})
+    for name, value in from_flask(application.config).items():
+        present = chosen.get(name)
+        if present is None or (name in background and present is background[name]):
             chosen[name] = value
+    if chosen.get("path") is None:
+        chosen["path"] = PATH
     return Namespace(**chosen)

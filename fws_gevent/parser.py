@@ -10,13 +10,21 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from .errors import ConfigurationError
-from .settings import ENVIRONMENT_PREFIX, but_not, default_of, from_environment, from_file, table
+from .settings import ENVIRONMENT_PREFIX, but_not, default_of, from_process, table
+
+BACKGROUND = "background"
+"""The name in parsed options of those that no flag gave, with their values.
+
+The program's configuration may still go over these, and never over a flag.
+"""
+
+_NOT_GIVEN = object()
 
 
 class OptionParser(argparse.ArgumentParser):
-    """An ArgumentParser that starts from the environment and from `-c`, and complains in a line.
+    """An ArgumentParser that adds the environment and the file of `-c`, and complains in a line.
 
-    What is in `given` goes over these.
+    What is in `given` goes over these, and under the flags.
     """
 
     given: Mapping[str, Any] = MappingProxyType({})
@@ -24,36 +32,38 @@ class OptionParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse; what the flags don't give comes from the file that -c names, then from FWS_…."""
-        if namespace is None:
-            namespace = argparse.Namespace()
-        path = _config_in(args) or os.environ.get("FWS_CONFIG")
+        """Parse; what the flags don't give comes from the file that -c names, then from FWS_….
+
+        A value that the namespace has beforehand is the program's, and counts as a flag.
+        """
+        options = argparse.Namespace() if namespace is None else namespace
+        before = getattr(options, BACKGROUND, {})
+        for setting in table():
+            name = setting.name
+            # A flag may well repeat a default: only this mark tells that there was none.
+            if getattr(options, name, None) is before.get(name):
+                setattr(options, name, _NOT_GIVEN)
+        options, rest = super().parse_known_args(args, options)
+        given = self._background(options.config)
+        background = {
+            name: value for name, value in given.items() if getattr(options, name) is _NOT_GIVEN
+        }
+        for name, value in background.items():
+            setattr(options, name, value)
+        setattr(options, BACKGROUND, background)
+        return options, rest
+
+    def _background(self, file: str | None) -> dict[str, Any]:
+        """The value of each setting that no flag gives."""
+        found = {setting.name: self.get_default(setting.name) for setting in table()}
         try:
-            given = from_environment(os.environ)
-            if path is not None:
-                given |= from_file(path)
-            given |= self.given
+            return found | from_process(os.environ, file) | dict(self.given)
         except ConfigurationError as error:
             self.error(str(error))
-        for name, value in given.items():
-            if not hasattr(namespace, name):
-                setattr(namespace, name, value)
-        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see --help)\n")
-
-
-def _config_in(args: Sequence[str] | None) -> str | None:
-    """The file that -c names, found before the rest is parsed: it gives the defaults for that."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("-c", "--config", nargs="?")
-    for setting in table():  # known here too, lest "-cert FILE" be read as "-c ert FILE"
-        flags = setting.metadata["flags"] or (f"--{setting.name}",)
-        first.add_argument(*flags, dest=setting.name, nargs="*")
-    found: str | None = first.parse_known_args(args)[0].config
-    return found
 
 
 class _NoFlag(argparse.Action):

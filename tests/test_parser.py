@@ -15,7 +15,7 @@ from fws_gevent.settings import Settings, default_of, table
 
 SECRETS = {
     "signing_key": "0123456789abcdef0123456789abcdef",
-    "admin_password": "scrypt:2:1:1$salt$0123456789abcdef0123456789abcdef",
+    "admin_password": f"scrypt:64:1:2$salt${'0123456789abcdef' * 8}",
 }
 """The settings that stand on no command line, and values for them."""
 
@@ -120,7 +120,7 @@ def test_a_secret_comes_from_the_file_and_from_the_environment(
     assert getattr(Settings.from_options(parse()), name) is None
     monkeypatch.setenv(f"FWS_{name.upper()}", SECRETS[name])
     assert getattr(Settings.from_options(parse()), name) == SECRETS[name]
-    other = {"signing_key": "other", "admin_password": SECRETS["admin_password"] + "0"}[name]
+    other = SECRETS[name].replace("01", "10")
     file.write_text(json.dumps({name: other}))
     assert getattr(Settings.from_options(parse("-c", str(file))), name) == other
 
@@ -152,6 +152,49 @@ def test_the_flag_wins_over_the_file_that_over_the_environment_that_over_the_def
 def test_a_flag_that_repeats_the_default_still_wins(file: Path) -> None:
     options = parse("--config", str(file), "--port", "9000", "--deflate", "on", "-f")
     assert Settings.from_options(options) == Settings()
+
+
+def given_by_flags(options: Namespace) -> set[str]:
+    """The settings that no other place may change any more."""
+    return {setting.name for setting in table()} - set(options.background)
+
+
+def test_what_a_flag_gives_is_told_from_what_is_there_without(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FWS_GRACE", "3")
+    assert given_by_flags(parse("-c", str(file))) == set()
+    repeats_defaults = ["-p", "9000", "--auth", "off", "--token_rate", "60", "--host=127.0.0.1"]
+    options = parse("-c", str(file), *repeats_defaults)
+    assert given_by_flags(options) == {"port", "auth", "token_rate", "host"}
+    assert options.background["grace"] == 3.0
+    assert options.background["deflate"] == "off"
+
+
+def test_options_that_are_parsed_on_with_are_told_apart_as_before() -> None:
+    options = default_parser().parse_args(["-p", "9000"])
+    default_parser().parse_args(["--grace", "1"], options)
+    assert given_by_flags(options) == {"port", "grace"}
+
+
+def test_a_program_may_set_other_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = default_parser()
+    parser.set_defaults(port=9100, grace=1.0)
+    monkeypatch.setenv("FWS_GRACE", "3")
+    options = parser.parse_args([])
+    assert (options.port, options.grace) == (9100, 3.0)
+    assert given_by_flags(options) == set()
+
+
+def test_an_empty_variable_is_one_that_is_not_set(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for setting in table():
+        monkeypatch.setenv(f"FWS_{setting.name.upper()}", "")
+    monkeypatch.setenv("FWS_CONFIG", " ")
+    assert Settings.from_options(parse()) == Settings()
+    monkeypatch.setenv("FWS_CONFIG", str(file))
+    assert parse().port == 2
 
 
 def test_a_list_from_a_higher_source_replaces_the_lower_ones(
@@ -192,6 +235,10 @@ def test_the_environment_may_name_the_file_and_the_flag_wins(
         (["--trusted_proxies", "a\nb"], "--trusted_proxies"),
         (["--port"], "--port"),
         (["-c"], "--config"),
+        (["-c", ""], "the name of the configuration file is empty"),
+        (["--host", ""], "--host: must be an address"),
+        (["-token", ""], "-token: must be the name of a group"),
+        (["-f", "a", ""], "-f/--filters: must not be empty"),
         (["-c", "/nowhere/fws.json"], "/nowhere/fws.json"),
     ],
 )

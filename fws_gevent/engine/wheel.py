@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from ..settings import Settings
 from .supervision import Failures
 
+FINEST = 0.001
+"""Seconds in a tick at least, however short a time-out is: the loop has to do something else."""
+
 
 class Timed(Protocol):
     """What has a deadline: one at a time, kept in `due`, a tick of its wheel (0 for none)."""
@@ -86,6 +89,7 @@ class Wheel:
 
 
 def resolution_for(settings: Settings) -> float:
-    """Seconds in a tick: one, or less where a time-out is set that short."""
+    """Seconds in a tick: one, or less where a time-out is set that short; `FINEST` at least."""
     times = (settings.ping_interval, settings.ping_timeout, settings.max_queue_time)
-    return min(1.0, *(seconds / 4 for seconds in (*times, settings.close_timeout) if seconds))
+    wanted = min((each / 4 for each in (*times, settings.close_timeout) if each), default=1.0)
+    return min(1.0, max(FINEST, wanted))

@@ -72,6 +72,8 @@ def who_is(peer: str, headers: Headers, trusted: Sequence[Network | str]) -> Cli
 
 
 def _network(entry: str) -> Network:
+    if "%" in entry:
+        raise ValueError("a network has no zone")
     network = ip_network(entry, strict=False)
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         mapped = network.network_address.ipv4_mapped

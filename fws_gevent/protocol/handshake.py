@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import HandshakeRefused, OriginRefused
 from .deflate import Deflate, InvalidExtensionHeader, accept_offer
-from .origin import origin_allowed
+from .origin import origin_allowed, parse_authority
 
 BAD_REQUEST: Final = "400 Bad Request"
 FORBIDDEN: Final = "403 Forbidden"
@@ -22,10 +22,6 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])")
 _ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]+)([/?][^#]*)?")
-# Without the sub-delims of RFC 3986, which no name has: a comma would be two hosts joined to one.
-_HOST = re.compile(
-    r"(?:(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\])(?::[0-9]{0,5})?"
-)
 _KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ONCE = ("host", "sec-websocket-key", "sec-websocket-version", "origin", "content-length")
@@ -120,10 +116,10 @@ def split_target(method: str, target: str) -> tuple[str, str | None]:
     if target.startswith("/") and "#" not in target and method != "CONNECT":
         return target, None
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is not None and method != "CONNECT" and _HOST.fullmatch(absolute[1]):
+    if absolute is not None and method != "CONNECT" and _names_host(absolute[1]):
         path = absolute[2] or "/"
         return path if path.startswith("/") else f"/{path}", absolute[1]
-    if (method == "CONNECT" and _HOST.fullmatch(target)) or (method, target) == ("OPTIONS", "*"):
+    if (method == "CONNECT" and _names_host(target)) or (method, target) == ("OPTIONS", "*"):
         return target, None
     raise HandshakeRefused(BAD_REQUEST, "malformed request target")
 
@@ -140,7 +136,7 @@ def parse_headers(lines: Iterable[str]) -> Headers:
         name, colon, value = line.partition(":")
         if not colon:
             raise HandshakeRefused(BAD_REQUEST, "a header line has no colon")
-        if not _TOKEN.fullmatch(name):
+        if not is_token(name):
             raise HandshakeRefused(BAD_REQUEST, "a header name is malformed")
         if _FORBIDDEN_IN_VALUE.search(value):
             raise HandshakeRefused(BAD_REQUEST, f"header {name} has a control character")
@@ -182,12 +178,26 @@ def check_request(request: Request) -> None:
     if host is None:
         if request.version == "HTTP/1.1":
             raise HandshakeRefused(BAD_REQUEST, "header Host is missing")
-    elif not _HOST.fullmatch(host):
+    elif not _names_host(host):
         raise HandshakeRefused(BAD_REQUEST, "malformed Host")
-    elif request.authority is not None and request.authority.lower() != host.lower():
+    elif request.authority is not None and not _same_host(request.authority, host):
         raise HandshakeRefused(BAD_REQUEST, "Host is not the host that the request target names")
     if request.version == "HTTP/1.0" and request.headers.all("transfer-encoding"):
         raise HandshakeRefused(BAD_REQUEST, "HTTP/1.0 knows no Transfer-Encoding")
+
+
+def is_token(text: str) -> bool:
+    """Whether a text is a token (RFC 9110 §5.6.2)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _names_host(authority: str) -> bool:
+    found = parse_authority(authority)
+    return found is not None and bool(found[0])
+
+
+def _same_host(authority: str, host: str) -> bool:
+    return parse_authority(authority) == parse_authority(host)
 
 
 def wants_websocket(headers: Headers) -> bool:
@@ -268,7 +278,7 @@ def choose_subprotocol(headers: Headers, known: Sequence[str]) -> str | None:
     """
     offered = headers.listed("sec-websocket-protocol")
     distinct = len(set(offered)) == len(offered)
-    if not distinct or not all(_TOKEN.fullmatch(part) for part in offered):
+    if not distinct or not all(map(is_token, offered)):
         raise HandshakeRefused(BAD_REQUEST, "malformed Sec-WebSocket-Protocol")
     return next((name for name in known if name in offered), None)
 

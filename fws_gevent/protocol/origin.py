@@ -4,12 +4,63 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final, NamedTuple
 
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\[\]/:@?#\s]+)(?::([0-9]{1,5}))?")
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]/:@?#\s]+)(?::([0-9]{1,5}))?")
-_DEFAULT_PORTS = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_AUTHORITY = re.compile(
+    r"(?P<host>\[[0-9a-f:.]+\]|(?:[a-z0-9._~-]|%[0-9a-f]{2})*)(?P<port>:[0-9]{0,5})?"
+)
+_DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
-ANY = "*"
+ANY: Final = "*"
+"""Stands for every origin."""
+
+NULL: Final = "null"
+"""The origin of pages that have none, such as files and sandboxed frames (RFC 6454 §6.1)."""
+
+
+class Origin(NamedTuple):
+    """Where a page comes from, in normal form: lower case, `port` None for the scheme's own."""
+
+    scheme: str
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}"
+
+
+def parse_origin(text: str) -> Origin | None:
+    """Return the origin that a text is; None if it is not one (RFC 6454 §6.2)."""
+    scheme, separator, authority = text.lower().partition("://")
+    if not separator or not _SCHEME.fullmatch(scheme) or authority.endswith(":"):
+        return None
+    found = parse_authority(authority)
+    if found is None or (not found[0] and scheme in _DEFAULT_PORTS):
+        return None
+    host, port = found
+    return Origin(scheme, host, None if port == _DEFAULT_PORTS.get(scheme) else port)
+
+
+def parse_authority(text: str) -> tuple[str, int | None] | None:
+    """Return host and port of a Host header, in normal form; None for a malformed one.
+
+    The port is None where there is none, or an empty one (RFC 3986 §3.2.3). The sub-delims of
+    that RFC, which no name has, are malformed: a comma would be two hosts joined to one.
+    """
+    found = _AUTHORITY.fullmatch(text.lower())
+    if found is None:
+        return None
+    host, port = found["host"], found["port"] or ":"
+    if host.startswith("["):
+        try:
+            host = f"[{IPv6Address(host[1:-1])}]"
+        except AddressValueError:
+            return None
+    number = int(port[1:]) if len(port) > 1 else None
+    return None if number is not None and number > 65535 else (host, number)
 
 
 def origin_allowed(origin: str, host: str, allowed: Sequence[str]) -> bool:
@@ -24,20 +75,17 @@ def origin_allowed(origin: str, host: str, allowed: Sequence[str]) -> bool:
     wanted = normal_origin(origin)
     if any(wanted == normal_origin(entry) for entry in allowed):
         return True
-    parts = _ORIGIN.fullmatch(wanted)
-    named = _HOST.fullmatch(host.lower())
-    if parts is None or named is None:
+    page, named = parse_origin(origin), parse_authority(host)
+    if page is None or named is None or not named[0]:
         return False
-    default = _DEFAULT_PORTS.get(parts[1])
+    default = _DEFAULT_PORTS.get(page.scheme)
     if default is None:
         return False  # an app:// or an extension's page is not the host's
-    return parts[2] == named[1] and (parts[3] or default) == (named[2] or default)
+    ports = [default if port is None else port for port in (page.port, named[1])]
+    return page.host == named[0] and ports[0] == ports[1]
 
 
 def normal_origin(origin: str) -> str:
     """An origin in lower case and without its scheme's default port."""
-    origin = origin.lower()
-    parts = _ORIGIN.fullmatch(origin)
-    if parts is not None and parts[3] is not None and parts[3] == _DEFAULT_PORTS.get(parts[1]):
-        return f"{parts[1]}://{parts[2]}"
-    return origin
+    found = parse_origin(origin)
+    return origin.lower() if found is None else str(found)

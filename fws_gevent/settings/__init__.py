@@ -1,7 +1,15 @@
 """Every setting of a server, and the places that settings come from."""
 
-from .sources import ENVIRONMENT_PREFIX, from_environment, from_file, from_flask
-from .table import Settings, but_not, checked, default_of, table
+from .fields import but_not, checked, default_of
+from .sources import (
+    ENVIRONMENT_PREFIX,
+    from_environment,
+    from_file,
+    from_flask,
+    from_keywords,
+    from_process,
+)
+from .table import Settings, table
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -12,5 +20,7 @@ __all__ = [
     "from_environment",
     "from_file",
     "from_flask",
+    "from_keywords",
+    "from_process",
     "table",
 ]

@@ -9,25 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from .table import but_not, checked, table
+from .fields import but_not, checked
+from .platform import is_of_platform
+from .table import table
 from .values import Parse
 
 ENVIRONMENT_PREFIX = "FWS_"
+
+FILE_VARIABLE = "FWS_CONFIG"
+"""The variable that names a JSON file of settings."""
+
+
+def from_process(environ: Mapping[str, str], file: str | None = None) -> dict[str, Any]:
+    """Return the settings of the environment, and over them those of a JSON file.
+
+    That is `file`, or else the one that FWS_CONFIG names. Raises ConfigurationError.
+    """
+    given = from_environment(environ)
+    path = file if file is not None else environ.get(FILE_VARIABLE, "").strip() or None
+    return given if path is None else given | from_file(path)
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings that FWS_… variables give; those that take many are separated by commas.
 
-    Raises ConfigurationError for a value that is wrong and for an FWS_ name that is none.
+    An empty variable is one that is not set, and a comma alone an empty list. What a platform
+    sets for services that are called so is left alone. Raises ConfigurationError for a value
+    that is wrong and for an FWS_ name that is none.
     """
     known = {ENVIRONMENT_PREFIX + each.name.upper(): each for each in table()}
     given: dict[str, Any] = {}
     for name, text in environ.items():
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == ENVIRONMENT_PREFIX + "CONFIG":
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == FILE_VARIABLE:
+            continue
+        if is_of_platform(name, environ):
             continue
         setting = known.get(name)
         if setting is None:
             raise ConfigurationError(f"environment: unknown setting {name}{_guess(name, known)}")
+        if not text.strip():
+            continue
         parse: Parse = setting.metadata["parse"]
         try:
             if setting.metadata["many"]:
@@ -46,6 +67,8 @@ def from_file(path: str) -> dict[str, Any]:
 
     Raises ConfigurationError.
     """
+    if not path:
+        raise ConfigurationError("the name of the configuration file is empty")
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -83,6 +106,15 @@ def from_flask(config: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigurationError(f"app.config: unknown setting {name}{_guess(name, known)}")
         given[setting.name] = checked(setting, value, f"app.config: {name}")
     return given
+
+
+def from_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a program gives by name. Raises ConfigurationError as `from_flask` does."""
+    known = {each.name: each for each in table()}
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(f"unknown setting {name}{_guess(name, known)}")
+    return {name: checked(known[name], value, name) for name, value in given.items()}
 
 
 def _guess(name: str, known: Mapping[str, Any]) -> str:

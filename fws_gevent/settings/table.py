@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from ..errors import ConfigurationError
 from ..protocol.forwarded import Network, parse_networks
-from .values import (
-    Parse,
+from .fields import checked
+from .fields import setting as _setting
+from .texts import (
+    UNIX_PREFIX,
+    channel,
+    file_name,
     group,
-    kept_time,
+    host_name,
     key_file,
-    lifetime,
-    one_of,
+    key_prefix,
+    listening_host,
     origin,
     password_hash,
-    positive,
     proxy,
+    secret,
+    subprotocol,
+    text,
+    url_path,
+)
+from .values import (
+    answer_time,
+    kept_time,
+    lifetime,
+    one_of,
+    positive,
     rate,
     seconds,
-    url_path,
     whole,
 )
 
-
-def _setting(
-    default: Any,
-    parse: Parse,
-    text: str,
-    *flags: str,
-    many: bool = False,
-    secret: bool = False,
-    flag: bool = True,
-) -> Any:  # a dataclass field, which dataclass() gives the type of the annotation
-    return field(
-        default=default,
-        repr=not secret,
-        metadata={
-            "parse": parse,
-            "help": text,
-            "flags": flags,
-            "many": many,
-            "secret": secret,
-            "flag": flag,
-        },
-    )
+_REDIS_PORT = 6379
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +46,16 @@ class Settings:
     """What a server is started with. Raises ConfigurationError for what doesn't fit together."""
 
     port: int = _setting(9000, whole(0, 65535), "port to listen on", "-p", "--port")
-    host: str = _setting("127.0.0.1", str, "address to listen on, or unix:PATH for a socket file")
-    key: str | None = _setting(None, str, "private key file (PEM), for TLS", "-key")
-    cert: str | None = _setting(None, str, "certificate file (PEM), for TLS", "-cert")
+    host: str = _setting(
+        "127.0.0.1", listening_host, "address to listen on, or unix:PATH for a socket file"
+    )
+    key: str | None = _setting(None, file_name, "private key file (PEM), for TLS", "-key")
+    cert: str | None = _setting(None, file_name, "certificate file (PEM), for TLS", "-cert")
     token: str | None = _setting(
         None, group, "token of connections that bring none: they are one group", "-token"
     )
     filters: tuple[str, ...] = _setting(
-        (), str, "modules of filters to import, in order", "-f", "--filters", many=True
+        (), text, "modules of filters to import, in order", "-f", "--filters", many=True
     )
     path: str | None = _setting(
         None, url_path, "path of WebSockets; without it any path is one, beside Flask /ws"
@@ -72,7 +66,7 @@ class Settings:
         "tokens at the socket: off, optional or required",
     )
     signing_key: str | None = _setting(
-        None, str, "secret that signs tokens (HS256), 32 bytes or more", secret=True, flag=False
+        None, secret, "secret that signs tokens (HS256), 32 bytes or more", secret=True, flag=False
     )
     signing_key_files: tuple[str, ...] = _setting(
         (), key_file, "KID=FILE of keys that tokens are checked with; the first signs", many=True
@@ -80,8 +74,8 @@ class Settings:
     signing_algorithm: str = _setting(
         "HS256", one_of("HS256", "RS256", "ES256", "EdDSA"), "HS256, RS256, ES256 or EdDSA"
     )
-    token_issuer: str = _setting("fws", str, "iss of tokens")
-    token_audience: str = _setting("fws", str, "aud of tokens")
+    token_issuer: str = _setting("fws", text, "iss of tokens")
+    token_audience: str = _setting("fws", text, "aud of tokens")
     token_ttl: float = _setting(3600.0, lifetime, "seconds that a token is valid")
     token_leeway: float = _setting(
         0.0, seconds, "seconds by which the clocks of who issues tokens may be off"
@@ -90,7 +84,7 @@ class Settings:
         10.0, lifetime, "seconds in which the token must come where one is required"
     )
     token_clients: str | None = _setting(
-        None, str, "JSON file of the clients that may ask for tokens"
+        None, file_name, "JSON file of the clients that may ask for tokens"
     )
     token_rate: int = _setting(
         60, whole(0), "requests a minute for tokens per client address, then 429; 0 for no bound"
@@ -105,15 +99,15 @@ class Settings:
     )
     redis_url: str | None = _setting(
         None,
-        str,
+        secret,
         "Redis to share data over: redis:// rediss:// redis+sentinel:// redis+cluster://",
         secret=True,
     )
-    redis_host: str | None = _setting(None, str, "the same, by host")
-    redis_port: int = _setting(6379, whole(1, 65535), "and port")
-    redis_key: str = _setting("fws", str, "prefix of all Redis keys")
+    redis_host: str | None = _setting(None, host_name, "the same, by host")
+    redis_port: int = _setting(_REDIS_PORT, whole(1, 65535), "and port")
+    redis_key: str = _setting("fws", key_prefix, "prefix of all Redis keys")
     redis_channels: tuple[str, ...] = _setting(
-        ("global",), str, "Redis channels that feed the consumer chain, or patterns", many=True
+        ("global",), channel, "Redis channels that feed the consumer chain, or patterns", many=True
     )
     redis_history: int = _setting(
         10_000, whole(1), "messages of a group that Redis keeps for nodes that missed them"
@@ -123,7 +117,7 @@ class Settings:
         3600.0, kept_time, "seconds that Redis keeps them after the last one, 30 or more"
     )
     publish_timeout: float = _setting(
-        2.0, positive, "seconds for Redis to take a message; then the broadcast fails"
+        2.0, answer_time, "seconds for Redis to take a message; then the broadcast fails"
     )
     redis_away: str = _setting(
         "fail",
@@ -180,7 +174,7 @@ class Settings:
         (), proxy, "addresses or networks whose X-Forwarded-* headers count", many=True
     )
     subprotocols: tuple[str, ...] = _setting(
-        (), str, "subprotocols that the filters speak, the preferred first", many=True
+        (), subprotocol, "subprotocols that the filters speak, the preferred first", many=True
     )
     deflate: str = _setting("on", one_of("on", "off"), "permessage-deflate: on or off")
     max_runners: int = _setting(2000, whole(1), "filters that may block at once")
@@ -194,13 +188,22 @@ class Settings:
             raise ConfigurationError("TLS needs both -key and -cert")
         if self.redis_url is not None and self.redis_host is not None:
             raise ConfigurationError("--redis_url and --redis_host name the same thing: give one")
+        if self.redis_port != _REDIS_PORT and self.redis_host is None:
+            raise ConfigurationError("--redis_port goes with --redis_host; a URL has its own port")
+        # Without any key a server on loopback takes a random one, and that is for HS256.
+        keyless = self.signing_key is None and not self.signing_key_files
+        if self.auth != "off" and self.signing_algorithm != "HS256" and keyless:
+            raise ConfigurationError(
+                f"--signing_algorithm {self.signing_algorithm} needs --signing_key_files"
+            )
         if self.token is not None and self.auth != "off":
             raise ConfigurationError("-token names a group, and goes with --auth off alone")
 
     @property
     def socket_path(self) -> str | None:
         """The socket file to listen on, if `host` names one."""
-        return self.host.removeprefix("unix:") if self.host.startswith("unix:") else None
+        prefix = UNIX_PREFIX
+        return self.host.removeprefix(prefix) if self.host.startswith(prefix) else None
 
     @property
     def proxies(self) -> tuple[Network | str, ...]:
@@ -228,44 +231,3 @@ def table() -> tuple[Field[Any], ...]:
     alone, since any user of a machine reads the command lines of the others.
     """
     return fields(Settings)
-
-
-def checked(setting: Field[Any], value: Any, source: str) -> Any:
-    """A value of a setting, as JSON or Python has it, checked and converted.
-
-    Raises ConfigurationError, which says where the value came from: `source`.
-    """
-    try:
-        return _convert(setting, value)
-    except ValueError as error:
-        raise ConfigurationError(f"{source}: {error}{but_not(setting, value)}") from None
-
-
-def but_not(setting: Field[Any], value: Any) -> str:
-    """The end of a complaint about a value: what it was, unless that is a secret."""
-    return "" if setting.metadata["secret"] else f", not {value!r}"
-
-
-def _convert(setting: Field[Any], value: Any) -> Any:
-    parse: Parse = setting.metadata["parse"]
-    if setting.metadata["many"]:
-        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
-            raise ValueError("must be a list of texts")
-        return tuple(parse(part) for part in value)
-    if value is None and setting.default is None:
-        return None
-    if isinstance(setting.default, int | float):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("must be a number")
-        if isinstance(setting.default, int) and isinstance(value, float):
-            raise ValueError("must be a whole number")
-        return parse(str(value))
-    if not isinstance(value, str):
-        raise ValueError("must be a text")
-    return parse(value)
-
-
-def default_of(setting: Field[Any]) -> Any:
-    """The built-in default of a setting."""
-    assert setting.default is not MISSING
-    return setting.default

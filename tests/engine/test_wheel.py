@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.engine.wheel import SLICE, Wheel
+from fws_gevent.engine.wheel import FINEST, SLICE, Wheel, resolution_for
+from fws_gevent.settings import Settings
 
 
 def _at_once(function: Callable[[], None]) -> None:
@@ -207,3 +208,22 @@ def test_whatever_is_set_and_cancelled_each_is_told_at_its_last_deadline(
             expected[each].append(tick)
             del due[each]
         assert [item.told for item in items] == expected
+
+
+TIMES = ("ping_interval", "ping_timeout", "close_timeout", "max_queue_time")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, 1.0),
+        (dict.fromkeys(TIMES, 0.0), 1.0),
+        ({**dict.fromkeys(TIMES, 0.0), "close_timeout": 2.0}, 0.5),
+        ({"max_queue_time": 0.1}, 0.025),
+        ({"ping_interval": 1e-9}, FINEST),
+    ],
+)
+def test_a_tick_is_as_short_as_the_shortest_time_out_asks_for(
+    given: dict[str, float], seconds: float
+) -> None:
+    assert resolution_for(Settings(**given)) == seconds  # type: ignore[arg-type]

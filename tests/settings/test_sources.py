@@ -11,7 +11,15 @@ from flask import Flask
 from werkzeug.security import generate_password_hash
 
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.settings import Settings, from_environment, from_file, from_flask
+from fws_gevent.settings import (
+    Settings,
+    from_environment,
+    from_file,
+    from_flask,
+    from_keywords,
+    from_process,
+    table,
+)
 
 KEY = "0123456789abcdef0123456789abcdef"
 HASH = generate_password_hash("x", method="pbkdf2:sha256:1")
@@ -49,7 +57,6 @@ def test_the_environment_gives_converted_values_of_what_it_names() -> None:
     ("name", "text", "says"),
     [
         ("FWS_PORT", "many", "FWS_PORT must be a whole number, not 'many'"),
-        ("FWS_PORT", "", "FWS_PORT must be a whole number"),
         ("FWS_PORT", "70000", "FWS_PORT must be 0 to 65535"),
         ("FWS_GRACE", "soon", "FWS_GRACE must be a number of seconds"),
         ("FWS_TRUSTED_PROXIES", "::1,there", "FWS_TRUSTED_PROXIES must be an address"),
@@ -61,6 +68,10 @@ def test_the_environment_gives_converted_values_of_what_it_names() -> None:
         ("FWS_SIGNIN_KEY", "1", "unknown setting FWS_SIGNIN_KEY; did you mean FWS_SIGNING_KEY?"),
         ("FWS_", "1", "unknown setting FWS_"),
         ("FWS_port", "1", "unknown setting FWS_port"),
+        ("FWS_PROT", "", "unknown setting FWS_PROT"),
+        ("FWS_HOST", "a b", "FWS_HOST must be an address or the name of a host"),
+        ("FWS_ALLOWED_ORIGINS", "https://*.a.example", "FWS_ALLOWED_ORIGINS must look like https"),
+        ("FWS_SUBPROTOCOLS", "my proto", "FWS_SUBPROTOCOLS must be a token"),
     ],
 )
 def test_a_wrong_or_unknown_variable_is_refused_by_name(name: str, text: str, says: str) -> None:
@@ -68,6 +79,15 @@ def test_a_wrong_or_unknown_variable_is_refused_by_name(name: str, text: str, sa
         from_environment({name: text})
     assert says in str(caught.value)
     assert "environment" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_an_empty_variable_is_one_that_is_not_set(text: str) -> None:
+    assert from_environment({f"FWS_{each.name.upper()}": text for each in table()}) == {}
+
+
+def test_a_comma_alone_is_an_empty_list() -> None:
+    assert from_environment({"FWS_REDIS_CHANNELS": ","}) == {"redis_channels": ()}
 
 
 @pytest.fixture
@@ -97,6 +117,9 @@ def test_a_file_gives_converted_values_of_what_it_names(file: Path) -> None:
         (b"{", "is not JSON"),
         (b"", "is not JSON"),
         (b'{"host": "\xff"}', "not UTF-8"),
+        (b'{"host": ""}', "host: must be an address"),
+        (b'{"host": "\\ud800"}', "host: must be an address"),
+        (b'{"redis_key": ""}', "redis_key: must not be empty"),
     ],
 )
 def test_a_wrong_file_is_refused_by_its_name(file: Path, content: bytes, says: str) -> None:
@@ -105,6 +128,27 @@ def test_a_wrong_file_is_refused_by_its_name(file: Path, content: bytes, says: s
         from_file(str(file))
     assert says in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+def test_the_environment_names_a_file_that_goes_over_it(file: Path, tmp_path: Path) -> None:
+    file.write_text('{"port": 2}')
+    environ = {"FWS_PORT": "1", "FWS_GRACE": "3", "FWS_CONFIG": str(file)}
+    assert from_process(environ) == {"port": 2, "grace": 3.0}
+    other = tmp_path / "other.json"
+    other.write_text('{"port": 5}')
+    assert from_process(environ, str(other)) == {"port": 5, "grace": 3.0}
+    assert from_process(environ | {"FWS_CONFIG": ""}) == {"port": 1, "grace": 3.0}
+    with pytest.raises(ConfigurationError, match="name of the configuration file is empty"):
+        from_process(environ, "")
+
+
+def test_what_a_program_gives_by_name_is_checked_too() -> None:
+    given = from_keywords({"path": "/live", "allowed_origins": ["HTTPS://A.example:443"]})
+    assert given == {"path": "/live", "allowed_origins": ("https://a.example",)}
+    with pytest.raises(ConfigurationError, match=r"^host: must be an address"):
+        from_keywords({"host": ""})
+    with pytest.raises(ConfigurationError, match=r"unknown setting prot; did you mean port\?"):
+        from_keywords({"prot": 1})
 
 
 def test_a_file_that_is_not_there_is_refused_by_its_name(file: Path) -> None:
@@ -159,6 +203,9 @@ def test_a_flask_config_without_settings_gives_none() -> None:
         ("FWS_SIGNING_KEYS", KEY, "unknown setting FWS_SIGNING_KEYS; did you mean FWS_SIGNING_KEY"),
         ("FWS_port", 1, "unknown setting FWS_port"),
         ("FWS_", 1, "unknown setting FWS_"),
+        ("FWS_HOST", "", "FWS_HOST: must be an address"),
+        ("FWS_REDIS_URL", "", "FWS_REDIS_URL: must not be empty"),
+        ("FWS_FILTERS", ["a", ""], "FWS_FILTERS: must not be empty"),
     ],
 )
 def test_a_wrong_or_unknown_key_of_a_flask_config_is_refused_by_name(

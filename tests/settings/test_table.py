@@ -150,6 +150,25 @@ BAD: list[tuple[str, Any]] = [
     ("path", ""),
     ("path", "/ws?token=1"),
     ("path", "/ws#part"),
+    ("path", "/fws/chat"),
+    ("host", ""),
+    ("host", "127.0.0.1:9000"),
+    ("key", ""),
+    ("cert", ""),
+    ("token", ""),
+    ("filters", [""]),
+    ("signing_key", ""),
+    ("token_issuer", ""),
+    ("token_audience", " "),
+    ("token_clients", ""),
+    ("redis_url", ""),
+    ("redis_host", "redis:6379"),
+    ("redis_key", "{fws}"),
+    ("redis_channels", ["news[]"]),
+    ("publish_timeout", 0.001),
+    ("allowed_origins", ["https://*.example.com"]),
+    ("allowed_origins", ["https://app.example.com/chat"]),
+    ("subprotocols", ["my proto"]),
     ("auth", "yes"),
     ("auth", True),
     ("signing_key_files", "a=b.pem"),
@@ -210,7 +229,7 @@ def test_a_value_that_does_not_fit_is_refused_with_its_source(name: str, value: 
     with pytest.raises(ConfigurationError) as caught:
         checked(BY_NAME[name], value, "the source of it")
     assert str(caught.value).startswith("the source of it: must ")
-    assert repr(value) in str(caught.value)
+    assert repr(value) in str(caught.value) or BY_NAME[name].metadata["secret"]
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG_SECRETS)
@@ -248,6 +267,26 @@ def test_a_key_without_its_certificate_is_refused(given: dict[str, str]) -> None
     with pytest.raises(ConfigurationError, match="-key and -cert"):
         Settings(**given)  # type: ignore[arg-type]
     assert Settings(key="k.pem", cert="c.pem").cert == "c.pem"
+
+
+def test_a_port_of_redis_without_its_host_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--redis_port goes with --redis_host"):
+        Settings(redis_port=6380)
+    with pytest.raises(ConfigurationError, match="--redis_port goes with --redis_host"):
+        Settings(redis_port=6380, redis_url="redis://redis")
+    assert Settings(redis_port=6380, redis_host="redis").redis_port == 6380
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_an_algorithm_without_its_keys_is_refused(algorithm: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{algorithm} needs --signing_key_files"):
+        Settings(signing_algorithm=algorithm, auth="required")
+    files = ("a=b",)
+    for given in (
+        Settings(signing_algorithm=algorithm, auth="required", signing_key_files=files),
+        Settings(signing_algorithm=algorithm),
+    ):
+        assert given.signing_algorithm == algorithm
 
 
 @pytest.mark.parametrize(
