@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fws_gevent import RedisStorageObject, signals
-from fws_gevent.cluster import entries, feed, nodes
+from fws_gevent.cluster import entries, gaps, nodes
 from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.presence import KEPT
 from fws_gevent.cluster.publisher import Publisher
@@ -336,7 +336,7 @@ def test_a_client_sees_what_is_local(
 
 def test_the_reasons_of_gaps_are_all_there() -> None:
     named = [quoted(first)[0] for first, _ in rows("Gaps")]
-    assert sorted(named) == sorted({*feed.GAPS.values(), feed.LATE, feed.LOCAL, feed.OVERRUN})
+    assert sorted(named) == sorted({*gaps.GAPS.values(), gaps.LATE, gaps.LOCAL, gaps.OVERRUN})
 
 
 # The tables.

@@ -11,6 +11,12 @@ LONGEST = 0.5
 """Seconds between two attempts at most, however many failed: Redis is missed when it is back."""
 
 
+def pause_after(failures: int, longest: float = LONGEST) -> float:
+    """Return the seconds to wait after so many failures in a row, with jitter; 1 is the first."""
+    bound = min(longest, FIRST * 2.0 ** min(failures - 1, 30))
+    return bound * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+
+
 class Backoff:
     """Doubles with each failure from `FIRST` to `LONGEST`, with jitter, and never gives up.
 

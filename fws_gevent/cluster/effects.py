@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..protocol.frames import BINARY, TEXT, is_close_code
+from ..protocol.utf8 import is_utf8
 from . import entries
 from .entries import Entry, MalformedEntry
 
@@ -53,6 +54,8 @@ class Effects:
         kind = entry.kind
         if kind == entries.TEXT or kind == entries.BINARY:
             opcode = TEXT if kind == entries.TEXT else BINARY
+            if opcode == TEXT and not is_utf8(entry.data):
+                raise MalformedEntry(f"a text of {len(entry.data)} bytes that are not UTF-8")
             return Effect(self._server.spread, (opcode, entry.data, group, entry.exclude),
                           When.IN_TURN, len(entry.data))  # fmt: skip
         if kind in (entries.JOIN, entries.LEAVE):
@@ -68,10 +71,12 @@ class Effects:
     def _presence(self, group: str | None, entry: Entry) -> Effect | None:
         who = _parsed(entry)
         try:
-            member = {"group": group, "id": str(who["id"]), "subject": who["subject"] or None,
-                      "node": str(who["node"])}  # fmt: skip
+            member = {"group": group, "id": who["id"], "subject": who["subject"] or None,
+                      "node": who["node"]}  # fmt: skip
         except KeyError as error:
             raise MalformedEntry(f"{entry.kind.decode()} without {error}") from None
+        if not all(_is_text(each) for each in (who["id"], who["subject"] or "", who["node"])):
+            raise MalformedEntry(f"{entry.kind.decode()} with something that is not a text")
         joins = entry.kind == entries.JOIN
         route = self._server.joined_route if joins else self._server.left_route
         if route.emit is None or self._is_mine(member["node"] or ""):
@@ -81,12 +86,25 @@ class Effects:
     def _disconnect(self, group: str | None, entry: Entry) -> Effect:
         order = _parsed(entry)
         try:
-            name, code, reason = order["id"], int(order["code"]), str(order["reason"])
+            name, code, reason = order["id"], int(order["code"]), order["reason"]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise MalformedEntry(f"disconnect without a good {error}") from None
-        if not (name is None or isinstance(name, str)) or not is_close_code(code):
+        if not (name is None or _is_text(name)) or not is_close_code(code):
             raise MalformedEntry(f"disconnect without a good id or code: {code}")
+        if not _is_text(reason):
+            raise MalformedEntry("disconnect without a good reason")
         return Effect(self._server.disconnect_here, (group, name, code, reason))
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value from JSON is a text that UTF-8 can say: JSON itself has lone surrogates."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parsed(entry: Entry) -> dict[str, Any]:

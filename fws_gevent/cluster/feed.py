@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from gevent.event import Event
 
@@ -13,43 +14,44 @@ from . import entries
 from .effects import Effect, Effects, When
 from .entries import Entry, MalformedEntry
 from .follower import Follower, Place, Verdict
+from .gaps import GAPS, LATE, LOCAL, LOST, OVERRUN
 
 _log = logging.getLogger("fws_gevent.redis")
 
 HELD, HELD_SIZE = 1000, 4 << 20
 """Entries, and bytes, that are kept while what comes before them is read."""
 
+FOREIGN = 1.0
+"""Seconds for which entries of an epoch that is not the stream's are ignored without asking."""
+
+DOUBTS, DOUBT = 20, 0.5
+"""How often Redis is asked about an entry of the stream's epoch that it does not have, before the
+entry counts as lost, and the seconds between: as long as a failover may take."""
+
 RECENT = 512
 """Entries of which it is known that they were seen, should Redis forget it and get them again."""
-
-GAPS = {
-    b"trimmed": "trimmed",
-    b"gone": "lost",
-    b"other": "lost",
-    b"older": "older",
-}
-"""What became of a stream, and the reason that is told for it."""
-
-LATE, LOCAL, OVERRUN = "late", "local", "overrun"
-"""Other reasons: joined while Redis was away; messages went to this node's clients alone; a
-subscriber of a bus held the group up for too long."""
 
 
 class Feed:
     """Follows the stream of `group`; None is everybody's.
 
-    `catch_up` is called with the feed when it must read what it missed; until that is done, it
-    keeps what comes. `gap` tells of a gap, `make_inbox` makes a place for what has to wait.
+    `catch_up` is called with the feed, and the seconds until then, when it must read what it
+    missed; until that is done, it keeps what comes. `gap` tells of a gap, `make_inbox` makes a
+    place for what has to wait.
     """
 
     __slots__ = (
         "_again",
+        "_asked",
         "_catch_up",
+        "_doubts",
         "_effects",
         "_follower",
+        "_foreign",
         "_gap",
         "_held",
         "_held_size",
+        "_ignored",
         "_inbox",
         "_make_inbox",
         "_overrun",
@@ -57,7 +59,9 @@ class Feed:
         "_repeatable",
         "channel",
         "closed",
+        "failures",
         "group",
+        "large",
         "live",
         "local_only",
         "promised",
@@ -71,7 +75,7 @@ class Feed:
         channel: bytes,
         effects: Effects,
         gap: Callable[[str | None, str], None],
-        catch_up: Callable[[Feed], None],
+        catch_up: Callable[[Feed, float], None],
         make_inbox: Callable[[], Inbox],
     ) -> None:
         self.group = group
@@ -84,7 +88,12 @@ class Feed:
         """Somebody joined without its being ready, and doesn't wait for it any more."""
         self.local_only = False
         """Messages went to this node's clients alone."""
-        self.queued = False
+        self.queued = 0.0
+        """When Redis is asked how it goes on, on the clock of `monotonic`; 0 for not at all."""
+        self.large = False
+        """Its next entry is larger than its share of a trip that it has together with others."""
+        self.failures = 0
+        """How often in a row Redis refused to say how this stream goes on."""
         self._effects = effects
         self._gap = gap
         self._catch_up = catch_up
@@ -92,7 +101,11 @@ class Feed:
         self._follower = Follower()
         self._held: deque[Entry] = deque()
         self._held_size = 0
+        self._asked = 0  # of those held, the first ones, which Redis was asked about
         self._again = False
+        self._doubts = 0
+        self._foreign: tuple[bytes, float] = (b"", 0.0)  # an epoch, and until when it is ignored
+        self._ignored = 0
         self._overrun = False
         self._recent: deque[bytes] = deque(maxlen=RECENT)
         self._repeatable: frozenset[bytes] = frozenset()
@@ -108,14 +121,19 @@ class Feed:
         try:
             entry = Entry.from_push(pushed)
         except MalformedEntry as error:
-            _log.warning("group %s: ignored %s", self._name, error)
+            self._ignore(error)
             return 1
         return self._offer(entry)
 
-    def behind(self) -> None:
-        """Something may be missing: read on from the last entry."""
+    def behind(self, pause: float = 0.0) -> None:
+        """Something may be missing: read on from the last entry, in `pause` seconds."""
         self.live = False
-        self._catch_up(self)
+        self._catch_up(self, pause)
+
+    def asking(self) -> None:
+        """Redis is asked now how the stream goes on: its answer covers all that is held."""
+        self.live = False
+        self._asked = len(self._held)
 
     def resumed(
         self, state: bytes, place: Place, found: Sequence[tuple[bytes, dict[bytes, bytes]]],
@@ -137,27 +155,63 @@ class Feed:
             try:
                 entry = Entry.from_stream(stream_id, fields)
             except MalformedEntry as error:
-                _log.warning("group %s: ignored %s", self._name, error)
+                self._ignore(error)
             else:
                 self._do(entry)
-        self._follower.place = _place_of(*found[-1]) if more else place
         if more:
+            if found:
+                self._follower.place = _place_of(*found[-1])
             return True
+        self._follower.place = place
         self.live = True
         self.ready.set()
         return self._go_on()
 
     def _go_on(self) -> bool:
-        """What came meanwhile; whether some of it has been dropped, and must be read."""
+        """Offer what came meanwhile; whether some of it has been dropped, and must be read."""
         held, self._held, self._held_size = self._held, deque(), 0
         again, self._again = self._again, False
-        for entry in held:
-            self._offer(entry)
+        asked, self._asked = self._asked, 0
+        doubtful: list[Entry] = []
+        for number, entry in enumerate(held):
+            if number < asked and self._follower.is_hole(entry):
+                # It came before Redis was asked, and Redis does not have it.
+                doubtful += self._doubt(entry)
+            else:
+                self._offer(entry)
+        if doubtful:
+            self._ask_again(doubtful)
+        else:
+            self._doubts = 0
         if again:
             self.live = False
         return again
 
+    def _doubt(self, entry: Entry) -> list[Entry]:
+        """Drop an entry that Redis does not have, unless it may be about to have it."""
+        place = self._follower.place
+        if place is not None and entry.epoch == place.epoch:
+            return [entry]
+        self._foreign = entry.epoch, monotonic() + FOREIGN
+        self._ignore("an entry of another stream: is its program's database another one?")
+        # By then a server that was just promoted has told what it has.
+        self._catch_up(self, FOREIGN)
+        return []
+
+    def _ask_again(self, doubtful: list[Entry]) -> None:
+        """Keep entries that Redis should have, and ask again; too often, and they are lost."""
+        self._doubts += 1
+        if self._doubts > DOUBTS:
+            self._doubts = 0
+            self._tell_gap(LOST)
+            return
+        self._held.extendleft(reversed(doubtful))
+        self._held_size += sum(len(entry.data) for entry in doubtful)
+        self.behind(DOUBT)
+
     def _offer(self, entry: Entry) -> int:
+        if entry.epoch == self._foreign[0] and self._is_foreign(entry):
+            return 1
         if not self.live:
             self._hold(entry)
             return 1
@@ -169,11 +223,15 @@ class Feed:
             self.behind()
         return 1
 
+    def _is_foreign(self, entry: Entry) -> bool:
+        place = self._follower.place
+        return (place is None or entry.epoch != place.epoch) and monotonic() < self._foreign[1]
+
     def _hold(self, entry: Entry) -> None:
         self._held_size += len(entry.data)
         if len(self._held) >= HELD or self._held_size > HELD_SIZE:
             self._held.clear()
-            self._held_size, self._again = 0, True
+            self._held_size, self._asked, self._again = 0, 0, True
         elif not self._again:
             self._held.append(entry)
 
@@ -191,7 +249,7 @@ class Feed:
                 return 1
             done = effect.do(*effect.arguments)
         except MalformedEntry as error:
-            _log.warning("group %s: ignored %s", self._name, error)
+            self._ignore(error)
             return 1
         except Exception:  # noqa: BLE001 - one entry must stop neither the link nor the reader
             _log.exception("group %s: an entry failed", self._name)
@@ -212,6 +270,12 @@ class Feed:
         self._overrun = False
         _log.warning("group %s: a subscriber took so long that messages are gone", self._name)
         self._gap(self.group, OVERRUN)
+
+    def _ignore(self, why: object) -> None:
+        """Say what was ignored: the first time, then at the second, fourth, eighth …"""
+        self._ignored += 1
+        if self._ignored & (self._ignored - 1) == 0:
+            _log.warning("group %s: ignored %s (%d so far)", self._name, why, self._ignored)
 
     def _tell_gap(self, reason: str) -> None:
         _log.warning("group %s: messages are missing: %s", self._name, reason)

@@ -33,6 +33,13 @@ class Follower:
     def __init__(self) -> None:
         self.place: Place | None = None
 
+    def is_hole(self, entry: Entry) -> bool:
+        """Whether something between the last entry and this one is missing, or it is foreign."""
+        place = self.place
+        if place is None or entry.epoch != place.epoch:
+            return True
+        return entry.id > place.id and entry.previous != place.id
+
     def offer(self, entry: Entry) -> Verdict:
         """What an entry is that came over the channel; the next one becomes the last seen."""
         place = self.place

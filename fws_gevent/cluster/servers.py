@@ -13,7 +13,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.exceptions import RedisClusterException
+from redis.exceptions import AskError, RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -91,6 +91,23 @@ class RedisServers(ABC):
     def time(self, key: bytes) -> float:  # noqa: ARG002 - the same clock for all
         """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
         return _seconds(self.client.time())
+
+    def pipeline(self, place: Place) -> Any:  # noqa: ARG002 - there is but one place
+        """Return a pipeline to one server, whose errors are answers: none of them is followed.
+
+        Raises redis.RedisError where that server is no longer there.
+        """
+        return self.client.pipeline(transaction=False)
+
+    def run_at(
+        self,
+        where: AskError,
+        script: Script,  # noqa: ARG002 - one server names no other
+        keys: Sequence[bytes],  # noqa: ARG002
+        args: Sequence[Any],  # noqa: ARG002
+    ) -> Any:
+        """Return what the server answers to a script that an error names. Raises RedisError."""
+        raise where
 
     def run(
         self, pipeline: Any, script: Script, keys: Sequence[bytes], args: Sequence[Any]
@@ -182,6 +199,26 @@ class ClusterServers(RedisServers):
         """A new connection to a server, or to any one if that is no longer there."""
         node = self.client.get_node(node_name=place) or self.client.get_random_node()
         return _outside(self.client.get_redis_connection(node).connection_pool)
+
+    def pipeline(self, place: Place) -> Any:
+        """Return a pipeline to one server; redis-py's for clusters would follow each redirection,
+        one after the other, while the answers to all other commands wait.
+
+        Raises redis.RedisError where that server is no longer there.
+        """
+        node = self.client.get_node(node_name=place)
+        if node is None:
+            raise redis.ConnectionError(f"no server of the cluster is at {place or 'that slot'}")
+        return self.client.get_redis_connection(node).pipeline(transaction=False)
+
+    def run_at(
+        self, where: AskError, script: Script, keys: Sequence[bytes], args: Sequence[Any]
+    ) -> Any:
+        """Return what the server answers that a slot is moving to. Raises redis.RedisError."""
+        pipeline = self.pipeline(f"{where.host}:{where.port}")
+        pipeline.execute_command("ASKING")
+        self.run(pipeline, script, keys, args)
+        return pipeline.execute()[1]
 
     def look_again(self) -> None:
         """Ask the cluster which server has which slots. Raises redis.RedisError."""

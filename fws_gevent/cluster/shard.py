@@ -22,7 +22,7 @@ class Shard:
     def __init__(self, shards: Shards, place: Place) -> None:
         self.place = place
         self.lane = Lane(shards.servers, shards.keys, shards.terms)
-        self.catch_up = CatchUp(shards.servers, shards.terms)
+        self.catch_up = CatchUp(shards.servers, shards.terms, place, shards.catch_up)
         self.link = Link(place or shards.servers.name, self._connect, self)
         self._shards = shards
         self._listens = False
@@ -118,9 +118,9 @@ class Shards:
         for shard in self._shards.values():
             shard.link.unsubscribe(feed.channel)
 
-    def catch_up(self, feed: Feed) -> None:
-        """Read what a feed has missed."""
-        self.of(feed.channel).catch_up.put(feed)
+    def catch_up(self, feed: Feed, pause: float = 0.0) -> None:
+        """Read what a feed has missed, in `pause` seconds."""
+        self.of(feed.channel).catch_up.put(feed, pause)
 
     @property
     def up(self) -> bool:

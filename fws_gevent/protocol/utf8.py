@@ -5,6 +5,17 @@ from __future__ import annotations
 from codecs import utf_8_decode
 
 
+def is_utf8(data: bytes | bytearray) -> bool:
+    """Return whether `data` is UTF-8 as a text message must be (RFC 6455 §8.1)."""
+    if data.isascii():
+        return True
+    try:
+        utf_8_decode(data, "strict", True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def unfinished_utf8(pending: bytes, piece: bytes) -> bytes:
     """Check the next `piece` of a text and return the start of a character it ends in.
 

@@ -57,7 +57,7 @@ class Calls:
 
     def resume(
         self, place: list[bytes] | None = None, *, count: int = 256, size: int = 1 << 20,
-        epoch: str = "e1", nonce: str = "begun",
+        epoch: str = "e1", nonce: str = "begun", alone: bool = True,
     ) -> Resumed:  # fmt: skip
         answer = self.run(
             RESUME,
@@ -69,6 +69,7 @@ class Calls:
             nonce,
             LIFE,
             "PUBLISH",
+            int(alone),
         )
         entries = [(each[0], dict(zip(*[iter(each[1])] * 2, strict=True))) for each in answer[2]]
         return Resumed(answer[0], answer[1], entries, answer[3])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
 import redis
 
+from fws_gevent.cluster import catch_up as catch_up_module
+from fws_gevent.cluster.backoff import Backoff
 from fws_gevent.cluster.catch_up import ENTRIES, FEEDS, CatchUp
 from fws_gevent.cluster.effects import Effect, Effects
 from fws_gevent.cluster.entries import Entry
@@ -322,3 +325,139 @@ def test_somebody_elses_entry_in_the_stream_harms_nothing(
     feed.behind()
     until(lambda: feed.live)
     assert reader.got == {"kitchen": data(*([2] if last else [1, 2]))}
+
+
+# Bounds, and failures of one among many.
+
+
+def test_large_messages_in_many_streams_come_in_trips_of_a_bounded_size(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up_module, "SIZE", 60_000)
+    groups = [f"g{number}" for number in range(12)]
+    feeds = [reader.begun(group) for group in groups]
+    sent = [os.urandom(20_000) for _ in range(5)]
+    for group in groups:
+        for each in sent:
+            reader.publisher.publish(each, group)
+    answered: list[tuple[int, int]] = []
+    ask = reader.catch_up._ask
+
+    def weighed(feeds: list[Feed]) -> list[Any]:
+        answers = ask(feeds)
+        entries = [each for answer in answers for each in answer[2]]
+        answered.append((len(entries), sum(len(fields[-1]) for _, fields in entries)))
+        return answers
+
+    reader.catch_up._ask = weighed  # type: ignore[method-assign]
+    for feed in feeds:
+        feed.behind()
+    until(lambda: all(feed.live for feed in feeds))
+    assert reader.got == dict.fromkeys(groups, sent)
+    assert max(size for _, size in answered) <= 60_000
+    assert not any(feed.large for feed in feeds)
+
+
+def test_a_message_that_is_larger_than_a_trip_is_read_alone(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up_module, "SIZE", 1000)
+    feeds = {group: reader.begun(group) for group in ("a", "b", "c")}
+    for number in range(3):
+        for group in feeds:
+            reader.publisher.publish(b"%d" % number * 5000, group)
+    asked = reader.asks()
+    for feed in feeds.values():
+        feed.behind()
+    until(lambda: all(feed.live for feed in feeds.values()))
+    assert reader.got == {group: [b"%d" % each * 5000 for each in range(3)] for group in feeds}
+    assert asked == [3] + [1] * 9
+
+
+def test_a_redis_that_is_too_slow_for_a_trip_is_asked_for_less(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds = [reader.begun(f"g{number}") for number in range(FEEDS)]
+    for feed in feeds:
+        reader.publish(1, group=feed.group)
+    pipeline = reader.servers.pipeline
+
+    def slow(place: str) -> Any:
+        made = pipeline(place)
+        execute = made.execute
+
+        def execute_few(**options: Any) -> Any:
+            if len(made.command_stack) > 4:
+                raise redis.TimeoutError("too slow for so many")
+            return execute(**options)
+
+        made.execute = execute_few
+        return made
+
+    monkeypatch.setattr(reader.servers, "pipeline", slow)
+    for feed in feeds:
+        feed.behind()
+    until(lambda: all(feed.live for feed in feeds))
+    assert reader.got == {feed.group: data(1) for feed in feeds}
+
+
+def test_streams_that_redis_refuses_are_put_aside_and_told_once_each(
+    redis_server: RedisProcess,
+    reader: Reader,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader.begun("first")  # the script is known from here on
+    bad = [reader.feed(f"bad{number}") for number in range(3)]
+    good = [reader.feed(f"g{number}") for number in range(3 * FEEDS)]
+    client = cast("Any", redis_server.client())
+    for feed in bad:
+        client.set(feed.channel, "no stream")
+    # A trip of which a part fails is followed by the next one at once.
+    monkeypatch.setattr(Backoff, "seconds", lambda self: 3600.0)
+    for number, feed in enumerate(good):
+        if number % FEEDS == 0:
+            reader.catch_up.put(bad[number // FEEDS])
+        reader.catch_up.put(feed)
+    until(lambda: all(feed.live for feed in good))
+    until(lambda: all(feed.failures >= 2 for feed in bad))
+    assert not any(feed.live for feed in bad)
+    refusals = [each for each in caplog.records if "WRONGTYPE" in each.getMessage()]
+    assert len(refusals) == len(bad)
+    client.close()
+
+
+def test_a_feed_that_was_to_be_read_later_is_read_now_where_that_is_asked_for(
+    reader: Reader,
+) -> None:
+    feed = reader.begun()
+    reader.publish(1)
+    feed.behind(3600.0)
+    assert not feed.live
+    feed.behind()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(1)}
+    assert not feed.queued
+
+
+def test_an_entry_that_one_feed_chokes_on_costs_the_others_nothing(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up_module, "LONGEST_PAUSE", 0.01)
+    odd, good = reader.begun("odd"), reader.begun()
+    reader.publish(1)
+    reader.publish(2, group="odd")
+    failures = [TypeError("a fault of ours")]
+    resumed = Feed.resumed
+
+    def fail_once(feed: Feed, *arguments: Any) -> bool:
+        if feed is odd and failures:
+            raise failures.pop()
+        return resumed(feed, *arguments)
+
+    monkeypatch.setattr(Feed, "resumed", fail_once)
+    odd.behind()
+    good.behind()
+    until(lambda: good.live and odd.live)
+    assert reader.got == {"kitchen": data(1), "odd": data(2)}
+    assert reader.catch_up.loop.count == 1

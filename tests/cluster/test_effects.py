@@ -130,6 +130,37 @@ def test_a_disconnect_that_can_not_be_obeyed_is_malformed(order: str) -> None:
         Node().of(b"disconnect", order.encode())
 
 
+@pytest.mark.parametrize("data", [b"caf\xe9", b"\xff", b"\xed\xa0\x80", b"\xc3", b"\xc0\x80"])
+def test_a_text_that_is_not_utf8_reaches_nobody(data: bytes) -> None:
+    node = Node()
+    with pytest.raises(MalformedEntry, match="not UTF-8"):
+        node.of(b"text", data)
+    run(node.of(b"binary", data))
+    assert node.done == [("spread", BINARY, data, "kitchen", "")]
+
+
+@pytest.mark.parametrize("text", ["", "plain", "süß", "\N{SNOWMAN} \U0001f600", "\x00"])
+def test_a_text_that_is_utf8_goes_out_as_it_is(text: str) -> None:
+    node = Node()
+    run(node.of(b"text", text.encode()))
+    assert node.done == [("spread", TEXT, text.encode(), "kitchen", "")]
+
+
+@pytest.mark.parametrize("field", ["id", "subject", "node"])
+@pytest.mark.parametrize("value", ["\ud800", 5, True, ["x"], {"x": 1}])
+def test_a_member_that_is_not_named_by_texts_is_malformed(field: str, value: Any) -> None:
+    who = {"id": "c1", "subject": "ann", "node": "other", field: value}
+    with pytest.raises(MalformedEntry, match="not a text"):
+        Node().of(b"join", json.dumps(who).encode())
+
+
+@pytest.mark.parametrize("reason", ["\ud800", None, 5, ["x"]])
+def test_a_disconnect_for_a_reason_that_no_close_can_say_is_malformed(reason: Any) -> None:
+    order = json.dumps({"id": None, "code": 4403, "reason": reason}).encode()
+    with pytest.raises(MalformedEntry, match="reason"):
+        Node().of(b"disconnect", order)
+
+
 @pytest.mark.parametrize("kind", [b"", b"Text", b"\xff" * 100])
 def test_an_unknown_kind_is_malformed(kind: bytes) -> None:
     with pytest.raises(MalformedEntry, match="unknown kind"):

@@ -27,6 +27,7 @@ class World:
     def __init__(self, reactor: Reactor) -> None:
         self.done: list[Any] = []
         self.asked = 0
+        self.pauses: list[float] = []
         self.release = Event()
         self.feed = Feed(
             "kitchen", b"fws:{kitchen}:stream", cast("Effects", self), self.gap, self.ask,
@@ -62,9 +63,10 @@ class World:
         self.release.wait(PATIENCE)
         self.done.append((group, reason))
 
-    def ask(self, feed: Feed) -> None:
+    def ask(self, feed: Feed, pause: float) -> None:
         assert feed is self.feed
         self.asked += 1
+        self.pauses.append(pause)
 
     def push(
         self, number: int, previous: int | None = None, kind: bytes = b"text", epoch: bytes = b"e",
@@ -378,3 +380,103 @@ def test_an_entry_without_effect_moves_on(live: World) -> None:
     assert live.push(11, kind=b"begin") == 1
     live.push(12)
     assert live.done == [b"12"]
+
+
+# Entries that Redis does not have.
+
+
+def test_an_entry_of_another_stream_is_asked_about_once_and_ignored(
+    live: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    live.push(7, epoch=b"elsewhere")
+    assert live.asked == 1
+    live.feed.asking()
+    assert not live.resume(b"proven", 10)
+    assert live.feed.live
+    assert live.pauses == [0.0, feed_module.FOREIGN], "once more, for a failover"
+    live.push(11)
+    assert live.done == [b"11"]
+    assert "ignored an entry of another stream" in caplog.text
+
+
+def test_a_flood_from_another_stream_asks_nothing_and_holds_up_nothing(live: World) -> None:
+    live.push(7, epoch=b"elsewhere")
+    live.feed.asking()
+    live.resume(b"proven", 10)
+    asked = live.asked
+    for number in range(100):
+        live.push(number, epoch=b"elsewhere")
+        live.push(number + 11)
+    assert live.asked == asked
+    assert live.done == [b"%d" % number for number in range(11, 111)]
+
+
+def test_a_stream_that_was_begun_anew_is_not_taken_for_another_ones(live: World) -> None:
+    live.push(7, epoch=b"new")
+    live.feed.asking()
+    live.resume(b"proven", 10)  # by a server that is about to be replaced
+    live.feed.asking()
+    live.resume(b"other", 7, 7, epoch=b"new")
+    until(lambda: len(live.done) == 2)
+    live.push(8, epoch=b"new")
+    assert live.done == [("kitchen", "lost"), b"7", b"8"]
+
+
+def test_what_came_after_redis_was_asked_is_asked_about_first(live: World) -> None:
+    live.feed.behind()
+    live.feed.asking()
+    live.push(13)
+    live.resume(b"proven", 10)
+    assert live.asked == 2
+    assert not live.feed.live
+    live.feed.asking()
+    live.resume(b"proven", 13, 11, 12, 13)
+    assert live.done == [b"11", b"12", b"13"]
+    assert live.asked == 2
+
+
+def test_an_entry_that_redis_should_have_is_asked_about_with_pauses_and_then_lost(
+    live: World,
+) -> None:
+    live.push(13)
+    for number in range(feed_module.DOUBTS):
+        live.feed.asking()
+        live.resume(b"proven", 10)
+        assert live.pauses == [0.0] + [feed_module.DOUBT] * (number + 1)
+        assert live.done == []
+        assert not live.feed.live
+    live.feed.asking()
+    live.resume(b"proven", 10)
+    assert live.feed.live
+    until(lambda: live.done == [("kitchen", "lost")])
+    live.push(11)
+    assert live.done[1:] == [b"11"]
+    live.push(14)
+    assert live.asked == feed_module.DOUBTS + 2, "and so is the next one"
+
+
+def test_an_entry_that_redis_has_after_all_is_read_in_its_place(live: World) -> None:
+    live.push(13)
+    for _ in range(3):
+        live.feed.asking()
+        live.resume(b"proven", 10)
+        live.push(14)
+    live.feed.asking()
+    live.resume(b"proven", 14, 11, 12, 13, 14)
+    live.push(15)
+    assert live.done == [b"%d" % number for number in range(11, 16)]
+
+
+def test_an_answer_without_entries_though_there_are_more_leaves_the_place(live: World) -> None:
+    live.feed.behind()
+    assert live.resume(b"proven", 20, more=True) is True
+    assert live.feed.place == place(10)
+    assert not live.feed.live
+
+
+def test_what_is_ignored_again_and_again_is_told_ever_less_often(
+    live: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(100):
+        live.feed.on_push(b"hello")
+    assert caplog.text.count("ignored") == 7

@@ -76,6 +76,37 @@ def read_all(calls: Calls, place: list[bytes], data: list[bytes], *, count: int,
     assert read == data
 
 
+def test_an_answer_has_never_more_bytes_than_asked_for_but_for_a_single_entry(
+    calls: Calls,
+) -> None:
+    place = calls.resume().place
+    for _ in range(4):
+        calls.publish(b"x" * 400)
+    large = calls.publish(b"y" * 5000)
+    calls.publish(b"z")
+    first = calls.resume(place, size=1000)
+    assert (len(first.entries), first.more) == (2, 1)
+    entry_id, fields = calls.stream()[4]
+    place = [entry_id, fields[b"nonce"], b"e1"]
+    assert calls.resume(place, size=1000, alone=False)[2:] == ([], 1)
+    alone = calls.resume(place, size=1000)
+    assert ([each for each, _ in alone.entries], alone.more) == ([large], 1)
+
+
+def test_all_that_another_program_put_into_an_entry_counts(calls: Calls) -> None:
+    place = calls.resume().place
+    for _ in range(4):
+        calls.client.xadd(STREAM, {"colour": "red" * 200})
+    resumed = calls.resume(place, size=1500)
+    assert (len(resumed.entries), resumed.more) == (2, 1)
+
+
+def test_the_last_entry_is_known_as_the_last(calls: Calls) -> None:
+    place = calls.resume().place
+    calls.publish(b"x" * 1000)
+    assert calls.resume(place, count=1, size=10).more == 0
+
+
 def test_what_was_dropped_unseen_is_told_with_all_that_is_left(calls: Calls) -> None:
     place = calls.resume().place
     for number in range(4):

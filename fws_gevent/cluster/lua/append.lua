@@ -16,10 +16,10 @@ local function append(to, nonce, kind, except, data)
   local previous, epoch = '0-0', ''
   if last then
     previous, epoch = last[1], value_of(last, 'epoch')
-    if epoch == '' then  -- somebody else's entry: the epoch goes on behind it
-      for _, entry in ipairs(redis.call('XREVRANGE', to.stream, '+', '-', 'COUNT', 100)) do
-        if epoch == '' then epoch = value_of(entry, 'epoch') end
-      end
+    local before, looked = last, 0
+    while epoch == '' and before and looked < 100 do  -- another program's: the epoch goes on
+      before = redis.call('XREVRANGE', to.stream, '(' .. before[1], '-', 'COUNT', 1)[1]
+      epoch, looked = before and value_of(before, 'epoch') or '', looked + 1
     end
   end
   if epoch == '' then epoch = to.epoch end

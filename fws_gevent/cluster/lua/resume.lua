@@ -2,7 +2,8 @@
 -- KEYS: 1 the stream
 -- ARGV: 1 id of the last entry seen ('' for none), 2 its nonce, 3 its epoch,
 --   4 entries and 5 bytes to answer at most, 6 epoch and 7 nonce for a stream that begins now,
---   8 milliseconds that it lives, 9 PUBLISH or SPUBLISH
+--   8 milliseconds that it lives, 9 PUBLISH or SPUBLISH,
+--   10 '1' to answer the first entry that follows however large it is, else '0'
 -- Returns: state, the last entry's {id, nonce, epoch}, the entries that follow, 1 if there are more.
 -- States: begun (nothing was seen before), proven (nothing is missing), trimmed (the stream has
 -- dropped entries that were not seen), gone (it is not there), other (it is another one, begun
@@ -42,14 +43,20 @@ if not same or value_of(same, 'nonce') ~= nonce or value_of(same, 'epoch') ~= ep
   end
 end
 
+local function size_of(entry)
+  local size = 0
+  for _, text in ipairs(entry[2]) do size = size + string.len(text) end
+  return size
+end
+
+-- One at a time: entries may be large, and a copy of each that is read is made here.
 local entries, size, more = {}, 0, 1
-while more == 1 and #entries < tonumber(ARGV[4]) and size < tonumber(ARGV[5]) do
-  local next_ones = redis.call('XRANGE', stream, from, '+', 'COUNT', 16)
-  if #next_ones < 16 then more = 0 end
-  for _, entry in ipairs(next_ones) do
-    entries[#entries + 1] = entry
-    size = size + string.len(value_of(entry, 'data'))
-    from = '(' .. entry[1]
-  end
+while more == 1 and #entries < tonumber(ARGV[4]) do
+  local entry = redis.call('XRANGE', stream, from, '+', 'COUNT', 1)[1]
+  size = size + (entry and size_of(entry) or 0)
+  if entry and size > tonumber(ARGV[5]) and not (#entries == 0 and ARGV[10] == '1') then break end
+  entries[#entries + 1] = entry
+  if entry then from = '(' .. entry[1] end
+  if not entry or entry[1] == last[1] then more = 0 end
 end
 return {state, place, entries, more}
