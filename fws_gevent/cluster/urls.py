@@ -5,117 +5,198 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import redis
-from redis.connection import parse_url
 
 from ..errors import ConfigurationError
 from .servers import CONNECTION, ClusterServers, OneServer, RedisServers, SentinelServers
+from .url_options import OPTIONS, SENTINEL_OPTIONS, number
 
 SENTINEL_PORT, REDIS_PORT = 26379, 6379
 
-_SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def servers_at(host: str, port: int = REDIS_PORT) -> RedisServers:
     """One server by its address."""
-    return OneServer(f"{host}:{port}", {"host": host, "port": port})
+    return OneServer(_shown(host, port), {"host": host, "port": port})
 
 
 def servers_from_url(url: str) -> RedisServers:
     """The servers that a URL names.
 
-    redis://, rediss:// (TLS) and unix:// are those of redis-py with its options, such as
-    `ssl_ca_certs` and `ssl_certfile`; redis+sentinel://host:26379,host:26379/service/0 asks
-    Sentinels for the master, redis+cluster://host:6379,host:6379 is a Redis Cluster, and both
-    may be rediss+. Raises ConfigurationError, which doesn't repeat the URL: it may hold a password.
+    redis://, rediss:// (TLS) and unix:// are those of redis-py, with those of its options that
+    leave to this package how it talks to Redis: `ssl_ca_certs`, `ssl_certfile` and so on (see
+    `OPTIONS`). redis+sentinel://host:26379,host:26379/service/0 asks Sentinels for the master,
+    redis+cluster://host:6379,host:6379 is a Redis Cluster, and both may be rediss+. What stands
+    percent-encoded is read so everywhere, and as UTF-8. Raises ConfigurationError, which doesn't
+    repeat the URL: it may hold a password.
     """
     scheme, _, kind = url.partition("://")[0].partition("+")
-    if kind not in ("", "sentinel", "cluster") or scheme not in ("redis", "rediss", "unix"):
+    known = ("redis", "rediss") if kind else ("redis", "rediss", "unix")
+    if kind not in ("", "sentinel", "cluster") or scheme not in known:
         raise ConfigurationError(
             "the Redis URL must begin with redis://, rediss://, unix://, redis+sentinel:// or "
             "redis+cluster://"
         )
     try:
-        return _from_parts(url, scheme, kind)
-    except (ValueError, TypeError) as error:
+        return _from_parts(_split(url), scheme, kind)
+    except ValueError as error:
         raise ConfigurationError(f"the Redis URL is wrong: {error}") from None
 
 
-def _from_parts(url: str, scheme: str, kind: str) -> RedisServers:
-    parts = _split(url)
-    if not kind:
-        options = _options(url)
-        return OneServer(_name_of(options), options)
-    login, at, hosts = parts.netloc.rpartition("@")
-    addresses = _addresses(hosts, SENTINEL_PORT if kind == "sentinel" else REDIS_PORT)
-    name = f"{kind} {hosts}"
-    query = dict(parse_qsl(parts.query))
-    theirs = {ours: query.pop(name) for name, ours in _SENTINEL_OPTIONS.items() if name in query}
-    path = [unquote(part) for part in parts.path.split("/") if part]
+def _from_parts(parts: SplitResult, scheme: str, kind: str) -> RedisServers:
+    query = _query(parts.query)
+    theirs = {
+        SENTINEL_OPTIONS[name]: query.pop(name)
+        for name in SENTINEL_OPTIONS
+        if kind == "sentinel" and name in query
+    }
+    options = _options(query, secure=scheme == "rediss") | _login(parts)
+    if scheme == "unix":
+        return _at_socket(parts, options)
+    hosts = parts.netloc.rpartition("@")[2]
+    path = [_decoded(part) for part in parts.path.split("/") if part]
     service = path.pop(0) if kind == "sentinel" and path else None
-    database = path.pop(0) if path else "0"
-    plain = f"{scheme}://{login}{at}localhost/{database}?{urlencode(query)}"
-    options = {key: value for key, value in _options(plain).items() if key != "host"}
-    if options.pop("connection_class", None) is not None:
+    _set_database(options, path)
+    if not kind:
+        return _one_server(hosts, options, secure=scheme == "rediss")
+    addresses = _addresses(hosts, SENTINEL_PORT if kind == "sentinel" else REDIS_PORT)
+    if scheme == "rediss":
         options["ssl"] = True
+    _check(options)
     if kind == "cluster":
         if options.pop("db", 0) != 0:
             raise ValueError("a Redis Cluster has database 0 alone")
-        return ClusterServers(name, addresses, options)
+        return ClusterServers(f"cluster {hosts}", addresses, options)
     if service is None:
         raise ValueError("it needs the service's name: redis+sentinel://host:26379/service")
-    return SentinelServers(f"{name} {service}", addresses, service, options, theirs)
+    return SentinelServers(f"sentinel {hosts} {service}", addresses, service, options, theirs)
 
 
-def _options(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
-        raise ValueError("the database must be a number")
-    options = dict(parse_url(url))  # type: ignore[no-untyped-call]
+def _one_server(hosts: str, options: dict[str, Any], *, secure: bool) -> RedisServers:
+    ((host, port),) = _addresses(hosts or "localhost", REDIS_PORT, at_most=1)
+    options |= {"host": host, "port": port}
+    if secure:
+        options["connection_class"] = redis.SSLConnection
     _check(options)
-    return options
+    return OneServer(_shown(host, port), options)
+
+
+def _at_socket(parts: SplitResult, options: dict[str, Any]) -> RedisServers:
+    if parts.netloc.rpartition("@")[2] or parts.path in ("", "/"):
+        raise ValueError("a socket file has three slashes: unix:///run/redis/redis.sock")
+    path = _decoded(parts.path)
+    options |= {"path": path, "connection_class": redis.UnixDomainSocketConnection}
+    _check(options)
+    return OneServer(f"unix:{path}", options)
 
 
 def _split(url: str) -> SplitResult:
+    """The parts of a URL. Raises ValueError, without a secret in its text."""
+    # The error of another may quote a password, where that has a character with a meaning in URLs.
+    wrong = ValueError(
+        "its hosts and ports can't be told; in a password, special characters must be "
+        "percent-encoded"
+    )
     try:
         parts = urlsplit(url)
         for each in parts.netloc.rpartition("@")[2].split(","):
             _ = urlsplit(f"//{each}").port
     except ValueError:
-        # The error may quote a password, where that has a character with a meaning in URLs.
-        raise ValueError(
-            "its hosts and ports can't be told; in a password, special characters must be "
-            "percent-encoded"
-        ) from None
+        raise wrong from None
+    behind = parts.query if parts.scheme == "unix" else parts.path + parts.query
+    cut_off = "@" not in parts.netloc and "@" in behind  # the rest of a login
+    if cut_off or parts.fragment or _CONTROL.search(url):
+        raise wrong
     return parts
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    login = {"username": parts.username, "password": parts.password}
+    return {name: _decoded(text) for name, text in login.items() if text}
+
+
+def _query(text: str) -> dict[str, str]:
+    """The options behind the question mark, each once; a plus is itself (RFC 3986)."""
+    found: dict[str, str] = {}
+    for each in text.split("&") if text else ():
+        name, _, value = each.partition("=")
+        name = _decoded(name)
+        if not value or name in found:
+            why = "is there twice" if name in found else "has no value"
+            raise ValueError(f"the option {name!r} {why}")
+        found[name] = _decoded(value)
+    return found
+
+
+def _options(query: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
+    """The options for connections, converted. Raises ValueError for one that can't be set."""
+    found = {}
+    for name, text in query.items():
+        convert = OPTIONS.get(name)
+        if convert is None:
+            known = ", ".join(OPTIONS)
+            raise ValueError(f"the option {name!r} can't be set; these can: {known}")
+        if name.startswith("ssl_") and not secure:
+            raise ValueError(f"the option {name!r} goes with rediss:// alone")
+        try:
+            found[name] = convert(text)
+        except ValueError as error:
+            raise ValueError(f"the option {name!r} {error}") from None
+    if "ssl_keyfile" in found and "ssl_certfile" not in found:
+        raise ValueError("the option 'ssl_keyfile' goes with 'ssl_certfile'")
+    return found
+
+
+def _set_database(options: dict[str, Any], path: list[str]) -> None:
+    """Take the database from the rest of the path. Raises ValueError unless it is one number."""
+    if not path:
+        return
+    try:
+        (database,) = map(number, path)
+    except ValueError:
+        raise ValueError("the database must be a number") from None
+    if options.setdefault("db", database) != database:
+        raise ValueError("the path and the option 'db' name two databases")
 
 
 def _check(options: Mapping[str, Any]) -> None:
     """Raises ValueError for what no connection can be made with; none is made."""
     known = {**CONNECTION, **options}
-    make = known.pop("connection_class", redis.Connection)
+    secure = known.pop("ssl", False)
+    make = known.pop("connection_class", redis.SSLConnection if secure else redis.Connection)
     try:
         make(**known)
     except TypeError as error:
         name = re.search(r"argument '(\w+)'", str(error))
-        raise ValueError(f"no option {name[1] if name else ''!r} is known") from None
+        raise ValueError(f"redis-py knows no option {name[1] if name else ''!r}") from None
     except redis.RedisError as error:
         raise ValueError(str(error)) from None
 
 
-def _name_of(options: Mapping[str, Any]) -> str:
-    if "path" in options:
-        return f"unix:{options['path']}"
-    return f"{options.get('host', 'localhost')}:{options.get('port', REDIS_PORT)}"
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("its percent-encoded characters must be UTF-8") from None
 
 
-def _addresses(hosts: str, default_port: int) -> list[tuple[str, int]]:
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _addresses(hosts: str, default_port: int, at_most: int | None = None) -> list[tuple[str, int]]:
     found = []
     for each in hosts.split(","):
         address = urlsplit(f"//{each}")
         if not address.hostname:
             raise ValueError("it names no host")
-        found.append((address.hostname, address.port or default_port))
+        port = default_port if address.port is None else address.port
+        if not port:
+            raise ValueError("a port is 1 to 65535")
+        found.append((_decoded(address.hostname), port))
+    if at_most is not None and len(found) > at_most:
+        raise ValueError("several hosts are for redis+sentinel:// and redis+cluster://")
     return found
