@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 
 from ..errors import GroupNameInvalid
 from ..protocol.names import checked_group
 from .admin import SCOPE
-from .answers import answer, refuse, refuse_bearer, refuse_nobody
+from .answers import answer, refuse, refuse_bearer, refuse_nobody, unavailable
 from .identity import bearer, client
 from .service import service
 
@@ -27,6 +27,8 @@ def group(group: str) -> Response:
         allowed = SCOPE in claims.scope or claims.may_join(group)
     if not allowed:
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
+    if request.environ.get("wsgi.multiprocess") and not service().server.storage_object.shared:
+        unavailable("this would name one worker's members: run one worker, or add Redis")
     try:
         members = service().server.members(checked_group(group))
     except GroupNameInvalid as error:
