@@ -12,7 +12,7 @@ from http.client import HTTPException
 from typing import Any, NoReturn
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import click
 from flask import Flask, current_app
@@ -20,15 +20,19 @@ from flask.cli import AppGroup, ScriptInfo, pass_script_info
 from werkzeug.security import generate_password_hash
 
 from .engine.server import Server
-from .errors import FwsError
+from .errors import FwsError, NotIssued
 from .extension import FilteredWebSocket, extension_of
 from .protocol.names import checked_group
 from .settings import Settings
-from .tokens.claims import check_grant
+from .tokens.claims import ALL, check_grant, subject_of_program
 from .tokens.clients import new_secret
 
 PATIENCE = 10
 """Seconds for a running server to answer."""
+
+_SELF = subject_of_program("flask fws")
+
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 fws = AppGroup("fws", help="WebSockets: run the application, issue tokens, look what it does.")
 
@@ -47,7 +51,9 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _fail(why: str) -> NoReturn:
-    click.echo(f"flask fws: error: {why}", err=True)
+    # A part of it may be what a server said.
+    line = "".join(letter if letter.isprintable() else " " for letter in why)
+    click.echo(f"flask fws: error: {line}", err=True)
     raise SystemExit(2)
 
 
@@ -198,7 +204,7 @@ def hash_password() -> None:
 def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
     """Make a client that may ask for tokens: its secret, and its entry for FWS_TOKEN_CLIENTS."""
     with _in_one_line():
-        check_grant(client_id, groups)
+        check_grant(subject_of_program(client_id), groups, program=True)
     secret, hashed = new_secret()
     entry = {"secret": hashed, "groups": list(groups), "scope": scope}
     click.echo(f"secret (shown once): {secret}", err=True)
@@ -211,22 +217,36 @@ def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = N
     settings = extension.server.settings
     scheme = "http" if settings.cert is None else "https"
     base = (url or f"{scheme}://{settings.host}:{settings.port}").rstrip("/")
-    with _in_one_line():
-        made = extension.issue_token("flask fws", scope=scope, ttl=60)
+    try:
+        made = extension.tokens.issue(_SELF, [ALL], scope, 60, program=True)
+    except NotIssued as error:
+        _fail(f"{error} to what the server at {base} has")
+    # What is named by the settings is this machine's own: no proxy has to do with it.
+    direct = [] if url else [ProxyHandler({})]
     try:
         request = Request(  # noqa: S310 - the operator's own URL
             f"{base}/fws/{path}",
             None if form is None else urlencode(form).encode(),
             {"Authorization": f"Bearer {made}"},
         )
-        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        with build_opener(_NoRedirects, *direct).open(request, timeout=PATIENCE) as answer:
             return json.load(answer)
     except HTTPError as error:
+        if error.code in _REDIRECTS:
+            where = error.headers.get("Location")
+            _fail(f"{base} answers {error.code}, for {where}; give --url the address it has now")
         _fail(f"{base} answers {error.code}: {_reason(error)}")
     except URLError as error:
         _fail(f"can't reach {base}: {error.reason}; see --url")
     except (OSError, ValueError, HTTPException) as error:
         _fail(f"{base} doesn't answer as expected: {error}; see --url")
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows no redirect: the token that goes along is for the address that was given."""
+
+    def redirect_request(self, *_args: Any) -> None:
+        """Return None, which leaves the answer as it is: an error."""
 
 
 def _reason(error: HTTPError) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakSet
 
 from flask import Flask, current_app, has_app_context
@@ -23,7 +23,6 @@ from .composition import (
     told_of_gaps,
     under_gunicorn,
 )
-from .door import Door
 from .engine.payload import Data
 from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
@@ -35,19 +34,19 @@ from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of
 from .web.blueprint import make_blueprint
-from .web.oauth import issue
-from .web.service import TokenGrant, WebService, Who
-from .wrapped import EXTENSION, flask_app_in
+from .web.for_views import TokensForViews
+from .web.service import WebService
+
+EXTENSION = "fws"
+"""The key in `app.extensions`."""
 
 _WEB = "fws.web"  # the same, for the application's own pages
 
 PATH = "/ws"
 """Where WebSockets are beside a Flask application, unless FWS_PATH says otherwise."""
 
-W = TypeVar("W", bound=Who)
 
-
-class FilteredWebSocket:
+class FilteredWebSocket(TokensForViews):
     """WebSockets for a Flask application: `fws = FilteredWebSocket(app)`, or `init_app` later.
 
     Settings are `app.config["FWS_…"]`, over the environment's `FWS_…`. `filters` are the filters
@@ -61,10 +60,10 @@ class FilteredWebSocket:
         storage_object: BaseStorageObject | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
     ) -> None:
+        super().__init__()
         self.storage_object = storage_object
         self.filters = filters
         self._apps: WeakSet[Flask] = WeakSet()
-        self._who: Who | None = None
         if app is not None:
             self.init_app(app)
 
@@ -99,8 +98,7 @@ class FilteredWebSocket:
 
     def show(self, app: Flask, server: Server) -> None:
         """Put the pages of `server` under /fws/ of `app`. Raises ConfigurationError."""
-        service = WebService(app.name, server, __version__)
-        service.who = self._who
+        service = WebService(app.name, server, __version__, self.hooks)
         server.around_connect = app.request_context
         app.extensions[EXTENSION], app.extensions[_WEB] = self, service
         self._apps.add(app)
@@ -185,57 +183,21 @@ class FilteredWebSocket:
             return reactor.run_here(function, *arguments)
         return function(*arguments)
 
-    def issue_token(
-        self,
-        subject: str,
-        groups: Collection[str] = (),
-        scope: str | Collection[str] = (),
-        ttl: float | None = None,
-    ) -> str:
-        """A token for `subject`; see `Tokens.issue`. Raises NotIssued, ValueError."""
-        return self.tokens.issue(subject, groups, scope, ttl)
 
-    def issue_tokens(
-        self, subject: str, groups: Sequence[str] = (), scope: str = "", ttl: float | None = None
-    ) -> dict[str, Any]:
-        """A token and a refresh token, as `/fws/token` answers (RFC 6749 §5.1).
+class Door:
+    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application."""
 
-        Raises NotIssued, ValueError. To be called in a view.
-        """
-        grant = TokenGrant(subject=subject, groups=tuple(groups), scope=scope, ttl=ttl)
-        return issue(grant, refreshable=grant)
+    def __init__(self, node: FilteredWebSocketApplication) -> None:
+        self._node = node
+        self._inner: Application = node
 
-    def issue_ticket(self, subject: str, groups: Collection[str] = ()) -> str:
-        """A ticket for `?ticket=`, good for one connection within `ticket_ttl` seconds.
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Answer one request."""
+        return self._inner(environ, start_response)
 
-        Raises NotIssued.
-        """
-        tokens = self.tokens
-        return tokens.issue_ticket(tokens.verify(tokens.issue(subject, groups)))
-
-    def revoke(self, *, subject: str | None = None, token: str | None = None) -> None:
-        """Revoke a token, or all that a subject has so far; their connections end with 4401.
-
-        Raises NotIssued, TokenInvalid for a token that is not valid any more, and TypeError
-        unless one of the two is given.
-        """
-        if (subject is None) == (token is None):
-            raise TypeError("revoke() needs a subject or a token")
-        if subject is not None:
-            self.tokens.revoke_subject(subject)
-        else:
-            self.tokens.revoke(self.tokens.verify(str(token)))
-
-    def token_for_request(self, who: W) -> W:
-        """Register, as a decorator, what says who a request for a token is.
-
-        `who()` is called in the request and answers a `TokenGrant` (or a dict of its fields, or
-        a subject alone), or None for nobody.
-        """
-        self._who = who
-        for app in self._apps:
-            _web_of(app).who = who
-        return who
+    def close(self) -> None:
+        """Another server has the WebSockets: only the application is left behind this."""
+        self._inner = self._node.application
 
 
 def _web_of(app: Flask) -> WebService:
@@ -244,12 +206,11 @@ def _web_of(app: Flask) -> WebService:
 
 
 def extension_of(application: object) -> FilteredWebSocket | None:
-    """The extension of a Flask application that has it, also behind middleware; or None.
-
-    Raises ConfigurationError if `application` leads to several of them.
-    """
-    app = flask_app_in(application)
-    return None if app is None else app.extensions[EXTENSION]
+    """The extension of a Flask application that has it; None for any other."""
+    if not isinstance(application, Flask):
+        return None
+    found: FilteredWebSocket | None = application.extensions.get(EXTENSION)
+    return found
 
 
 def with_pages(application: Application, server: Server) -> tuple[Application, WebService]:

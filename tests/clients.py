@@ -81,15 +81,12 @@ class Client:
         early: bytes = b"",
         tls: bool = False,
         receive_buffer: int | None = None,
-        on: socket.socket | None = None,
     ) -> None:
-        """Ask for a WebSocket, on a connection of its own or `on` one that there is."""
-        bare = on or socket.socket()
+        bare = socket.socket()
         if receive_buffer is not None:
             bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         bare.settimeout(PATIENCE)
-        if on is None:
-            bare.connect(("127.0.0.1", port))
+        bare.connect(("127.0.0.1", port))
         self.socket: socket.socket = _insecure().wrap_socket(bare) if tls else bare
         self._buffer = b""
         self.socket.sendall(upgrade(port, path, headers) + early)

@@ -3,77 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from werkzeug.security import check_password_hash
 
 from fws_gevent.tokens.clients import TokenClients
 
-from .clients import PATIENCE, ROOT, Command
+from .clients import Command
 from .conftest import Connect, Start
 from .engine.guarded import bearer, greeted
+from .flask_commands import SITE, flask, why
 from .flask_sites import get
 from .raw_http import exchange, request
 from .tokens.issuing import OTHER_SECRET, SECRET, service
-
-SITE = f"""\
-from flask import Flask
-from fws_gevent import FilteredWebSocket
-from fws_gevent.filters.base import WebSocketMessageFilter
-
-app = Flask(__name__)
-app.config.update(FWS_AUTH="required", FWS_SIGNING_KEY="{SECRET}", FWS_GRACE=2)
-
-class Talk(WebSocketMessageFilter):
-    @classmethod
-    def filter(cls, web_socket_instance, data):
-        if data.text.startswith("join "):
-            web_socket_instance.join(data.text[5:])
-        web_socket_instance.send(data)
-
-fws = FilteredWebSocket(app)
-
-@app.get("/")
-def page():
-    return "the page"
-"""
-
-
-class Done(NamedTuple):
-    """A command that ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-def flask(
-    folder: Path, *arguments: str, stdin: str = "", app: str | None = "site_of_mine", **environ: str
-) -> Done:
-    """Run `flask --app APP fws …` to its end."""
-    inherited = {name: value for name, value in os.environ.items() if name[:4] != "FWS_"}
-    named = [] if app is None else ["--app", app]
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", *named, "fws", *arguments],
-        cwd=folder, input=stdin, capture_output=True, text=True, timeout=PATIENCE * 2,
-        env={**inherited, "PYTHONPATH": str(ROOT), **environ}, check=False,
-    )  # fmt: skip
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def why(done: Done) -> str:
-    """The one line of a command that failed."""
-    assert done.status == 2, done
-    assert done.out == ""
-    assert done.err.count("\n") == 1, done.err
-    assert done.err.startswith("flask fws: error: "), done.err
-    return done.err[len("flask fws: error: ") : -1]
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +118,9 @@ def test_token_prints_a_token_that_the_server_takes(
 def test_token_complains_in_one_line(folder: Path) -> None:
     assert "a token lives for more than 0" in why(flask(folder, "token", "ada", "--ttl", "0"))
     assert "subject" in why(flask(folder, "token", ""))
-    assert "signing_key" in why(flask(folder, "token", "ada", app="open_to_all"))
+    for command in (("token", "ada"), ("publish", "x"), ("status",), ("revoke", "--jti", "x")):
+        told = why(flask(folder, *command, app="open_to_all"))
+        assert told.startswith("there is no key that signs tokens; set FWS_SIGNING_KEY"), told
     assert "bare has no WebSockets" in why(flask(folder, "token", "ada", app="bare"))
 
 

@@ -19,7 +19,7 @@ from fws_gevent.engine import closing, consumer, descriptors, keepalive, server,
 from fws_gevent.filters import chain
 from fws_gevent.metrics import Metrics
 from fws_gevent.settings import default_of, table
-from fws_gevent.tokens.service import MAX_TOKEN
+from fws_gevent.tokens.decoding import MAX_TOKEN
 from fws_gevent.tokens.store import MemoryTokenStore
 from fws_gevent.web import identity, live
 from tests.clients import ROOT, frame

@@ -136,7 +136,7 @@ def test_views_revoke_tokens_and_subjects(
 
 
 def test_without_a_key_nothing_is_issued() -> None:
-    with pytest.raises(NotIssued, match="signing_key"):
+    with pytest.raises(NotIssued, match="set FWS_SIGNING_KEY"):
         FilteredWebSocket(flask_app(), filters=[]).issue_token("ada")
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import secrets
 import time
-from typing import Any
+from typing import Any, get_args
 
 import redis
 from redis.exceptions import NoScriptError
@@ -149,7 +149,7 @@ class RedisTokenStore(TokenStore):
         self.following = True
 
     def _keep(self, kind: str, value: str, at: int, until: float) -> None:
-        if kind not in ("jti", "family", "sub"):
+        if kind not in get_args(Kind):
             raise ValueError(f"unknown kind {kind[:20]!r}")
         known = self._known.revoked_at(kind, value)  # type: ignore[arg-type]
         if known is None or known < at:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,6 +12,12 @@ from ..protocol.names import checked_group
 
 SUBJECT_GROUP = "subject:"
 """Begins the name of the group that all connections of one subject are in."""
+
+PROGRAM = "client:"
+"""Begins the subject of a program that has an id and a secret: no user has such a subject."""
+
+ALL = "*"
+"""The pattern that grants everything, messages to everybody included."""
 
 
 class Claims(dict[str, Any]):
@@ -47,12 +53,29 @@ class Claims(dict[str, Any]):
 
     def may_join(self, group: str) -> bool:
         """Whether the token grants a group. Only its subject is in a subject's own group."""
-        if group.startswith(SUBJECT_GROUP):
-            return group == str(self)
-        return any(fnmatchcase(group, _literal(pattern)) for pattern in self.groups)
+        return may_join(self.subject, self.groups, group)
 
     def __str__(self) -> str:
         return group_of(self.subject)
+
+
+def may_join(subject: str, groups: Iterable[str], group: str) -> bool:
+    """Return whether a subject that is granted `groups` may join `group`."""
+    if group.startswith(SUBJECT_GROUP):
+        return group == group_of(subject)
+    return covers(groups, group)
+
+
+def covers(groups: Iterable[str], group: str | None) -> bool:
+    """Return whether a group has a pattern among `groups`; None, everybody, has `*` alone."""
+    if group is None:
+        return ALL in groups
+    return any(fnmatchcase(group, _literal(pattern)) for pattern in groups)
+
+
+def subject_of_program(client_id: str) -> str:
+    """Return the subject of a program, which is another one than a user's of the same name."""
+    return PROGRAM + client_id
 
 
 def group_of(subject: str) -> str:
@@ -84,7 +107,7 @@ def checked_claims(payload: Mapping[str, Any]) -> Claims:
     if not isinstance(payload.get("scope", ""), str):
         raise TokenInvalid("claim scope must be a text, its parts separated by spaces")
     try:
-        check_grant(payload["sub"], groups)
+        check_grant(payload["sub"], groups, program=True)
     except ValueError as error:
         raise TokenInvalid(f"claim sub or groups: {error}") from None
     return Claims(payload)
@@ -97,15 +120,18 @@ def _is_date(value: Any) -> bool:
         return False
 
 
-def check_grant(subject: str, groups: Collection[str]) -> None:
+def check_grant(subject: str, groups: Collection[str], program: bool = False) -> None:
     """Raise ValueError for a subject or groups that no token can say.
 
-    Patterns of groups are held to the rules for names of groups.
+    Patterns of groups are held to the rules for names of groups. A subject that begins with
+    `client:` is a program's alone.
     """
     if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
         raise ValueError("groups must be a list of texts")
-    if not isinstance(subject, str) or not subject:
+    if not isinstance(subject, str) or subject in ("", PROGRAM):
         raise ValueError("the subject must be a text")
+    if subject.startswith(PROGRAM) and not program:
+        raise ValueError(f"a subject that begins with {PROGRAM} must be a program's")
     group_of(subject)
     for group in groups:
         checked_group(group)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from .claims import check_grant, scope_text
+from .claims import check_grant, scope_text, subject_of_program
 from .store import digest
 
 _PREFIX = "sha256:"
@@ -84,7 +84,7 @@ def _client(client_id: str, entry: Mapping[str, Any], where: str) -> tuple[str, 
     if not isinstance(scope, str):
         raise ConfigurationError(f"{where}: scope must be a text")
     try:
-        check_grant(client_id, groups)
+        check_grant(subject_of_program(client_id), groups, program=True)
     except ValueError as error:
         raise ConfigurationError(f"{where}: {error}") from None
     return hashed.lower(), TokenClient(client_id, tuple(groups), scope_text(scope))

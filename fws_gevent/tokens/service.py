@@ -14,7 +14,8 @@ import jwt
 
 from ..errors import NotIssued, SubjectFull, TokenInvalid
 from ..settings import Settings
-from .claims import Claims, check_grant, checked_claims, scope_text
+from .claims import Claims, check_grant, scope_text
+from .decoding import MAX_TOKEN, decode
 from .keys import KeyRing
 from .store import (
     Kind,
@@ -28,25 +29,11 @@ from .store import (
 )
 from .succession import new_salt, successor_of
 
-MAX_TOKEN = 8192
-"""Characters of a token; longer ones aren't looked at."""
-
 SUBJECT_REVOKED_FOR = 366 * 86400
 """Seconds for which a subject's revocation is remembered: no token should live longer."""
 
-_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
 
-_REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
-    (jwt.ExpiredSignatureError, "the token has expired"),
-    (jwt.ImmatureSignatureError, "the token is not valid yet"),
-    (jwt.InvalidAudienceError, "the token is for another audience"),
-    (jwt.InvalidIssuerError, "the token has another issuer"),
-    (jwt.InvalidSignatureError, "the token's signature doesn't fit"),
-    (jwt.InvalidAlgorithmError, "the token is signed with another algorithm"),
-    (jwt.exceptions.InvalidSubjectError, "claim sub must be a text"),
-    (jwt.exceptions.InvalidJTIError, "claim jti must be a text"),
-    (jwt.DecodeError, "the token is malformed"),
-)
+_NAMED: tuple[Kind, ...] = ("jti", "family", "login")  # claims, and sorts of revocations
 
 
 class Tokens:
@@ -75,17 +62,19 @@ class Tokens:
         scope: str | Collection[str] = (),
         ttl: float | None = None,
         family: str | None = None,
+        *,
+        program: bool = False,
     ) -> str:
         """A new token for `subject` that ends after `ttl` seconds (`token_ttl` by default).
 
         `groups` are the groups that it may join, patterns such as `room:*` among them; `scope`
-        is what else it is good for. Raises NotIssued without a signing key, ValueError for what
-        no token can say.
+        is what else it is good for. Only a `program` has a subject that begins with `client:`.
+        Raises NotIssued without a signing key, ValueError for what no token can say.
         """
         key = None if self.keys is None else self.keys.first
         if key is None or self.keys is None or key.signing is None:
             raise NotIssued("there is no key that signs tokens; set FWS_SIGNING_KEY")
-        check_grant(subject, groups)
+        check_grant(subject, groups, program)
         seconds = self.settings.token_ttl if ttl is None else ttl
         if not 0 < seconds < 1e9:
             raise ValueError("a token lives for more than 0 seconds and less than 1e9")
@@ -145,47 +134,14 @@ class Tokens:
         return claims
 
     def _decode(self, token: str) -> Claims:
-        if self.keys is None:
-            raise TokenInvalid("there is no key to check tokens with")
-        if len(token) > MAX_TOKEN:
-            raise TokenInvalid(f"the token has over {MAX_TOKEN} characters")
-        try:
-            kid = jwt.get_unverified_header(token).get("kid")
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise TokenInvalid("the token is malformed") from None
-        key = self.keys.get(kid)
-        if key is None:
-            raise TokenInvalid("the token names a key that is not known here")
-        try:
-            payload = jwt.decode(
-                token,
-                key.verifying,
-                [self.keys.algorithm],
-                audience=self.settings.token_audience,
-                issuer=self.settings.token_issuer,
-                leeway=self.settings.token_leeway,
-                # Looked at below: it may be a second ahead, see `_issued_at`.
-                options={"require": _REQUIRED, "verify_iat": False},
-            )
-        except jwt.MissingRequiredClaimError as error:
-            raise TokenInvalid(f"the token has no claim {error.claim}") from None
-        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
-            reasons = (text for kind, text in _REASONS if isinstance(error, kind))
-            raise TokenInvalid(next(reasons, "the token is invalid")) from None
-        claims = checked_claims(payload)
-        if claims["iat"] > time.time() + self.settings.token_leeway + 1:
-            raise TokenInvalid("the token is not valid yet")
-        return claims
+        return decode(token, self.keys, self.settings, time.time())
 
     def check_not_revoked(self, claims: Claims) -> None:
-        """Raise TokenInvalid if a token was revoked, StorageAway if that can't be told now."""
-        revoked_at = self.store.revoked_at
-        at = revoked_at("sub", claims.subject)
-        family = claims.get("family")
-        if (
-            (at is not None and int(claims["iat"]) <= at)
-            or revoked_at("jti", claims.token_id) is not None
-            or (family is not None and revoked_at("family", str(family)) is not None)
+        """Raise TokenInvalid if a token, or a log-in, was revoked; StorageAway if nobody knows."""
+        at = self.store.revoked_at("sub", claims.subject)
+        if (at is not None and int(claims["iat"]) <= at) or any(
+            name in claims and self.store.revoked_at(name, str(claims[name])) is not None
+            for name in _NAMED
         ):
             raise TokenInvalid("the token was revoked")
 
@@ -198,19 +154,32 @@ class Tokens:
         scope: str | Collection[str] = (),
         family: str | None = None,
         token: str | None = None,
+        *,
+        ttl: float | None = None,
+        login: str | None = None,
     ) -> tuple[str, str]:
         """A refresh token, and the family that it belongs to: a new one unless it is given.
 
-        `token` is the one to remember, a successor; without it a random one is made. Raises
-        NotIssued where it could not be remembered, ValueError for what no token can say.
+        `token` is the one to remember, a successor; without it a random one is made. `ttl` is how
+        long the tokens live that it is renewed for, and `login` what ties it to a log-in: both
+        are handed back as parts of the grant. Raises NotIssued where it could not be remembered,
+        ValueError for what no token can say.
         """
         self._need_store("refresh tokens")
         check_grant(subject, groups)
         family = family or new_family()
         token = token or secrets.token_urlsafe(32)
         now = time.time()
-        grant = {"subject": subject, "groups": list(groups), "scope": scope_text(scope),
-                 "at": self._issued_at(subject, now)}  # fmt: skip
+        grant: dict[str, Any] = {
+            "subject": subject,
+            "groups": list(groups),
+            "scope": scope_text(scope),
+            "at": self._issued_at(subject, now),
+        }
+        if ttl is not None:
+            grant["ttl"] = ttl
+        if login is not None:
+            grant["login"] = login
         until = now + self.settings.refresh_ttl
         self.store.put_refresh(digest(token), Refresh(grant, family), until, now)
         return token, family
@@ -296,6 +265,10 @@ class Tokens:
     def revoke_id(self, token_id: str) -> None:
         """Revoke the token with this `jti`. Raises NotIssued."""
         self._revoke("jti", token_id, time.time() + SUBJECT_REVOKED_FOR)
+
+    def revoke_log_in(self, name: str, until: float) -> None:
+        """End a log-in to the status page, which would last until `until`. Raises NotIssued."""
+        self._revoke("login", name, until)
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with each `Revocation`."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from ..errors import StoreFull, SubjectFull
 from .kept import Kept
 
-Kind = Literal["jti", "family", "sub"]
+Kind = Literal["jti", "family", "sub", "login"]
 
 # What one subject may take of what all share: more gives way to what is newer, so that nobody
 # takes the others' room. A subject may stand for many people (guests), hence so many.
@@ -32,7 +32,11 @@ REVOKED_EACH = 100
 
 
 class Revocation(NamedTuple):
-    """What is no longer valid: one token, a family of refresh tokens, or a subject's so far."""
+    """What is no longer valid.
+
+    One token (`jti`), a family of refresh tokens, what a subject has so far (`sub`), or a log-in
+    to the status page.
+    """
 
     kind: Kind
     value: str

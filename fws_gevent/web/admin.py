@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from gevent import get_hub
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.security import check_password_hash
 
 from ..errors import TokenInvalid
 from ..settings import Settings
 from ..tokens import Claims, Tokens
+from ..tokens.claims import PROGRAM
 from ..tokens.store import digest
 
 SCOPE: Final = "status"
@@ -24,9 +25,11 @@ SCOPE: Final = "status"
 COOKIE: Final = "fws_status"
 
 SESSION: Final = 12 * 3600
-"""Seconds that a log-in lasts."""
+"""Seconds that a log-in lasts; with a token no longer than that token."""
 
 LONGEST_SECRET: Final = 8192
+
+_KEPT = ("sub", "jti", "iat", "family")  # of a token: what a revocation of it is known by
 
 
 class Admin:
@@ -37,13 +40,14 @@ class Admin:
         self._password = settings.admin_password
         self._link_secret: str | None = None
         self._link: str | None = None
+        self._run = secrets.token_hex(8)
         lasting = _lasting(settings, tokens)
         if lasting is None and not settings.signing_key_files:
             self._link_secret = secrets.token_urlsafe(24)
             self._link = digest(self._link_secret)
         # Whoever knows what the password's hash or the key is may make cookies, as it is.
         seed = f"fws status cookie {lasting or secrets.token_hex(32)}".encode()
-        self._serializer = URLSafeTimedSerializer(hashlib.sha256(seed).digest(), salt=COOKIE)
+        self._serializer = URLSafeSerializer(hashlib.sha256(seed).digest(), salt=COOKIE)
 
     @property
     def link_secret(self) -> str | None:
@@ -63,26 +67,46 @@ class Admin:
         """Whether there is anything that could be typed: a password, or a token."""
         return self._password is not None or self._tokens.keys is not None
 
-    def open_link(self, secret: str) -> bool:
-        """Whether this is the secret of the one-time link, which ends with this."""
+    def open_link(self, secret: str) -> Claims | None:
+        """Return a log-in for the secret of the one-time link, which ends with this, or None."""
         if self.link_secret is None or self._link is None:
-            return False
+            return None
         if not hmac.compare_digest(self._link, digest(secret)):
-            return False
+            return None
         self._link = None
-        return True
+        return self.new_log_in()
 
-    def log_in(self, secret: str) -> bool:
-        """Whether this is the admin password, or a token with the scope."""
+    def log_in(self, secret: str) -> Claims | None:
+        """Return a log-in for the admin password, or for a token with the scope; else None."""
         if len(secret) > LONGEST_SECRET:
-            return False
-        if self.claims_of_token(secret) is not None:
-            return True
+            return None
+        claims = self.claims_of_token(secret)
+        if claims is not None:
+            return self.new_log_in(claims)
         if self._password is None:
-            return False
+            return None
         # A slow hash by design: the other connections don't wait for it.
         pool = get_hub().threadpool
-        return bool(pool.apply(check_password_hash, (self._password, secret)))
+        fits = pool.apply(check_password_hash, (self._password, secret))
+        return self.new_log_in() if fits else None
+
+    def new_log_in(self, token: Claims | None = None) -> Claims:
+        """Return what a cookie says: a log-in of its own name, with a token if that opened it.
+
+        It ends with that token, also where the token is revoked.
+        """
+        now = time.time()
+        made = Claims(
+            # No token has these names: a log-in without one ends with no token.
+            sub=PROGRAM, jti="", iat=int(now), exp=now + SESSION, scope=SCOPE,
+            login=secrets.token_hex(16),
+        )  # fmt: skip
+        if token is not None:
+            made.update({name: token[name] for name in _KEPT if name in token})
+            made["exp"] = min(made["exp"], token.expires_at)
+            if self._tokens.keys is not None and not self._tokens.keys.lasting:
+                made["run"] = self._run  # the key, and so the token, ends with the process
+        return made
 
     def claims_of_token(self, token: str) -> Claims | None:
         """The claims of a token, if it is valid and has the scope."""
@@ -94,25 +118,47 @@ class Admin:
             return None
         return claims if SCOPE in claims.scope else None
 
-    def cookie(self) -> str:
-        """The value of a cookie for who was let in."""
-        return str(self._serializer.dumps("admin"))
+    def cookie(self, log_in: Claims) -> str:
+        """Return the value of the cookie for a log-in."""
+        return str(self._serializer.dumps(log_in))
 
     def claims_of_cookie(self, value: str | None) -> Claims | None:
-        """What a cookie is worth: claims that end when it does; None for one that is not valid."""
+        """Return the log-in of a cookie, or None for one that is forged, ended or revoked.
+
+        Raises StorageAway if revocations can't be asked for now.
+        """
         try:
-            _, made = self._serializer.loads(value or "", max_age=SESSION, return_timestamp=True)
+            log_in = Claims(self._serializer.loads(value or ""))
         except BadSignature:
             return None
-        end = made.timestamp() + SESSION
-        # No token has these names, so whoever revokes one revokes no log-in.
-        return Claims(sub="", jti="", iat=int(time.time()), exp=end, scope=SCOPE)
+        if log_in.expires_at <= time.time() or log_in.get("run", self._run) != self._run:
+            return None
+        try:
+            self._tokens.check_not_revoked(log_in)
+        except TokenInvalid:
+            return None
+        return log_in
+
+    def log_out(self, value: str | None) -> None:
+        """End a log-in: its cookie and its open WebSockets.
+
+        Several processes without a shared store can't: there the browser alone forgets it.
+        Raises NotIssued for a full store, StorageAway.
+        """
+        log_in = self.claims_of_cookie(value)
+        if log_in is not None and self._tokens.can_remember:
+            self._tokens.revoke_log_in(log_in["login"], log_in.expires_at)
 
 
 def _lasting(settings: Settings, tokens: Tokens) -> str | None:
-    """A secret that a restart and the other processes of the server have too."""
-    given = settings.admin_password or settings.signing_key
+    """Return a secret that a restart and the other processes of the server have too.
+
+    All that could open the page is in it: with another password or key, cookies end.
+    """
     keys, files = tokens.keys, settings.signing_key_files
-    if given is None and files and keys is not None and keys.first.signing is not None:
-        return Path(files[0].partition("=")[2]).read_text("latin-1")
-    return given
+    given = (settings.admin_password, settings.signing_key)
+    signs = bool(files) and keys is not None and keys.first.signing is not None
+    if given == (None, None) and not signs:
+        return None
+    contents = [Path(each.partition("=")[2]).read_text("latin-1") for each in files]
+    return digest("\0".join([*(str(each) for each in given), *contents]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response
 
 from ..errors import GroupNameInvalid
 from ..protocol.names import checked_group
 from .admin import SCOPE
-from .answers import answer, refuse, refuse_bearer, refuse_nobody, unavailable
-from .identity import bearer, client
+from .answers import answer, refuse, refuse_bearer
+from .identity import identity
 from .service import service
 
 LISTED = 1000
@@ -16,19 +16,13 @@ LISTED = 1000
 
 
 def group(group: str) -> Response:
-    """Answer who is in a group, to whoever may join it or has the scope status."""
-    found = client({})
-    if found is not None:
-        allowed = SCOPE in found.scope.split()
-    else:
-        claims = bearer()
-        if claims is None:
-            refuse_nobody()
-        allowed = SCOPE in claims.scope or claims.may_join(group)
-    if not allowed:
+    """Answer who is in a group, if it is granted to who asks.
+
+    A subject's group is shown to that subject, and with the scope status where a pattern has it.
+    """
+    asking = identity({})
+    if not (asking.may_join(group) or (SCOPE in asking.scope and asking.may_send(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
-    if request.environ.get("wsgi.multiprocess") and not service().server.storage_object.shared:
-        unavailable("this would name one worker's members: run one worker, or add Redis")
     try:
         members = service().server.members(checked_group(group))
     except GroupNameInvalid as error:

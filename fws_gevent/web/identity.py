@@ -12,11 +12,11 @@ from ..errors import TokenInvalid
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Headers
 from ..protocol.origin import origin_allowed
-from ..protocol.peer import peer_of
 from ..tokens import Claims
+from ..tokens.claims import PROGRAM, covers, group_of, may_join, subject_of_program
 from ..tokens.clients import TokenClient
 from .answers import refuse, refuse_bearer, refuse_client, refuse_nobody
-from .service import TokenGrant, service
+from .service import TokenGrant, as_grant, service
 
 LONGEST_BODY = 64 * 1024
 """Bytes of a request's form."""
@@ -25,10 +25,22 @@ _BASIC = ("username", "password")
 
 
 class Identity(NamedTuple):
-    """Who asks, and what for: a client and a token's subject are one and the same to us."""
+    """Who asks, and what for: the subject of a token, or a program's (`client:ID`)."""
 
     subject: str
     scope: frozenset[str]
+    groups: tuple[str, ...]
+
+    def may_join(self, group: str) -> bool:
+        """Return whether a group is granted to be joined."""
+        return may_join(self.subject, self.groups, group)
+
+    def may_send(self, group: str | None) -> bool:
+        """Return whether the groups cover one, None being everybody; one's own always counts.
+
+        Here `*` stands for subjects' groups too: everybody is in one of them.
+        """
+        return covers(self.groups, group) or group == group_of(self.subject)
 
 
 def form() -> dict[str, str]:
@@ -50,7 +62,7 @@ def form() -> dict[str, str]:
 
 def asker() -> Client:
     """Who the request came from and by which scheme and host, as trusted proxies have it."""
-    peer = peer_of(request.environ).address
+    peer = request.environ.get("REMOTE_ADDR") or ""
     return service().server.forwarding.client_of(peer, Headers(request.headers.items()))
 
 
@@ -100,11 +112,12 @@ def identity(fields: Mapping[str, str]) -> Identity:
     """Who asks: a client, or a token's subject. Nobody ends the request."""
     found = client(fields)
     if found is not None:
-        return Identity(found.client_id, frozenset(found.scope.split()))
+        scope = frozenset(found.scope.split())
+        return Identity(subject_of_program(found.client_id), scope, found.groups)
     claims = bearer()
     if claims is None:
         refuse_nobody()
-    return Identity(claims.subject, claims.scope)
+    return Identity(claims.subject, claims.scope, claims.groups)
 
 
 def need_scope(scope: str, fields: Mapping[str, str] | None = None) -> Identity:
@@ -128,13 +141,11 @@ def logged_in() -> TokenGrant | None:
 
     The hook reads cookies, which browsers send along for every site, so the Origin counts.
     """
-    who = service().who
+    who = service().hooks.who
     if who is None:
         return None
     check_origin()
-    found = who()
-    if isinstance(found, str):
-        return TokenGrant(subject=found)
-    if isinstance(found, Mapping):
-        return TokenGrant(**found)
+    found = as_grant(who())
+    if found is not None and found.subject.startswith(PROGRAM):
+        refuse(403, "access_denied", f"a subject that begins with {PROGRAM} is a program's")
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from ..engine.connection import Connection
@@ -18,6 +17,7 @@ from ..protocol.handshake import Headers
 from ..signals import Bus
 from ..tokens import Claims
 from .admin import COOKIE, Admin
+from .cookies import cookie_of
 
 MAX_WATCHERS = 100
 
@@ -76,17 +76,7 @@ class _StatusGuard(Guard):
         if token is not None:
             claims = self._admin.claims_of_token(token)
         else:
-            claims = self._admin.claims_of_cookie(_cookie(headers))
+            claims = self._admin.claims_of_cookie(cookie_of(headers.all("cookie"), COOKIE))
         if claims is None:
             raise refused(TokenInvalid("log in to the status page first"))
         return claims
-
-
-def _cookie(headers: Headers) -> str | None:
-    jar: SimpleCookie = SimpleCookie()
-    for value in headers.all("cookie"):
-        try:
-            jar.load(value)
-        except CookieError:
-            return None
-    return jar[COOKIE].value if COOKIE in jar else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 from flask import Response
 
 from ..errors import NotIssued, TokenInvalid
 from ..tokens import Claims
-from ..tokens.claims import scope_text
-from ..tokens.store import new_family
+from ..tokens.claims import scope_text, subject_of_program
+from ..tokens.store import Refresh, new_family
 from ..tokens.succession import successor_of
 from .answers import (
     REALM,
@@ -25,10 +25,22 @@ from .answers import (
     unavailable,
 )
 from .identity import Identity, bearer, client, client_key, form, identity, logged_in
+from .renewal import granted_now, login_mark
 from .service import TokenGrant, service
 
 REVOKE_SCOPE = "revoke"
 INTROSPECT_SCOPE = "introspect"
+
+
+class Tie(NamedTuple):
+    """What a refresh token is tied to: its family, and the log-in that it ends with, if any.
+
+    `successor` is the refresh token itself, where it takes another one's place.
+    """
+
+    family: str
+    login: str | None = None
+    successor: str | None = None
 
 
 def token() -> Response:
@@ -52,7 +64,8 @@ def _for_client(fields: Mapping[str, str]) -> Response:
         refuse_client("the client must authenticate itself")
     scope = _narrowed(fields.get("scope"), asking.scope)
     # No refresh token: a client that has its secret can ask again (RFC 6749 §4.4.3).
-    return _issued(TokenGrant(subject=asking.client_id, groups=asking.groups, scope=scope))
+    subject = subject_of_program(asking.client_id)
+    return _issued(TokenGrant(subject=subject, groups=asking.groups, scope=scope), program=True)
 
 
 def _for_refresh_token(fields: Mapping[str, str]) -> Response:
@@ -60,31 +73,46 @@ def _for_refresh_token(fields: Mapping[str, str]) -> Response:
         refuse(400, "invalid_request", "refresh_token is missing")
     tokens, given = service().tokens, fields["refresh_token"]
     found = tokens.find_refresh(given)
-    if found is not None and not found.spent:  # too much is asked for: it stays good for less
-        _narrowed(fields.get("scope"), found.grant["scope"])
+    whole: TokenGrant | None = None
+    if found is not None:
+        whole = granted_now(found) or _end(found)
+        if not found.spent:  # too much is asked for: it stays good for less
+            _narrowed(fields.get("scope"), whole.scope)
     try:
         spent = tokens.spend_refresh(given)
     except TokenInvalid as error:
         refuse(400, "invalid_grant", str(error))
     except NotIssued as error:
         unavailable(str(error))
-    subject, groups, scope = (spent.grant[name] for name in ("subject", "groups", "scope"))
-    whole = TokenGrant(subject=subject, groups=groups, scope=scope)
-    narrowed = replace(whole, scope=_narrowed(fields.get("scope"), scope))
-    successor = successor_of(given, spent.salt)
-    return _issued(narrowed, refreshable=whole, family=spent.family, successor=successor)
+    if whole is None:  # it came into being after it was looked for
+        refuse(400, "invalid_grant", "the refresh token is unknown")
+    narrowed = replace(whole, scope=_narrowed(fields.get("scope"), whole.scope))
+    tie = Tie(spent.family, spent.grant.get("login"), successor_of(given, spent.salt))
+    return _issued(narrowed, refreshable=whole, tie=tie)
+
+
+def _end(found: Refresh) -> NoReturn:
+    """End a refresh token of somebody who is logged out, with all that was issued from it."""
+    try:
+        service().tokens.revoke_family(found.family, found.subject)
+    except NotIssued as error:
+        unavailable(str(error))
+    refuse(400, "invalid_grant", "the log-in that this was issued for has ended")
 
 
 def _for_user(fields: Mapping[str, str]) -> Response:
-    if service().who is None:
+    if service().hooks.who is None:
         refuse(400, "invalid_request", "grant_type is missing")
     grant = logged_in()
     if grant is None:
         # Not Basic: a browser would ask its user for a password that there isn't.
         refuse(401, "invalid_client", "nobody is logged in", WWW_Authenticate=f"Bearer {REALM}")
     narrowed = replace(grant, scope=_narrowed(fields.get("scope"), grant.scope))
-    can_remember = service().tokens.can_remember
-    return _issued(narrowed, refreshable=narrowed if can_remember else None)
+    if fields.get("offline", "1") != "1":
+        refuse(400, "invalid_request", "offline is 1, for a refresh token, or is left out")
+    if "offline" not in fields:
+        return _issued(narrowed)
+    return _issued(narrowed, refreshable=narrowed, tie=Tie(new_family(), login_mark()))
 
 
 def _narrowed(wanted: str | None, granted: str) -> str:
@@ -99,11 +127,12 @@ def _narrowed(wanted: str | None, granted: str) -> str:
 def _issued(
     grant: TokenGrant,
     refreshable: TokenGrant | None = None,
-    family: str | None = None,
-    successor: str | None = None,
+    tie: Tie | None = None,
+    *,
+    program: bool = False,
 ) -> Response:
     try:
-        return answer(issue(grant, refreshable, family, successor))
+        return answer(issue(grant, refreshable, tie, program=program))
     except NotIssued as error:
         unavailable(str(error))
 
@@ -111,28 +140,33 @@ def _issued(
 def issue(
     grant: TokenGrant,
     refreshable: TokenGrant | None = None,
-    family: str | None = None,
-    successor: str | None = None,
+    tie: Tie | None = None,
+    *,
+    program: bool = False,
 ) -> dict[str, Any]:
     """The answer of RFC 6749 §5.1 for `grant`, with a refresh token for `refreshable` if given.
 
-    `successor` is that refresh token, where it takes another one's place. Raises NotIssued,
-    and ValueError for a grant that no token can say.
+    `tie` is what that one is tied to: nothing but a new family by default. Raises NotIssued, and
+    ValueError for a grant that no token can say.
     """
     tokens = service().tokens
+    family = login = successor = None
     if refreshable is not None:
-        family = family or new_family()
+        family, login, successor = tie or Tie(new_family())
     ttl = tokens.settings.token_ttl if grant.ttl is None else grant.ttl
     issued: dict[str, Any] = {
-        "access_token": tokens.issue(grant.subject, grant.groups, grant.scope, ttl, family),
+        "access_token": tokens.issue(
+            grant.subject, grant.groups, grant.scope, ttl, family, program=program
+        ),
         "token_type": "Bearer",
         "expires_in": round(ttl),
         "scope": scope_text(grant.scope),
     }
     if refreshable is not None:  # last, for it is remembered
         issued["refresh_token"], _ = tokens.issue_refresh(
-            refreshable.subject, refreshable.groups, refreshable.scope, family, successor
-        )
+            refreshable.subject, refreshable.groups, refreshable.scope, family, successor,
+            ttl=refreshable.ttl, login=login,
+        )  # fmt: skip
     return issued
 
 

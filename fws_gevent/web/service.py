@@ -43,17 +43,40 @@ class TokenGrant:
     ttl: float | None = None
 
 
-Who = Callable[[], TokenGrant | Mapping[str, Any] | str | None]
+Grant = TokenGrant | Mapping[str, Any] | str | None
+"""What hooks answer: a grant, its fields, a subject alone, or None for nobody."""
+
+Who = Callable[[], Grant]
+
+Still = Callable[[str], Grant]
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the application says of its users."""
+
+    who: Who | None = None
+    """Says who the present request is: `token_for_request`."""
+    still: Still | None = None
+    """Says what a subject may still do: `token_for_subject`."""
+
+
+def as_grant(answer: Grant) -> TokenGrant | None:
+    """Return what a hook answered as a grant."""
+    if isinstance(answer, str):
+        return TokenGrant(subject=answer)
+    if isinstance(answer, Mapping):
+        return TokenGrant(**answer)
+    return answer
 
 
 class WebService:
     """One application's pages: the server that they show, and who may do what."""
 
-    def __init__(self, name: str, server: Server, version: str) -> None:
+    def __init__(self, name: str, server: Server, version: str, hooks: Hooks | None = None) -> None:
         self._name = name
         self._version = version
-        self.who: Who | None = None
-        """Says who the present request is: the `token_for_request` hook."""
+        self.hooks = Hooks() if hooks is None else hooks
         self.close_door: Callable[[], None] = lambda: None
         """Called when another server takes the place of the one that is shown at first."""
         self._metrics: Metrics | None = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Response, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from ..errors import NotIssued
 from ..rates import retry_after
-from .admin import COOKIE, SCOPE, SESSION
-from .answers import answer, refuse_bearer, refuse_nobody
+from ..tokens import Claims
+from .admin import COOKIE, SCOPE
+from .answers import answer, refuse_bearer, refuse_nobody, unavailable
+from .cookies import cookie_of
 from .identity import LONGEST_BODY, bearer, check_origin, client_key, is_secure
 from .service import LIVE, WAY_IN, service
 
@@ -33,8 +38,9 @@ def status() -> AnyResponse:
     """GET /fws/status: the page, or with ?format=json what it shows."""
     secret = request.args.get("ticket")
     opens = secret is not None and request.method == "GET"  # HEAD looks ahead, and has no effect
-    if opens and service().admin.open_link(secret or ""):
-        return _let_in()
+    opened = service().admin.open_link(secret or "") if opens else None
+    if opened is not None:
+        return _let_in(opened)
     as_json = request.args.get("format") == "json"
     if not _is_allowed():
         if as_json:
@@ -60,21 +66,26 @@ def log_in() -> AnyResponse:
         refused = _way_in(f"Too many attempts: try again in {seconds} s.", 429)
         refused.headers["Retry-After"] = str(seconds)
         return refused
-    if not service().admin.log_in(request.form.get("secret", "")):
+    opened = service().admin.log_in(request.form.get("secret", ""))
+    if opened is None:
         return _way_in("That is neither the password nor a token with the scope status.")
-    return _let_in()
+    return _let_in(opened)
 
 
 def log_out() -> AnyResponse:
-    """POST /fws/logout: forget who is logged in to the status page."""
+    """POST /fws/logout: end a log-in to the status page, also for who has a copy of its cookie."""
     check_origin()
+    try:
+        service().admin.log_out(_cookie())
+    except NotIssued as error:
+        unavailable(str(error))
     response = redirect(url_for("fws.status"), 303)
     response.delete_cookie(COOKIE, path=_cookie_path())
     return response
 
 
 def _is_allowed() -> bool:
-    if service().admin.claims_of_cookie(request.cookies.get(COOKIE)) is not None:
+    if service().admin.claims_of_cookie(_cookie()) is not None:
         return True
     claims = bearer()
     if claims is not None and SCOPE not in claims.scope:
@@ -82,13 +93,17 @@ def _is_allowed() -> bool:
     return claims is not None
 
 
-def _let_in() -> AnyResponse:
+def _cookie() -> str | None:
+    return cookie_of(request.headers.getlist("Cookie"), COOKIE)
+
+
+def _let_in(log_in: Claims) -> AnyResponse:
     response = redirect(url_for("fws.status"), 303)
     response.headers["Cache-Control"] = "no-store"
     response.set_cookie(
         COOKIE,
-        service().admin.cookie(),
-        max_age=SESSION,
+        service().admin.cookie(log_in),
+        max_age=max(1, round(log_in.expires_at - time.time())),
         path=_cookie_path(),
         secure=is_secure(),
         httponly=True,

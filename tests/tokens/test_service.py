@@ -11,8 +11,8 @@ import pytest
 from fws_gevent.errors import CloseCode, NotIssued, TokenInvalid
 from fws_gevent.settings import Settings
 from fws_gevent.tokens import Claims, Tokens
+from fws_gevent.tokens.decoding import MAX_TOKEN
 from fws_gevent.tokens.keys import KeyRing
-from fws_gevent.tokens.service import MAX_TOKEN
 from fws_gevent.tokens.store import digest
 
 from .issuing import (

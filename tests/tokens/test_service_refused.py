@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fws_gevent.errors import TokenInvalid
 from fws_gevent.tokens import Claims
-from fws_gevent.tokens.service import MAX_TOKEN
+from fws_gevent.tokens.decoding import MAX_TOKEN
 
 from .issuing import (
     KEYS_OF,

@@ -23,11 +23,13 @@ from tests.conftest import Connect
 KEY = "0123456789abcdef0123456789abcdef"
 FORM = "application/x-www-form-urlencoded"
 
-SECRETS = {"billing": "secret of billing", "a b:c%": "s3cret: of+%", "plain": "secret of plain"}
+SECRETS = {"billing": "secret of billing", "a b:c%": "s3cret: of+%", "plain": "secret of plain",
+           "paper": "secret of paper"}  # fmt: skip
 _RIGHTS: dict[str, dict[str, Any]] = {
     "billing": {"groups": ["room:*", "bills"], "scope": "publish revoke introspect"},
     "a b:c%": {"scope": "publish"},
     "plain": {},
+    "paper": {"groups": ["*"], "scope": "publish"},
 }
 CLIENTS = json.dumps(
     {name: {"secret": f"sha256:{digest(SECRETS[name])}", **rights}

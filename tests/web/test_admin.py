@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import URLSafeSerializer
 from werkzeug.security import generate_password_hash
 
 from fws_gevent.settings import Settings
@@ -34,7 +35,7 @@ def token(scope: str, key: str = KEY) -> str:
 def test_the_password_lets_in_and_no_other(method: str) -> None:
     hashed = generate_password_hash(PASSWORD, method)
     made = admin(admin_password=hashed)
-    assert made.log_in(PASSWORD)
+    assert made.log_in(PASSWORD) is not None
     for wrong in ("", PASSWORD[:-1], PASSWORD + " ", PASSWORD.upper(), hashed, "a.b.c", "\ud800"):
         assert not made.log_in(wrong.encode("utf-8", "replace").decode())
 
@@ -110,7 +111,7 @@ def test_each_start_has_another_link() -> None:
 
 def test_a_cookie_is_worth_what_the_page_needs_until_it_ends() -> None:
     made = admin()
-    claims = made.claims_of_cookie(made.cookie())
+    claims = made.claims_of_cookie(made.cookie(made.new_log_in()))
     assert claims is not None
     assert claims.scope == {"status"}
     assert claims.groups == ()
@@ -119,32 +120,101 @@ def test_a_cookie_is_worth_what_the_page_needs_until_it_ends() -> None:
 
 def test_what_is_no_cookie_of_ours_is_worth_nothing() -> None:
     made = admin(signing_key=KEY)
-    cookie = made.cookie()
+    cookie = made.cookie(made.new_log_in())
     changed = cookie[:-9] + ("A" if cookie[-9] != "A" else "B") + cookie[-8:]
-    forged = URLSafeTimedSerializer("guessed", salt=COOKIE).dumps("admin")
+    forged = URLSafeSerializer("guessed", salt=COOKIE).dumps(made.new_log_in())
     for value in (None, "", "rubbish", "a.b.c", changed, cookie[1:], str(forged), "\xff" * 50):
         assert made.claims_of_cookie(value) is None
 
 
 def test_a_cookie_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     made = admin()
-    cookie = made.cookie()
     monkeypatch.setattr("fws_gevent.web.admin.SESSION", -1)
-    assert made.claims_of_cookie(cookie) is None
+    assert made.claims_of_cookie(made.cookie(made.new_log_in())) is None
 
 
 @pytest.mark.parametrize("name", ["admin_password", "signing_key"])
 def test_cookies_last_as_long_as_the_secret_that_they_are_made_with(name: str) -> None:
     first, other = {"admin_password": (HASH, generate_password_hash(PASSWORD)),
                     "signing_key": (KEY, KEY[::-1])}[name]  # fmt: skip
-    cookie = admin(**{name: first}).cookie()
+    maker = admin(**{name: first})
+    cookie = maker.cookie(maker.new_log_in())
     assert admin(**{name: first}).claims_of_cookie(cookie) is not None
     assert admin(**{name: other}).claims_of_cookie(cookie) is None
     assert admin().claims_of_cookie(cookie) is None
 
 
+def test_a_cookie_ends_with_the_token_that_it_was_got_with() -> None:
+    made = admin(signing_key=KEY)
+    issued = made._tokens.issue("ada", (), "status publish", 60, "family of ada")
+    found = made.log_in(issued)
+    assert found is not None
+    assert found.expires_at == made._tokens.verify(issued).expires_at
+    assert (found.subject, found["scope"], found.groups) == ("ada", "status", ())
+    revocations: list[Callable[[Tokens], None]] = [
+        lambda tokens: tokens.revoke(tokens.verify(issued)),
+        lambda tokens: tokens.revoke_family("family of ada", "ada"),
+        lambda tokens: tokens.revoke_subject("ada"),
+    ]
+    for revoke in revocations:
+        made = admin(signing_key=KEY)
+        cookie = made.cookie(found)
+        assert made.claims_of_cookie(cookie) is not None
+        revoke(made._tokens)
+        assert made.claims_of_cookie(cookie) is None
+
+
+def test_a_log_out_ends_one_log_in_and_no_token() -> None:
+    made = admin(signing_key=KEY, admin_password=HASH)
+    issued = token("status")
+    for found in (made.new_log_in(), made.log_in(issued)):
+        assert found is not None
+        cookie, other = made.cookie(found), made.cookie(made.new_log_in())
+        made.log_out(cookie)
+        assert made.claims_of_cookie(cookie) is None
+        assert made.claims_of_cookie(other) is not None
+        assert made.log_in(issued) is not None
+    for value in (None, "", "rubbish"):
+        made.log_out(value)
+    assert made._tokens.counts["revoked"] == 2
+
+
+def test_several_processes_that_share_nothing_leave_a_log_out_to_the_browser() -> None:
+    made = admin(signing_key=KEY)
+    made._tokens.several_processes = True
+    made.log_out(made.cookie(made.new_log_in()))
+    assert made._tokens.counts["revoked"] == 0
+
+
+@pytest.mark.parametrize("changed", ["admin_password", "signing_key", "signing_key_files"])
+def test_another_password_or_key_ends_all_cookies(changed: str, tmp_path: Path) -> None:
+    def settings(key: str) -> dict[str, object]:
+        (tmp_path / "more").write_text(key)
+        return {"admin_password": HASH, "signing_key": KEY,
+                "signing_key_files": [f"more={tmp_path / 'more'}"]}  # fmt: skip
+
+    made = admin(**settings(KEY[::-1]))
+    cookie = made.cookie(made.new_log_in())
+    assert admin(**settings(KEY[::-1])).claims_of_cookie(cookie) is not None
+    other = {"admin_password": generate_password_hash(PASSWORD), "signing_key": KEY[1:] + "x"}
+    given = settings("another key of 32 bytes or more." if changed not in other else KEY[::-1])
+    given.update({name: value for name, value in other.items() if name == changed})
+    assert admin(**given).claims_of_cookie(cookie) is None
+
+
+def test_a_key_for_this_run_ends_the_cookies_that_its_tokens_got() -> None:
+    made, restarted = admin(admin_password=HASH), admin(admin_password=HASH)
+    made._tokens.keys = restarted._tokens.keys = KeyRing.for_this_run()
+    by_token = made.log_in(made._tokens.issue("ada", (), "status"))
+    assert by_token is not None
+    assert made.claims_of_cookie(made.cookie(by_token)) is not None
+    assert restarted.claims_of_cookie(made.cookie(by_token)) is None
+    assert restarted.claims_of_cookie(made.cookie(made.new_log_in())) is not None
+
+
 def test_without_a_secret_cookies_end_with_the_process() -> None:
-    assert admin().claims_of_cookie(admin().cookie()) is None
+    made = admin()
+    assert admin().claims_of_cookie(made.cookie(made.new_log_in())) is None
 
 
 @pytest.mark.parametrize("private", [True, False])
@@ -152,5 +222,5 @@ def test_a_file_of_a_key_that_signs_is_a_secret_too(private: bool, tmp_path: Pat
     # One that only checks is no secret: whoever has it would make cookies.
     files = written(tmp_path, key=private_pem("p256") if private else public_pem("p256"))
     first, second = (admin(signing_algorithm="ES256", signing_key_files=files) for _ in range(2))
-    assert (second.claims_of_cookie(first.cookie()) is not None) is private
+    assert (second.claims_of_cookie(first.cookie(first.new_log_in())) is not None) is private
     assert first.link_secret is None

@@ -9,7 +9,7 @@ from .conftest import MakeSite
 from .sites import FORM, KEY, SECRETS, Site, basic, bearer, login, shifted
 
 PATHS = ["revoke", "introspect", "publish"]
-FIELDS = {"token": "rubbish", "data": "hello"}
+FIELDS = {"token": "rubbish", "data": "hello", "group": "bills"}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -71,7 +71,7 @@ def test_a_client_proves_itself_by_basic_or_by_form_but_not_by_both(path: str, s
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_token_is_as_good_as_a_client(path: str, site: Site) -> None:
-    token = site.token(scope=path)
+    token = site.token("ada", "bills", scope=path)
     assert site.post(f"/fws/{path}", FIELDS, Authorization=bearer(token)).status == 200
     assert site.post(f"/fws/{path}", FIELDS, Authorization=f"bearer {token}").status == 200
 

@@ -26,6 +26,14 @@ from .conftest import MakeSite
 from .sites import Site, bearer, shifted
 
 
+def log_in(site: Site, token: str | None = None) -> str:
+    """The cookie of who logged in, by a token if it is given."""
+    admin = site.fws.web.admin
+    made = admin.new_log_in() if token is None else admin.log_in(token)
+    assert made is not None
+    return admin.cookie(made)
+
+
 def refused(site: Site, *headers: str, query: str = "") -> Answer:
     """The answer to a request for the WebSocket, which is no 101."""
     return exchange(site.server, upgrade(site.port, LIVE + query, headers))[0]
@@ -33,7 +41,7 @@ def refused(site: Site, *headers: str, query: str = "") -> Answer:
 
 def watch(site: Site, connect: Connect, *headers: str) -> Client:
     """A client with a cookie, unless the headers say who it is."""
-    given = headers or (f"Cookie: a=b; fws_status={site.fws.web.admin.cookie()}",)
+    given = headers or (f"Cookie: a=b; fws_status={log_in(site)}",)
     return connect(site.port, LIVE, headers=given)
 
 
@@ -81,7 +89,7 @@ def test_a_token_without_the_scope_is_refused(site: Site) -> None:
 
 
 def test_a_bad_token_is_not_made_good_by_a_cookie(site: Site) -> None:
-    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    cookie = f"Cookie: fws_status={log_in(site)}"
     assert refused(site, cookie, "Authorization: Bearer rubbish").status == 401
 
 
@@ -93,7 +101,7 @@ def test_a_ticket_opens_nothing_here(site: Site) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
 def test_pages_of_other_sites_are_refused(origin: str, site: Site) -> None:
-    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    cookie = f"Cookie: fws_status={log_in(site)}"
     assert refused(site, cookie, f"Origin: {origin}").status == 403
 
 
@@ -102,7 +110,7 @@ def test_without_a_log_in_it_is_closed_even_where_anybody_may_connect(make_site:
 
 
 def test_a_cookie_opens_it(site: Site, connect: Connect) -> None:
-    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    cookie = f"Cookie: fws_status={log_in(site)}"
     assert told(watch(site, connect, cookie, f"Origin: {site.origin}"))["state"] == "serving"
 
 
@@ -231,6 +239,53 @@ def test_one_whose_token_ends_is_closed(site: Site, connect: Connect) -> None:
     assert other(watcher).close == (4401, "the token has expired")
 
 
+def test_one_who_logs_out_is_closed_and_the_others_are_not(site: Site, connect: Connect) -> None:
+    first, second = (f"Cookie: fws_status={log_in(site)}" for _ in range(2))
+    leaving, staying = watch(site, connect, first), watch(site, connect, second)
+    told(leaving), told(staying)
+    assert site.post("/fws/logout", Cookie=first.partition(" ")[2]).status == 303
+    assert other(leaving).close == (4401, "the token was revoked")
+    assert refused(site, first).status == 401
+    look(site)
+    assert told(staying)["state"] == "serving"
+
+
+def test_one_whose_cookie_was_got_with_a_token_ends_with_it(site: Site, connect: Connect) -> None:
+    revoked, of_subject = site.token("ada", scope="status"), site.token("bob", scope="status")
+    watchers = [
+        watch(site, connect, f"Cookie: fws_status={log_in(site, token)}")
+        for token in (revoked, of_subject)
+    ]
+    for watcher in watchers:
+        told(watcher)
+    site.fws.revoke(token=revoked)
+    assert other(watchers[0]).close == (4401, "the token was revoked")
+    site.fws.revoke(subject="bob")
+    assert other(watchers[1]).close == (4401, "the token was revoked")
+    with shifted(-8):
+        short = site.token("ada", scope="status", ttl=10)
+    watcher = watch(site, connect, f"Cookie: fws_status={log_in(site, short)}")
+    told(watcher)
+    assert other(watcher).close == (4401, "the token has expired")
+
+
+def test_its_cookie_is_found_among_others_as_on_the_page(site: Site, connect: Connect) -> None:
+    made = log_in(site)
+    for header in (
+        f"Cookie: bad[name]=x; fws_status={made}",
+        f'Cookie: a="b;c"; \xff=\xff; fws_status={made}; fws_status=other',
+        f"Cookie: a=b\r\nCookie: fws_status={made}",
+    ):
+        assert told(watch(site, connect, header))["state"] == "serving"
+    for header in (
+        f"fws_statuss={made}",
+        f"x=fws_status={made}",
+        f"fws_status=x; fws_status={made}",
+    ):
+        assert refused(site, f"Cookie: {header}").status == 401
+        assert site.get("/fws/status?format=json", Cookie=header).status == 401
+
+
 @pytest.mark.parametrize("subject", ["admin", "ada"])
 def test_a_cookie_is_no_subjects(subject: str, site: Site, connect: Connect) -> None:
     watcher = watch(site, connect)
@@ -246,7 +301,7 @@ def test_no_more_than_some_may_look(
     monkeypatch.setattr(live, "MAX_WATCHERS", 1)
     site = make_site()
     told(watch(site, connect))
-    cookie = f"Cookie: fws_status={site.fws.web.admin.cookie()}"
+    cookie = f"Cookie: fws_status={log_in(site)}"
     assert refused(site, cookie).status == 503
     site.dial(connect, site.token())  # the application's own have their own limit
 

@@ -33,7 +33,7 @@ def test_a_client_gets_a_token_by_basic(site: Site) -> None:
         site.post("/fws/token", GRANT, Authorization=login()), "publish revoke introspect"
     )
     claims = site.fws.tokens.verify(content["access_token"])
-    assert claims.subject == "billing"
+    assert claims.subject == "client:billing"
     assert claims.groups == ("room:*", "bills")
     assert claims.scope == {"publish", "revoke", "introspect"}
     assert content["expires_in"] == 3600
@@ -42,7 +42,7 @@ def test_a_client_gets_a_token_by_basic(site: Site) -> None:
 
 def test_a_client_gets_a_token_by_form(site: Site) -> None:
     content = assert_issued(site.post("/fws/token", IN_FORM), "publish revoke introspect")
-    assert site.fws.tokens.verify(content["access_token"]).subject == "billing"
+    assert site.fws.tokens.verify(content["access_token"]).subject == "client:billing"
 
 
 def test_id_and_secret_are_form_encoded_inside_of_basic(site: Site) -> None:
@@ -201,4 +201,4 @@ def test_a_clients_token_opens_a_websocket_and_speaks_for_it(site: Site) -> None
     token = site.post("/fws/token", IN_FORM).json["access_token"]
     fields = {"token": token}
     answer = site.post("/fws/introspect", fields, Authorization=bearer(token))
-    assert answer.json["username"] == "billing"
+    assert answer.json["username"] == "client:billing"

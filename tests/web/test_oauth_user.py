@@ -8,6 +8,7 @@ import pytest
 from flask import request
 
 from fws_gevent import TokenGrant
+from fws_gevent.tokens.store import MemoryTokenStore
 from tests.conftest import Connect
 
 from .conftest import MakeSite
@@ -38,8 +39,10 @@ def test_nobody_gets_nothing(site: Site) -> None:
     assert answer.headers["www-authenticate"] == 'Bearer realm="fws"'
 
 
-def test_a_grant_becomes_a_token_with_a_refresh_token(site: Site) -> None:
-    answer = hook(site).post("/fws/token")
+def test_a_grant_becomes_a_token_and_on_request_a_refresh_token(site: Site) -> None:
+    assert "refresh_token" not in hook(site).post("/fws/token").json
+    assert "refresh_token" not in hook(site).post("/fws/token", {"offline": ""}).json
+    answer = hook(site).post("/fws/token", {"offline": "1"})
     assert answer.headers["cache-control"] == "no-store"
     content = answer.json
     names = {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
@@ -111,7 +114,7 @@ def test_behind_a_proxy_its_word_for_the_host_counts(trusted: bool, make_site: M
 
 
 def test_less_may_be_asked_for_and_the_refresh_token_has_no_more(site: Site) -> None:
-    content = hook(site).post("/fws/token", {"scope": "status"}).json
+    content = hook(site).post("/fws/token", {"scope": "status", "offline": "1"}).json
     assert content["scope"] == "status"
     fields = {"grant_type": "refresh_token", "refresh_token": content["refresh_token"]}
     assert site.post("/fws/token", fields).json["scope"] == "status"
@@ -132,17 +135,32 @@ def test_without_a_signing_key_there_is_no_token(make_site: MakeSite) -> None:
         assert site.post(f"/fws/{path}").refusal == (503, "temporarily_unavailable")
 
 
+@pytest.mark.parametrize("offline", ["0", "true", "yes"])
+def test_offline_has_one_value(offline: str, site: Site) -> None:
+    answer = hook(site).post("/fws/token", {"offline": offline})
+    assert answer.refusal == (400, "invalid_request")
+
+
 def test_several_processes_issue_it_without_a_refresh_token(site: Site) -> None:
     site.fws.tokens.several_processes = True
     content = hook(site).post("/fws/token").json
     assert set(content) == {"access_token", "token_type", "expires_in", "scope"}
+    asked = hook(site).post("/fws/token", {"offline": "1"})
+    assert asked.refusal == (503, "temporarily_unavailable")
+
+
+@pytest.mark.parametrize("path", ["token", "ticket"])
+def test_no_user_has_the_subject_of_a_program(path: str, site: Site) -> None:
+    answer = hook(site, "client:billing").post(f"/fws/{path}")
+    assert answer.refusal == (403, "access_denied")
 
 
 def test_a_full_store_is_unavailable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.fws.tokens.store, "_limit", 0)
+    monkeypatch.setattr(site.fws.tokens, "store", MemoryTokenStore(limit=0))
     for path in ("token", "ticket"):
-        answer = hook(site).post(f"/fws/{path}")
+        answer = hook(site).post(f"/fws/{path}", {"offline": "1"})
         assert answer.refusal == (503, "temporarily_unavailable")
+    assert hook(site).post("/fws/token").status == 200
 
 
 def test_a_hook_that_fails_is_an_error_of_the_server_alone(site: Site) -> None:

@@ -43,7 +43,7 @@ def member(site: Site, connect: Connect, subject: str, *groups: str) -> Client:
 @pytest.mark.parametrize("data", ["hello", "", "Ünïcode \N{SNOWMAN} \0", "x" * 60_000])
 def test_all_get_it_as_text(data: str, publishing: Site, connect: Connect) -> None:
     clients = [member(publishing, connect, name) for name in ("ada", "bob")]
-    answer = publish(publishing, login(), data=data)
+    answer = publish(publishing, login("paper"), data=data)
     assert (answer.status, answer.json) == (200, {})
     assert answer.headers["cache-control"] == "no-store"
     assert [each.receive() for each in clients] == [data, data]
@@ -52,29 +52,67 @@ def test_all_get_it_as_text(data: str, publishing: Site, connect: Connect) -> No
 def test_a_group_gets_it_alone(publishing: Site, connect: Connect) -> None:
     inside = member(publishing, connect, "ada", "a")
     outside = member(publishing, connect, "bob", "b")
-    assert publish(publishing, login(), data="for a", group="a").status == 200
-    assert publish(publishing, login(), data="for ada", group="subject:ada").status == 200
-    assert publish(publishing, login(), data="for nobody", group="c").status == 200
-    assert publish(publishing, login(), data="for all", group="").status == 200
+    assert publish(publishing, login("paper"), data="for a", group="a").status == 200
+    assert publish(publishing, login("paper"), data="for ada", group="subject:ada").status == 200
+    assert publish(publishing, login("paper"), data="for nobody", group="c").status == 200
+    assert publish(publishing, login("paper"), data="for all").status == 200
     assert [inside.receive() for _ in range(3)] == ["for a", "for ada", "for all"]
     assert outside.receive() == "for all"
 
 
 @pytest.mark.parametrize("fields", [{}, {"group": "a"}])
 def test_there_must_be_data(fields: dict[str, str], site: Site) -> None:
-    assert publish(site, login(), **fields).refusal == (400, "invalid_request")
+    assert publish(site, login("paper"), **fields).refusal == (400, "invalid_request")
 
 
 def test_the_scope_is_needed(site: Site) -> None:
-    for asking in (bearer(site.token(scope="revoke status")), login("plain")):
+    for asking in (bearer(site.token("ada", "*", scope="revoke status")), login("plain")):
         answer = publish(site, asking, data="hello")
         assert answer.refusal == (403, "insufficient_scope")
         assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
-    assert publish(site, bearer(site.token(scope="publish")), data="hello").status == 200
+    asking = bearer(site.token("ada", "*", scope="publish"))
+    assert publish(site, asking, data="hello").status == 200
+
+
+@pytest.mark.parametrize(
+    ("groups", "group", "status"),
+    [
+        (["room:*"], "room:tea", 200),
+        (["room:*"], "board:secret", 403),
+        (["room:*"], "subject:bob", 403),
+        (["room:*"], None, 403),
+        ([], "room:tea", 403),
+        ([], None, 403),
+        ([], "subject:ada", 200),
+        (["subject:*"], "subject:bob", 200),
+        (["**"], None, 403),
+        (["*"], "subject:bob", 200),
+        (["*"], None, 200),
+    ],
+)
+def test_the_group_must_be_granted_and_everybody_by_an_asterisk(
+    groups: list[str], group: str | None, status: int, site: Site
+) -> None:
+    asking = bearer(site.token("ada", *groups, scope="publish"))
+    answer = publish(site, asking, data="hello", **({} if group is None else {"group": group}))
+    assert answer.status == status
+    if status == 403:
+        assert answer.refusal == (403, "insufficient_scope")
+
+
+def test_a_program_publishes_to_its_own_groups_alone(site: Site) -> None:
+    statuses = {"room:tea": 200, "bills": 200, "board:secret": 403, "subject:ada": 403}
+    for group, status in statuses.items():
+        assert publish(site, login("billing"), data="x", group=group).status == status
+    assert publish(site, login("billing"), data="x").status == 403
+
+
+def test_an_empty_group_is_not_everybody(site: Site) -> None:
+    assert publish(site, login("paper"), data="x", group="").refusal == (400, "invalid_request")
 
 
 def from_a_worker(client: FlaskClient, site: Site) -> int:
-    headers = {"Authorization": bearer(site.token(scope="publish"))}
+    headers = {"Authorization": bearer(site.token("ada", "*", scope="publish"))}
     answer = client.post("/fws/publish", data={"data": "hello"}, headers=headers,
                          environ_overrides={"wsgi.multiprocess": True})  # fmt: skip
     if answer.status_code == 503:

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 from fws_gevent import __version__
+from fws_gevent.tokens.store import MemoryTokenStore
 from fws_gevent.web.admin import SESSION
 from fws_gevent.web.service import LIVE
 
@@ -53,7 +54,7 @@ def open_site(make_site: MakeSite) -> Site:
     return make_site(auth="off", signing_key=None)
 
 
-@pytest.mark.parametrize("cookie", [None, "", "rubbish", "a.b.c", "é", '"\xa0'])
+@pytest.mark.parametrize("cookie", [None, "", "rubbish", "a.b.c", "é", '"\xa0', "\xff"])
 def test_it_is_not_public(cookie: str | None, guarded: Site) -> None:
     headers = {} if cookie is None else {"Cookie": f"fws_status={cookie}"}
     assert_shut(guarded.get(STATUS, **headers))
@@ -255,9 +256,36 @@ def test_a_changed_cookie_opens_nothing(guarded: Site) -> None:
 
 
 def test_an_expired_cookie_opens_nothing(guarded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD})).value
     monkeypatch.setattr("fws_gevent.web.admin.SESSION", -1)
+    value = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD})).value
     assert_shut(guarded.get(STATUS, Cookie=f"fws_status={value}"))
+
+
+def test_a_cookie_lives_no_longer_than_the_token_that_it_was_got_with(site: Site) -> None:
+    cookie = cookie_of(site.post("/fws/login", {"secret": site.token(scope="status", ttl=60)}))
+    assert 0 < int(cookie["max-age"]) <= 61
+    revoked = site.token(scope="status")
+    cookie = cookie_of(site.post("/fws/login", {"secret": revoked}))
+    site.fws.revoke(token=revoked)
+    assert_shut(site.get(STATUS, Cookie=f"fws_status={cookie.value}"))
+
+
+def test_after_a_log_out_a_copy_of_the_cookie_opens_nothing(guarded: Site) -> None:
+    value = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD})).value
+    other = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD})).value
+    assert guarded.post("/fws/logout", Cookie=f"fws_status={value}").status == 303
+    assert_shut(guarded.get(STATUS, Cookie=f"fws_status={value}"))
+    assert guarded.get(STATUS, Cookie=f"fws_status={other}").status == 200
+
+
+def test_a_log_out_that_can_not_be_remembered_is_no_log_out(
+    guarded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD})).value
+    monkeypatch.setattr(guarded.fws.tokens, "store", MemoryTokenStore(limit=0))
+    answer = guarded.post("/fws/logout", Cookie=f"fws_status={value}")
+    assert answer.refusal == (503, "temporarily_unavailable")
+    assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("way", ["status", "login"])

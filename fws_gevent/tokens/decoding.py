@@ -1,0 +1,65 @@
+"""Reading a JSON Web Token (RFC 7519): its signature, its dates, and the types of its claims."""
+
+from __future__ import annotations
+
+import jwt
+
+from ..errors import TokenInvalid
+from ..settings import Settings
+from .claims import Claims, checked_claims
+from .keys import KeyRing
+
+MAX_TOKEN = 8192
+"""Characters of a token; longer ones aren't looked at."""
+
+_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
+
+_REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+    (jwt.ExpiredSignatureError, "the token has expired"),
+    (jwt.ImmatureSignatureError, "the token is not valid yet"),
+    (jwt.InvalidAudienceError, "the token is for another audience"),
+    (jwt.InvalidIssuerError, "the token has another issuer"),
+    (jwt.InvalidSignatureError, "the token's signature doesn't fit"),
+    (jwt.InvalidAlgorithmError, "the token is signed with another algorithm"),
+    (jwt.exceptions.InvalidSubjectError, "claim sub must be a text"),
+    (jwt.exceptions.InvalidJTIError, "claim jti must be a text"),
+    (jwt.DecodeError, "the token is malformed"),
+)
+
+
+def decode(token: str, keys: KeyRing | None, settings: Settings, now: float) -> Claims:
+    """Return the claims of a token that is valid at `now`, whether revoked or not.
+
+    The algorithm is the configured one, whatever the token says. Raises TokenInvalid.
+    """
+    if keys is None:
+        raise TokenInvalid("there is no key to check tokens with")
+    if len(token) > MAX_TOKEN:
+        raise TokenInvalid(f"the token has over {MAX_TOKEN} characters")
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise TokenInvalid("the token is malformed") from None
+    key = keys.get(kid)
+    if key is None:
+        raise TokenInvalid("the token names a key that is not known here")
+    try:
+        payload = jwt.decode(
+            token,
+            key.verifying,
+            [keys.algorithm],
+            audience=settings.token_audience,
+            issuer=settings.token_issuer,
+            leeway=settings.token_leeway,
+            # Looked at below: it may be a second ahead, see `Tokens.issue`.
+            options={"require": _REQUIRED, "verify_iat": False},
+        )
+    except jwt.MissingRequiredClaimError as error:
+        raise TokenInvalid(f"the token has no claim {error.claim}") from None
+    except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
+        reasons = (text for kind, text in _REASONS if isinstance(error, kind))
+        raise TokenInvalid(next(reasons, "the token is invalid")) from None
+    claims = checked_claims(payload)
+    if claims["iat"] > now + settings.token_leeway + 1:
+        raise TokenInvalid("the token is not valid yet")
+    return claims

@@ -1,0 +1,64 @@
+"""What a refresh token is renewed as: what its subject may do now, and only while logged in."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import session
+from werkzeug.exceptions import HTTPException
+
+from ..tokens.store import Refresh
+from .identity import logged_in
+from .service import TokenGrant, as_grant, service
+
+MARK = "fws_login"
+"""The key in Flask's session that tells one log-in from the next of the same user."""
+
+
+def login_of(subject: str) -> str | None:
+    """Return what ties a refresh token to the log-in of this request; None for no log-in.
+
+    A request of another user than `subject` has no log-in of that one.
+    """
+    who = service().hooks.who
+    try:
+        found = None if who is None else as_grant(who())
+    except HTTPException:  # a hook may refuse those who are not logged in
+        return None
+    return None if found is None or found.subject != subject else login_mark()
+
+
+def login_mark() -> str:
+    """Return what Flask's session is marked with, which a log-out clears; "" without a session."""
+    if not session:  # the application keeps nothing in it: it has another way to know its users
+        return ""
+    mark = session.get(MARK)
+    if not isinstance(mark, str):
+        mark = session[MARK] = secrets.token_hex(8)
+    return mark
+
+
+def granted_now(refresh: Refresh) -> TokenGrant | None:
+    """Return what a refresh token is good for now; None if it is good for nothing any more.
+
+    One that was issued to a logged-in user asks the `token_for_request` hook who that is now;
+    any other the `token_for_subject` hook, or without it stays as it was. A scope never grows.
+    Ends the request of a page of another site.
+    """
+    grant, login = refresh.grant, refresh.grant.get("login")
+    issued = TokenGrant(
+        subject=refresh.subject, groups=grant["groups"], scope=grant["scope"], ttl=grant.get("ttl")
+    )
+    still = service().hooks.still
+    if login is not None:
+        now = logged_in()
+        if login and session.get(MARK) != login:
+            return None
+    elif still is not None:
+        now = as_grant(still(refresh.subject))
+    else:
+        return issued
+    if now is None or now.subject != refresh.subject:
+        return None
+    scope = " ".join(part for part in issued.scope.split() if part in now.scope.split())
+    return TokenGrant(subject=now.subject, groups=now.groups, scope=scope, ttl=now.ttl)
