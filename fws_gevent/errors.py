@@ -199,3 +199,10 @@ class PublishFailed(StorageAway):
     """
 
     notice = "Error: not delivered, the shared storage is away; try again"
+
+
+class NotServing(FwsError):
+    """A call from another thread to a server that has stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("the server has stopped: it takes no calls from other threads")

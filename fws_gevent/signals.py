@@ -124,7 +124,7 @@ class Route:
         for receiver in receivers:
             try:
                 answer = receiver(server, web_socket_instance=web_socket_instance, data=data)
-            except (KeyboardInterrupt, SystemExit):
+            except KeyboardInterrupt:
                 raise
             except BaseException:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
                 _log.exception("bus %s: subscriber %r failed", self._bus.name, receiver)

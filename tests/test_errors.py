@@ -81,6 +81,7 @@ CODES: dict[str, CloseCode | None] = {
     "StorageAway": None,  # closes nobody
     "PublishFailed": None,
     "TextNotUTF8": CloseCode.INTERNAL_ERROR,
+    "NotServing": None,  # the calling thread's to deal with
     "UnfitResult": CloseCode.INTERNAL_ERROR,
 }
 

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 
 from fws_gevent import signals
@@ -268,3 +269,22 @@ def test_a_bus_keeps_no_route_alive(bus: Bus, place: Place) -> None:
     gone = weakref.ref(bus.route(place))
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), gevent.GreenletExit(), gevent.Timeout(1)])
+def test_a_subscriber_that_would_end_the_program_fails_alone(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus, heard = signals.Bus("bus", ""), []
+
+    def leave(server: Any, web_socket_instance: Any, data: Any) -> None:
+        raise error
+
+    def hear(server: Any, web_socket_instance: Any, data: Any) -> None:
+        heard.append(data)
+
+    for receiver in (leave, hear):
+        bus.connect(receiver)
+    bus.route(bus).tell(bus, "event")
+    assert heard == ["event"]
+    assert "leave" in caplog.text

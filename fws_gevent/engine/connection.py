@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
+from gevent.monkey import get_original
 
 from ..protocol.frames import SHORT_HEADERS, encode, header
 from ..protocol.names import checked_group
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 current: ContextVar[Connection | None] = ContextVar("fws_connection", default=None)
 """The connection whose filters run here; None elsewhere."""
+
+get_ident = get_original("_thread", "get_ident")
 
 _MANY = FLUSH_SIZE // 128  # short frames that are as much as is written at once
 
@@ -80,6 +83,9 @@ class Connection(Inbound):
     def token(self, token: Any) -> None:
         if not (self.server.guard is None or token is None or isinstance(token, Claims)):
             raise TypeError("with auth on, a connection's token is what its client proved")
+        if self.reactor.elsewhere():
+            self.reactor.run_here(setattr, self, "token", token)
+            return
         new = None if token is None else checked_group(group_name(token))
         before, self._token = self._token, token
         old = None if before is None else group_name(before)
@@ -112,14 +118,20 @@ class Connection(Inbound):
         room, and no longer than a slow reader is borne. Raises TypeError for other types.
         """
         opcode = OPCODES.get(data.__class__)
-        if self.reactor.current is not self or self._special or opcode is None:
+        reactor = self.reactor
+        if (
+            reactor.current is not self
+            or self._special
+            or opcode is None
+            or get_ident() != reactor.thread
+        ):
             return self._send_specially(data)
         # An answer from this connection's own filter, in a turn that will be flushed.
         size = len(data)
         if size < 126:
             outbox = self._outbox
             if not outbox:
-                self.reactor.dirty.append(self)
+                reactor.dirty.append(self)
             outbox.append(SHORT_HEADERS[opcode][size] + data)  # type: ignore[operator]
             if len(outbox) > _MANY:
                 self.flush()
@@ -137,8 +149,8 @@ class Connection(Inbound):
             return False
         opcode, payload = convert(data)
         frame = frame_for(opcode, payload, self.window_bits)
-        if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self._send_frame, frame)
+        if self.reactor.elsewhere():
+            self.reactor.call_here(self._send_frame, frame, size=len(frame))
         else:
             self._send_frame(frame)
         return True
@@ -170,11 +182,12 @@ class Connection(Inbound):
         GroupNameInvalid for what can't be the name of a group.
         """
         group = checked_group(group)
+        if self.reactor.elsewhere():
+            self.reactor.run_here(self.join, group)
+            return
         if self.server.guard is not None:
             self.server.guard.check_join(self, group)
-        if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self.join, group)
-        elif not self.ending:
+        if not self.ending:
             if self._groups is None:
                 self._groups = set()
             self._groups.add(group)
@@ -186,8 +199,8 @@ class Connection(Inbound):
         Raises GroupNameInvalid for what can't be the name of a group.
         """
         group = checked_group(group)
-        if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self.leave, group)
+        if self.reactor.elsewhere():
+            self.reactor.run_here(self.leave, group)
         elif self._groups and group in self._groups:
             self._groups.discard(group)
             self.server.leave(group, self)

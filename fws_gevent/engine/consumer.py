@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gevent.queue import Empty, Full, Queue
@@ -33,19 +33,19 @@ class ConsumerQueue:
         self.busy = False
         self.again = False
         self.descriptor = -1
-        self.context = copy_context()
+        self.context = Context()
         self._server = server
         self._items: Queue[Any] = Queue(QUEUE_SIZE)
 
     def put(self, data: Any, timeout: float | None = None) -> None:
         """Have the consumer chain run on `data`, after what was put before.
 
-        From any greenlet it waits while the queue is full, for `timeout` seconds at most
-        (gevent.queue.Full after that); from another thread the waiting is the loop's.
+        Waits while the queue is full, for `timeout` seconds at most (gevent.queue.Full after
+        that). From another thread it raises NotServing if the server stops meanwhile.
         """
         reactor = self._server.reactor
-        if reactor.started and reactor.elsewhere():
-            reactor.spawn_here(self.put, data)
+        if reactor.elsewhere():
+            reactor.run_here(self.put, data, timeout)
             return
         self._items.put(data, timeout=timeout)
         if reactor.started:
@@ -69,12 +69,18 @@ class ConsumerQueue:
             except Empty:
                 return
             everywhere = isinstance(data, _FromRedis)
-            heard_everywhere.set(everywhere)
             if everywhere:
                 data = data.data
             if server.consumer_route.emit is not None:
-                server.consumer_route.emit(server, server, data)
+                Context().run(self._tell, everywhere, data)
+                if server.reactor.marked():
+                    break
         self.again = True
+
+    def _tell(self, everywhere: bool, data: Any) -> None:
+        """Hand the chain one event, in a context of its own."""
+        heard_everywhere.set(everywhere)
+        self._server.consumer_route.tell(self._server, data)
 
     def abort(self) -> None:
         """One event failed in the engine; the others go on."""

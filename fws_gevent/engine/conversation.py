@@ -75,7 +75,7 @@ class Conversation(Watched):
         TypeError for a reason that isn't `str`.
         """
         frames.check_close(code, reason)
-        if self.reactor.offloading and self.reactor.elsewhere():
+        if self.reactor.elsewhere():
             self.reactor.call_here(self.close, code, reason)
         else:
             self._advance(Step.CLOSE, Closed(code, reason))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from contextvars import Context, copy_context
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent
 
 from ..message import Message
 from ..protocol import frames
@@ -63,6 +66,9 @@ class Inbound(Conversation):
                 events = self._receiver.feed(reactor.buffer, size)
             else:
                 events = self._decode(bytes(memoryview(reactor.buffer)[:size]))
+                if reactor.marked():
+                    self._resume_with(events)
+                    events = []
             reactor.bytes_in += size
             if size > _SMALL:
                 if size == BUFFER_SIZE:
@@ -70,6 +76,9 @@ class Inbound(Conversation):
                 if len(events) > _SLICE:
                     events = self._put_by(events)
                 reactor.work += (size >> 12) + (len(events) >> 2)
+        if len(events) > 1:
+            self._handle(events)
+            return
         for event in events:
             if isinstance(event, Message):
                 emit = server.message_route.emit
@@ -80,10 +89,38 @@ class Inbound(Conversation):
             else:
                 self._control(event)
 
+    def _handle(self, events: list[frames.Event]) -> None:
+        """Handle several events; once a filter marked the runner, the rest waits for another."""
+        server, runner, rest = self.server, getcurrent(), iter(events)
+        attributes, clean = runner.__dict__, getrefcount(runner)
+        for event in rest:
+            if isinstance(event, Message):
+                emit = server.message_route.emit
+                if emit is None:
+                    self.reactor.messages_unheard += 1
+                elif not self.ending:
+                    emit(server, self, event)
+                    # Weak references are looked at with the whole task, see `Reactor.marked`.
+                    if attributes or getrefcount(runner) != clean:
+                        self._resume_with(list(rest))
+                        return
+            else:
+                self._control(event)
+
+    def _resume_with(self, events: list[frames.Event]) -> None:
+        """Have the next run handle `events` first."""
+        if events:
+            self._backlog = events + (self._backlog or [])
+            self._steady = False
+            self.again = True
+
     def _catch_up(self) -> list[frames.Event] | None:
         """Return the events that come before what is to be read; None to read on."""
         if self._early is not None:
-            return self._put_by(self._greet())
+            self._resume_with(self._greet())  # in a greenlet without what connect filters left
+            self._steady = self._backlog is None and not (self.ending or self.hung_up)
+            self.again = True
+            return []
         if self._state is State.CLOSED:
             self._finish()
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context
 from typing import Any, NamedTuple
 
 from .reactor import Reactor
@@ -28,7 +28,7 @@ class Inbox:
         self.busy = False
         self.again = False
         self.descriptor = -1
-        self.context = copy_context()
+        self.context = Context()
         self._reactor = reactor
         self._calls: deque[_Call] = deque()
         self._size = 0
@@ -60,8 +60,10 @@ class Inbox:
             if not self._calls:
                 return
             call = self._calls[0]
-            call.function(*call.arguments)
+            Context().run(call.function, *call.arguments)
             self._drop()
+            if self._reactor.marked():
+                break
         self.again = True
 
     def abort(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CloseCode
@@ -109,6 +110,9 @@ class Membership:
         Raises GroupNameInvalid.
         """
         group = checked_group(group)
+        if self.reactor.elsewhere():
+            self.reactor.run_here(self.join, group, connection)
+            return
         members = self.groups.get(group)
         first = members is None
         if members is None:
@@ -125,6 +129,9 @@ class Membership:
 
         Raises GroupNameInvalid.
         """
+        if self.reactor.elsewhere():
+            self.reactor.run_here(self.leave, group, connection)
+            return
         members = self._members_of(group)
         if members is None or members.pop(connection.id, None) is None:
             return
@@ -155,6 +162,8 @@ class Membership:
 
         Raises StorageAway if the other nodes can't be asked, GroupNameInvalid.
         """
+        if self.reactor.elsewhere():
+            return list(self.reactor.run_here(self.members, group))
         members = self._members_of(group) or _NOBODY
         here = [self._member(group, each) for each in members.values()]
         return here if self.cluster is None else here + self.cluster.members(group)
@@ -174,7 +183,10 @@ class Membership:
         else:
             opcode, payload = convert(data)
             name = "" if exclude is None else exclude.id
-            self.cluster.broadcast(opcode, bytes(payload), group, name)
+            if self.reactor.elsewhere():
+                self.reactor.run_here(self.cluster.broadcast, opcode, bytes(payload), group, name)
+            else:
+                self.cluster.broadcast(opcode, bytes(payload), group, name)
 
     def broadcast_here(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
@@ -188,8 +200,9 @@ class Membership:
             self._members_of(group)
         opcode, payload = convert(data)
         name = "" if exclude is None else exclude.id
-        if self.reactor.offloading and self.reactor.elsewhere():
-            self.reactor.call_here(self.spread, opcode, bytes(payload), group, name)
+        if self.reactor.elsewhere():
+            data = bytes(payload)
+            self.reactor.call_here(self.spread, opcode, data, group, name, size=len(data))
         else:
             self.spread(opcode, payload, group, name)
 
@@ -231,6 +244,9 @@ class Membership:
             raise TypeError("disconnect() needs a subject or an id")
         check_close(code, reason)
         group = None if subject is None else group_of(subject)
+        if self.reactor.elsewhere():
+            ask = partial(self.disconnect, subject=subject, id=id, code=code, reason=reason)
+            return int(self.reactor.run_here(ask))
         if self.cluster is None or (id is not None and id in self.users):
             return self.disconnect_here(group, id, code, reason)
         count = 0 if group is None else len(self.members(group))

@@ -3,8 +3,9 @@
 Filters may block, so they never run in the hub. One runner, a greenlet, works off the queue of
 ready tasks. It gets its turn from the hub by a switch, and when that switch comes back though
 the runner has not parked itself, the runner is blocked inside a task; another one, from a
-bounded number, takes the queue over. A runner that was blocked ends after its task, so that its
-locals and pending time-outs never reach the next one.
+bounded number, takes the queue over. A runner that was blocked ends after its task, and so does one
+that a filter marked (see `marks`), so that thread-local values and pending time-outs never reach
+the next one.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
+from sys import getrefcount
 from typing import Any, Protocol
+from weakref import getweakrefcount
 
-from gevent import get_hub, spawn_raw
+from gevent import get_hub
 from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
+from .calls import Calls
+from .marks import PlainThread, Runner, references
+from .notice import Notice
+from .offload import Offload
 from .poller import HANGUP, READ, WRITE, Poller, make_poller
 from .supervision import Failures
 
@@ -79,11 +86,10 @@ class Socketed(Task, Protocol):
 class Reactor:
     """Runs the tasks of one server in the thread that it is started in."""
 
-    def __init__(self, max_runners: int) -> None:
+    def __init__(self, max_runners: int, offload_threads: int = 10) -> None:
         self.max_runners = max_runners
         self.blocked = 0
         self.buffer = bytearray(BUFFER_SIZE)
-        self.offloading = 0
         self.work = 0
         self.bytes_in = self.bytes_out = 0
         self.frames_out = 0
@@ -100,15 +106,23 @@ class Reactor:
         self._by_descriptor: dict[int, Socketed] = {}
         self._runner: greenlet | None = None
         self._parked: greenlet | None = None
-        self._starved = False
+        self._starved = Notice()
         self._poller: Poller | None = None
+        self._ask = True
+        self._clean = 0  # references to a runner that nobody marked
+        self._calls = Calls()
+        self._pool = Offload(offload_threads)
         self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
-        self._allocate_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
+        self.thread = 0
+        """The thread that it runs in; 0 before the start."""
 
     def start(self) -> None:
         """Begin; call it in the process and thread that the server runs in."""
         self._hub = get_hub()
-        self._thread = self._get_ident()
+        self.thread = self._get_ident()
+        self._calls.open(self._hub.loop)
+        self._pool.open(self._hub)
+        self._plain_thread = PlainThread()
         self._poller = make_poller(self._hub.loop, self._wake)
         self._more = self._hub.loop.async_()
         self._more.start(self._wake)
@@ -124,6 +138,7 @@ class Reactor:
         if self._poller is not None:
             self._poller.close()
             self._poller = None
+            self._calls.close()
             self._more.stop()
             self._more.close()
         if self._parked is not None:
@@ -219,103 +234,87 @@ class Reactor:
         self._hub.loop.run_callback(self.flush)
 
     def elsewhere(self) -> bool:
-        """Whether this is not the reactor's thread: an offloaded filter runs."""
-        return self._get_ident() != self._thread
+        """Whether this is another thread than the one that the reactor runs in."""
+        return self._get_ident() != self.thread and self._poller is not None
 
-    def call_here(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """From another thread: have `function` called in the hub of the reactor's thread."""
-        self._hub.loop.run_callback_threadsafe(function, *arguments)
+    def call_here(self, function: Callable[..., Any], *arguments: Any, size: int = 0) -> None:
+        """From another thread: have `function` called in the hub of the reactor's thread.
 
-    def spawn_here(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """From another thread: have `function`, which may wait, run in a greenlet here."""
-        self.call_here(spawn_raw, function, *arguments)
+        Calls are made in the order in which they came. `size` is what the arguments weigh, in
+        bytes: with too many of them on the way, the caller waits. Raises NotServing after the end.
+        """
+        self._calls.put(function, arguments, size)
 
     def run_here(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """From another thread: run `function`, which may wait, in a greenlet here.
 
-        Waits for it, and returns what it returns or raises what it raises.
+        Waits for it, and returns what it returns or raises what it raises. Raises NotServing if
+        the reactor stops meanwhile.
         """
-        done = self._allocate_lock()
-        done.acquire()
-        outcome: list[Any] = []
-
-        def run() -> None:
-            try:
-                outcome.extend((function(*arguments), None))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the other thread
-                outcome.extend((None, error))
-            finally:
-                done.release()
-
-        self.spawn_here(run)
-        done.acquire()
-        result, error = outcome
-        if error is not None:
-            raise error
-        return result
+        return self._calls.ask(function, arguments)
 
     def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
-        """Run a filter in gevent's thread pool and return what it returns, or raise that."""
+        """Run a filter in a thread of the pool and return what it returns, or raise that."""
         self.current = None  # the thread may begin before this runner is seen to be blocked
-        self.offloading += 1
-        try:
-            return self._hub.threadpool.apply(copy_context().run, (call, instance, data))
-        finally:
-            self.offloading -= 1
+        return self._pool.run(call, instance, data)
 
     def _wake(self) -> None:
         """In the hub: give runners their turn until the work is done or all of them are blocked."""
+        self.work = 0
+        self._ask = True
         while self._runner is None and self._poller is not None:
             if self.blocked >= self.max_runners:
                 self._poll()  # takes the edges, so that the loop doesn't spin on them
                 self._starve()
                 return
-            runner, self._parked = self._parked or greenlet(self._live, self._hub), None
+            runner, self._parked = self._parked or Runner(self._live, self._hub), None
             self._runner = runner
             self._will_flush = True
             runner.switch()
             if self._runner is not runner:
                 return  # it parked: nothing is left for now
             self._runner = None
-            self.blocked += 1
             self.current = None
+            if runner.dead:
+                continue  # it was marked: a fresh one goes on
+            self.blocked += 1
             self.flush()
 
     def _starve(self) -> None:
-        if not self._starved:
-            self._starved = True
+        if self._starved.begins():
             _log.error(
                 "all %d runners are blocked in filters: connections wait; see --max_runners",
                 self.max_runners,
             )
 
     def _live(self) -> None:
-        """A runner's life: a turn, then parked until the next; over once it was blocked."""
+        """A runner's life: over once it was blocked, or a filter marked it."""
         me = getcurrent()
-        while True:
-            try:
-                self._turn(me)
-            except Exception as error:  # noqa: BLE001 - without a runner all would be deaf
-                self.failures.add(error)
-                self._more.send()
-            if self._runner is not me:
-                self._retire()
+        try:
+            self._take_turns(me)
+        except Exception as error:  # noqa: BLE001 - without a runner all would be deaf
+            self.failures.add(error)
+            self._more.send()
+            if self._runner is me:
+                self._runner = None
+                self._will_flush = False
                 return
-            self._runner = None
-            self._will_flush = False
-            self._parked = me
-            self._hub.switch()
+        if self._runner is not me:
+            self._retire()
 
     def _retire(self) -> None:
         self.blocked -= 1
-        self._starved = False
+        if self.blocked <= self.max_runners // 2:
+            self._starved.is_over()
         self._hub.loop.run_callback(self._wake)
 
-    def _turn(self, me: greenlet) -> None:
-        """Work off the queue, and what is new, until there is nothing or the hub has its turn."""
-        queue, rearm = self._queue, self.rearm
-        work = self.work = 0
-        more = True
+    def _take_turns(self, me: greenlet) -> None:
+        """Work off the queue, and what is new, with pauses while there is nothing to do.
+
+        Returns once the runner was blocked, or a filter marked it.
+        """
+        queue, rearm, attributes, work = self._queue, self.rearm, me.__dict__, 0
+        self._clean, clean = references(), getrefcount(me)
         while True:
             while queue:
                 task = self.current = queue.popleft()
@@ -333,30 +332,60 @@ class Reactor:
                 if self._runner is not me:
                     return  # it was blocked; the queue is another's now
                 work += 1
+                # `marked`, without the call.
+                if (
+                    attributes
+                    or getrefcount(me) != clean
+                    or (getweakrefcount(me) and not self._plain_thread.is_all_of(me))
+                ):
+                    self.work += work
+                    return
                 if work + self.work > TURN:
                     break
-            self.current = None
-            self.flush()
-            if work + self.work > TURN:
-                self._poll()  # who has something new comes in behind who is at it
-                self._more.send()
-                return
-            if queue:
-                continue  # a write failed, and its connection has to be told
-            if not more:
-                return  # the loop wakes us again if there is more
-            news = self._poll()
-            if not news:
-                return
-            more = news >= _AGAIN
+            if self._is_over(work):
+                self._runner = None
+                self._will_flush = False
+                self._parked = me
+                self._hub.switch()
+                work = 0
+                self._clean, clean = references(), getrefcount(me)
+
+    def marked(self) -> bool:
+        """Return whether the present task's greenlet was marked by a filter, or blocked in it.
+
+        Then it is not to run filters for another event: a task returns, to be run by a new one.
+        """
+        me = getcurrent()
+        return (
+            me is not self._runner
+            or bool(me.__dict__)
+            or references() != self._clean + 1  # `me`
+            or (getweakrefcount(me) > 0 and not self._plain_thread.is_all_of(me))
+        )
+
+    def _is_over(self, work: int) -> bool:
+        """With the queue done, or enough of it: write; whether the hub has its turn now."""
+        self.current = None
+        self.flush()
+        if work + self.work > TURN:
+            self._poll()  # who has something new comes in behind who is at it
+            self._more.send()
+            return True
+        if self._queue:
+            return False  # a write failed, and its connection has to be told
+        if not self._ask:
+            return True  # the loop wakes us again if there is more
+        news = self._poll()
+        self._ask = news >= _AGAIN
+        return not news
 
     def _failed(self, task: Task, error: BaseException) -> None:
-        """A task raised, which only its own fault or a system exit from a filter can do."""
+        """A task raised, which only its own fault or Ctrl-C can do."""
         try:
             task.abort()
         except Exception as other:  # noqa: BLE001 - the runner goes on
             self.failures.add(other)
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        if isinstance(error, KeyboardInterrupt):
             self._hub.handle_system_error(type(error), error)
         else:
             _log.error("%s failed", task, exc_info=error)

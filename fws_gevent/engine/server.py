@@ -96,7 +96,7 @@ class Server(Membership):
         filters: Sequence[type[FilterBase]] | None = None,
         tokens: Tokens | None = None,
     ) -> None:
-        super().__init__(Reactor(settings.max_runners))
+        super().__init__(Reactor(settings.max_runners, settings.offload_threads))
         self.settings = settings
         self.storage_object = storage_object or MemoryStorageObject()
         self.tokens = tokens or Tokens(

@@ -84,7 +84,7 @@ class Chain:
             except StopChain:
                 self._stop(self._filter_of[call])
                 break
-            except (KeyboardInterrupt, SystemExit):
+            except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
                 if not self._survives(self._filter_of[call], web_socket_instance, error):

@@ -178,6 +178,7 @@ class Settings:
     )
     deflate: str = _setting("on", one_of("on", "off"), "permessage-deflate: on or off")
     max_runners: int = _setting(2000, whole(1), "filters that may block at once")
+    offload_threads: int = _setting(10, whole(1), "threads for filters that say `offload`")
     log_level: str = _setting(
         "info", one_of("debug", "info", "warning", "error"), "debug, info, warning or error"
     )

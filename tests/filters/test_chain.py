@@ -133,14 +133,24 @@ def test_skip_does_not_keep_a_chain_from_being_stopped() -> None:
     assert not bench.chain.failures
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
-def test_what_ends_the_process_is_let_through(error: BaseException, on_error: str) -> None:
+def test_ctrl_c_is_let_through(on_error: str) -> None:
+    error = KeyboardInterrupt()
     bench = Bench(raising(error), on_error=on_error)
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(KeyboardInterrupt) as caught:
         bench.receive()
     assert caught.value is error
     assert bench.rescued == []
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), gevent.GreenletExit(), gevent.Timeout(1)])
+def test_what_would_end_a_program_or_a_greenlet_is_the_filters_failure(
+    error: BaseException,
+) -> None:
+    bench = Bench(raising(error))
+    bench.receive()
+    assert [rescued[1] for rescued in bench.rescued] == [error]
+    assert bench.chain.failures == {bench.filters[0]: 1}
 
 
 def test_a_chain_goes_on_with_the_next_event_after_a_failure() -> None:
