@@ -13,6 +13,7 @@ from ..protocol import frames
 from ..protocol.receiver import Receiver
 from .conversation import LOST, Conversation
 from .facts import Closed, Opening, Peer
+from .opening import tell_open
 from .reactor import BUFFER_SIZE
 from .states import DISCARDING, State, Step
 
@@ -186,10 +187,9 @@ class Inbound(Conversation):
         """Tell that the connection opened."""
         environ, self._environ = self._environ, None
         assert environ is not None
-        server = self.server
-        if server.connect_route.emit is not None:
-            with server.around_connect(environ):
-                server.connect_route.emit(server, self, environ)
+        connection: Any = self
+        if not tell_open(self.server, connection, environ):
+            self._environ = environ  # then its end is not told either
 
     def _decode(self, raw: bytes) -> list[frames.Event]:
         """Decode bytes from the wire, as the raw-data chain leaves them."""
