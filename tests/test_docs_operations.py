@@ -15,7 +15,15 @@ from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]  # it
 
 from fws_gevent import listener, reload
 from fws_gevent import worker as our_worker
-from fws_gevent.engine import closing, consumer, descriptors, keepalive, server, statistics
+from fws_gevent.engine import (
+    closing,
+    consumer,
+    descriptors,
+    keepalive,
+    largest_groups,
+    server,
+    statistics,
+)
 from fws_gevent.filters import chain
 from fws_gevent.metrics import Metrics
 from fws_gevent.settings import default_of, table
@@ -101,7 +109,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"A queue of {hard} times", f"{hard} MiB at most", f"{descriptors.RESERVED} are left",
         f"The backlog is {listener.BACKLOG}", f"asks for {listener.BACKLOG}",
         f"`--check`, for {reload.CHECK_TIME:g} s at most", f"one event in {chain.SAMPLED}",
-        f"the last {chain.KEPT} of these", f"and the {statistics.LARGEST} largest",
+        f"the last {chain.KEPT} of these", f"and the {largest_groups.LARGEST} largest",
         f"measured over {statistics.STEP:g} s", f"{closing.CLOSES_PER_SECOND} a second where",
         f"For the consumer chain {consumer.QUEUE_SIZE:,} events", f"{MAX_TOKEN} characters",
         f"{live.MAX_WATCHERS} at most at once", f"{identity.LONGEST_BODY >> 10} KiB. The backlog",

@@ -8,7 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fws_gevent.engine.server import Server
-from fws_gevent.metrics import CONTENT_TYPE, MULTIPROCESS, Metrics
+from fws_gevent.engine.statistics import counted_as
+from fws_gevent.errors import CloseCode
+from fws_gevent.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
 from fws_gevent.settings import Settings
 
 from .conftest import Connect, Serve
@@ -76,7 +78,7 @@ def test_it_shows_what_the_server_counted(serve: Serve, connect: Connect) -> Non
     client.frame()
     server.stop(1)
     metrics.update(server.statistics.snapshot(history=False))
-    assert value(metrics, "connections_closed_total", app="chat", code="4000") == 1
+    assert value(metrics, "connections_closed_total", app="chat", code="4xxx") == 1
     assert value(metrics, "connections", app="chat") == 0
 
 
@@ -117,6 +119,36 @@ def test_two_of_one_name_do_not_clash() -> None:
     one.update(snapshot(totals=totals(1)))
     two.update(snapshot())
     assert value(two, "messages_received_total", app="chat") != 1
+
+
+def test_clients_choose_no_series() -> None:
+    server = Server(Settings())
+    metrics = Metrics("chat")
+    for code in (*CloseCode, *range(3000, 5000)):
+        server.closes[counted_as(code)] += 1
+    metrics.update(server.statistics.figures())
+    found = samples(metrics)
+    codes = {dict(labels)["code"] for name, labels in found if "connections_closed" in name}
+    assert codes == {*(str(int(each)) for each in CloseCode), "3xxx", "4xxx"}
+    assert value(metrics, "connections_closed_total", app="chat", code="3xxx") == 1000
+
+
+def test_a_rendering_is_answered_again_while_it_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    metrics = Metrics("chat")
+    assert metrics.last is None
+    monkeypatch.setattr("fws_gevent.metrics.monotonic", lambda: now[0])
+
+    def slow() -> bytes:
+        now[0] += 0.5
+        return b"numbers"
+
+    monkeypatch.setattr(metrics, "_rendered", slow)
+    assert metrics.render() == b"numbers"
+    now[0] += 0.5 * RESTED - 0.1
+    assert metrics.last == b"numbers"
+    now[0] += 0.2
+    assert metrics.last is None
 
 
 def test_labels_are_escaped() -> None:

@@ -10,7 +10,7 @@ from ..errors import CloseCode
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..signals import Route
-from ..tokens.claims import group_of
+from ..tokens.claims import SUBJECT_GROUP, group_of
 from .consumer import heard_everywhere
 from .inbox import Inbox
 from .payload import Data, convert, frame_for
@@ -97,6 +97,8 @@ class Membership:
         self.reactor = reactor
         self.users = Users()
         self.groups: dict[str, Users] = {}
+        self.subject_groups = 0
+        """How many of these are groups of subjects."""
         self.cluster: OtherNodes | None = None
         self.node = ""
         self.joined_route: Route
@@ -117,6 +119,7 @@ class Membership:
         first = members is None
         if members is None:
             members = self.groups[group] = Users()
+            self.subject_groups += group.startswith(SUBJECT_GROUP)
         if connection.id in members:
             return
         members[connection.id] = connection
@@ -137,6 +140,7 @@ class Membership:
             return
         if not members:
             del self.groups[group]
+            self.subject_groups -= group.startswith(SUBJECT_GROUP)
         self._tell(self.left_route, group, connection)
         if self.cluster is not None:
             self.cluster.left(group, connection, not members)

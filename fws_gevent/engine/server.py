@@ -55,7 +55,7 @@ from .keepalive import patience_of
 from .members import Membership, OtherNodes
 from .message_rates import MessageRates
 from .reactor import Reactor
-from .statistics import Statistics
+from .statistics import Statistics, counted_as
 from .supervision import Failures
 from .watchdog import Watchdog
 from .wheel import Wheel, resolution_for
@@ -108,6 +108,7 @@ class Server(Membership):
         self.around_connect: AroundConnect = nullcontext
         """What connect filters run in, made from the WSGI environ: a Flask request context."""
         self.closes: Counter[int] = Counter()
+        """Connections that ended, by close code as `counted_as` has it."""
         self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
         self.losses: Counter[str] = Counter(slow=0, keepalive=0)
         self.started_at: float | None = None
@@ -333,7 +334,7 @@ class Server(Membership):
     def gone(self, connection: Connection, closed: Closed) -> None:
         """A connection ended, and its disconnect event was told."""
         self.admission.gone(connection.address_key)
-        self.closes[closed.code] += 1
+        self.closes[counted_as(closed.code)] += 1
         self.recent_closes.append((time(), closed))
         log_close(connection, closed)
         if not self.live:

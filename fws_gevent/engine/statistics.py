@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import socket
 from collections import deque
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CloseCode
 from ..filters.chain import Chain
-from ..tokens.claims import SUBJECT_GROUP
+from .largest_groups import LargestGroups
 from .supervision import Failures
 
 if TYPE_CHECKING:
@@ -25,11 +24,10 @@ STEP = 2.0
 KEPT = 150
 """Looks that are kept: five minutes."""
 
-LARGEST = 50
-"""Groups that a snapshot names."""
-
 Snapshot = dict[str, Any]
 """A server's state as JSON has it."""
+
+_MEANINGS = {int(known): known.meaning for known in CloseCode}
 
 _RATES = ("messages_in", "messages_out", "bytes_in", "bytes_out")
 
@@ -52,6 +50,7 @@ class Statistics:
         self._server = server
         self._looks: deque[_Look] = deque(maxlen=KEPT + 1)
         self._listeners: list[Callable[[], None]] = []
+        self._largest = LargestGroups(server.groups)
         self.failures = Failures("statistics")
 
     def start(self) -> None:
@@ -66,6 +65,7 @@ class Statistics:
     def on_due(self) -> None:
         """Look, tell, and look again later."""
         self._looks.append(self._look())
+        self._largest.look()
         self._server.wheel.schedule(self, self._server.wheel.ticks(STEP))
         for listener in self._listeners:
             try:
@@ -82,23 +82,37 @@ class Statistics:
 
     def snapshot(self, history: bool = True) -> Snapshot:
         """All there is to know now; with `history`, the last five minutes too."""
-        server, look = self._server, self._look()
+        server, found = self._server, self.figures()
         here, cluster = self.summary(), server.cluster
         others = [] if cluster is None else cluster.others
-        found: Snapshot = {
+        found["groups"]["largest"] = self._largest.told()
+        found |= {
             "time": time(),
             "state": here["state"],
             "nodes": [{**here, "this": True}, *({**other, "this": False} for other in others)],
             "auth": server.settings.auth,
+            "rates": self._rates(),
+            "recent_closes": [
+                {"time": at, "code": closed.code, "reason": closed.reason}
+                for at, closed in reversed(server.recent_closes)
+            ],
+        }
+        if history:
+            found["history"] = self._history()
+        return found
+
+    def figures(self) -> Snapshot:
+        """Return the numbers alone, at a cost that clients have no part in: for metrics."""
+        server, look, cluster = self._server, self._look(), self._server.cluster
+        return {
             "connections": {
                 "now": server.live,
                 "opened": server.closes.total() + server.live,
                 "closed": server.closes.total(),
                 "limit": server.admission.capacity,
             },
-            "rates": self._rates(),
             "totals": {name: getattr(look, name) for name in _RATES},
-            "groups": _groups(server),
+            "groups": {"count": len(server.groups) - server.subject_groups},
             "chains": [_chain(name, chain) for name, chain in server.chains.items()],
             "losses": {
                 **server.losses,
@@ -114,17 +128,10 @@ class Statistics:
                 "shared": server.storage_object.shared,
             },
             "closes": [
-                {"code": code, "meaning": _meaning(code), "count": count}
+                {"code": _shown(code), "meaning": _meaning(code), "count": count}
                 for code, count in sorted(server.closes.items())
             ],
-            "recent_closes": [
-                {"time": at, "code": closed.code, "reason": closed.reason}
-                for at, closed in reversed(server.recent_closes)
-            ],
         }
-        if history:
-            found["history"] = self._history()
-        return found
 
     def summary(self) -> Snapshot:
         """What a node says of itself to the others."""
@@ -170,16 +177,6 @@ def _rates_between(first: _Look, second: _Look) -> dict[str, float]:
     }
 
 
-def _groups(server: Server) -> dict[str, Any]:
-    named = [(name, len(members)) for name, members in tuple(server.groups.items())
-             if not name.startswith(SUBJECT_GROUP)]  # fmt: skip
-    largest = heapq.nlargest(LARGEST, named, key=lambda each: each[1])
-    return {
-        "count": len(named),
-        "largest": [{"name": name, "size": size} for name, size in largest],
-    }
-
-
 def _background(server: Server) -> list[dict[str, Any]]:
     """What the background tasks raised, those of one name together."""
     found: dict[str, dict[str, Any]] = {}
@@ -211,6 +208,17 @@ def _quantile(ordered: list[float], part: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else None
 
 
+def counted_as(code: int) -> int:
+    """Return what a close code is counted as: itself, or the thousand of those that we don't know.
+
+    Clients choose from 2000 codes, and each number that is kept would be a time series for ever.
+    """
+    return code if code in _MEANINGS else code - code % 1000
+
+
+def _shown(code: int) -> int | str:
+    return code if code in _MEANINGS else f"{code // 1000}xxx"
+
+
 def _meaning(code: int) -> str:
-    meanings = {int(known): known.meaning for known in CloseCode}
-    return meanings.get(code, "an application's own")
+    return _MEANINGS.get(code, "an application's own")

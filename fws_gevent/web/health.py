@@ -38,8 +38,11 @@ def metrics() -> Response:
             "as the project's gunicorn.conf.py does.\n",
             503,
         )
-    found.update(service().server.statistics.snapshot(history=False))
-    return Response(found.render(), content_type=CONTENT_TYPE, headers=_UNCACHED)
+    text = found.last
+    if text is None:
+        found.update(service().server.statistics.figures())
+        text = found.render()
+    return Response(text, content_type=CONTENT_TYPE, headers=_UNCACHED)
 
 
 _UNCACHED = {"Cache-Control": "no-store"}

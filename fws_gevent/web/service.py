@@ -144,7 +144,7 @@ class WebService:
 
     def _on_look(self) -> None:
         if MULTIPROCESS in os.environ:  # whoever is asked adds up what all have written
-            self.metrics.update(self.server.statistics.snapshot(history=False))
+            self.metrics.update(self.server.statistics.figures())
 
 
 def service() -> WebService:

@@ -9,8 +9,9 @@ import gevent
 import pytest
 
 from fws_gevent.engine import statistics as module
+from fws_gevent.engine.largest_groups import LARGEST
 from fws_gevent.engine.server import Server
-from fws_gevent.engine.statistics import KEPT, LARGEST, Statistics
+from fws_gevent.engine.statistics import KEPT, Statistics
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
 from fws_gevent.settings import Settings
 from tests.clients import Client, frame
@@ -73,21 +74,24 @@ def end(client: Client, code: int) -> None:
 
 def test_it_counts_closes_by_code_and_tells_the_latest(serve: Serve, connect: Connect) -> None:
     server = serve([Script])
-    for code in (1000, 4000, 1000):
+    for code in (1000, 4000, 1000, 4999, 3100, 4401):
         end(connect(server), code)
     connect(server).drop()
-    until(lambda: server.closes.total() == 4)
+    until(lambda: server.closes.total() == 7)
     found = server.statistics.snapshot()
     assert found["connections"]["now"] == 0
-    assert found["connections"]["opened"] == found["connections"]["closed"] == 4
+    assert found["connections"]["opened"] == found["connections"]["closed"] == 7
     assert found["closes"] == [
         {"code": 1000, "meaning": "normal closure", "count": 2},
         {"code": 1006, "meaning": "the connection was lost", "count": 1},
-        {"code": 4000, "meaning": "an application's own", "count": 1},
+        {"code": "3xxx", "meaning": "an application's own", "count": 1},
+        {"code": "4xxx", "meaning": "an application's own", "count": 2},
+        {"code": 4401, "meaning": "no valid token", "count": 1},
     ]
     latest = found["recent_closes"]
     assert [(each["code"], each["reason"]) for each in latest[1:]] == [
-        (1000, "because"), (4000, "because"), (1000, "because"),
+        (4401, "because"), (3100, "because"), (4999, "because"), (1000, "because"),
+        (4000, "because"), (1000, "because"),
     ]  # fmt: skip
     for _ in range(25):
         end(connect(server), 1000)
@@ -132,6 +136,34 @@ def test_groups_are_told_the_largest_first_and_subjects_not_at_all(
     assert found["count"] == 103
     assert len(found["largest"]) == LARGEST
     assert found["largest"][0] == {"name": "c", "size": 3}
+
+
+def test_the_figures_for_metrics_look_at_no_group(serve: Serve, connect: Connect) -> None:
+    class Counted(dict[str, Any]):
+        looks = 0
+
+        def __iter__(self) -> Any:
+            self.looks += 1
+            return super().__iter__()
+
+        def items(self) -> Any:
+            self.looks += 1
+            return super().items()
+
+    server = guarded(serve)
+    groups = server.groups = Counted(server.groups)
+    client = connect(server, headers=bearer(server.tokens.issue("ada", ["*"])))
+    for name in ("a", "b"):
+        client.send(f"join {name}")
+        assert client.receive() == "joined"
+    assert server.statistics.figures()["groups"] == {"count": 2}
+    assert set(server.groups) == {"a", "b", "subject:ada"}
+    groups.looks = 0
+    server.statistics.figures()
+    assert groups.looks == 0
+    client.drop()
+    until(lambda: not server.groups)
+    assert server.statistics.figures()["groups"] == {"count": 0}
 
 
 def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Connect) -> None:
