@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from fws_gevent import RedisStorageObject, signals
-from fws_gevent.cluster import entries, gaps, nodes
+from fws_gevent.cluster import cleanup, entries, gaps, nodes
 from fws_gevent.cluster.keys import Keys
-from fws_gevent.cluster.presence import KEPT
+from fws_gevent.cluster.membership import KEPT
 from fws_gevent.cluster.publisher import Publisher
 from fws_gevent.cluster.scripts import PUBLISH
 from fws_gevent.cluster.servers import MAX_CONNECTIONS
@@ -442,7 +442,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"every {nodes.BEAT:g} s that it lives", f"counts for {nodes.LEASE:g} s",
         f"{INBOX_LENGTH:,} things or {INBOX_SIZE >> 20} MiB", f"{LISTED} members at most",
         f"Where {QUEUE_SIZE:,} events wait", f"up to {MAX_CONNECTIONS} for commands",
-        f"| {KEPT / 3600:g} hour, renewed |", f"| {nodes._CLEANING // 1000} s at most |",
+        f"| {KEPT / 3600:g} hour, renewed |", f"| {cleanup.RESERVED:g} s at most |",
         f"({2 * Settings().publish_timeout:g} s), which is how long",
     ):  # fmt: skip
         assert figure in " ".join(PAGE.split()), figure

@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import redis
 from gevent import get_hub
+from gevent.event import Event
 from greenlet import getcurrent
 
 from ..engine.inbox import Inbox
 from ..engine.supervision import Loop
-from ..errors import PublishFailed, StorageAway
+from ..errors import PublishFailed
 from ..protocol.frames import TEXT
 from . import entries
 from .backoff import Backoff
 from .channels import Channels
+from .cleanup import Cleanup
 from .effects import Effects
 from .feed import Feed
 from .keys import Keys
+from .membership import MemberKeys
 from .nodes import Nodes, new_node_name
 from .presence import Presence
 from .publisher import Publisher
 from .publishing import Publication, StreamTerms
+from .roster import Roster
 from .servers import RedisServers
 from .shard import Shards
 from .token_store import RedisTokenStore
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from ..engine.connection import Connection
@@ -40,6 +45,9 @@ PATIENCE = 2.0
 
 END = 1.5
 """Seconds for each part to end in."""
+
+PRESENCE_IN_DOUBT = ("lost", "older")
+"""Gaps after which Redis may also lack, or have again, members of the group."""
 
 
 class Cluster:
@@ -62,17 +70,28 @@ class Cluster:
         self._local = settings.redis_away == "local"
         self._publisher = Publisher(servers, keys.prefix, self._terms.deadline, self._terms)
         self._shards = Shards(servers, keys, self._terms)
+        self._member_keys = MemberKeys(servers, keys, self._terms)
+        self._roster = Roster(servers, keys, self._member_keys, None)
         self._effects = Effects(server, self._is_mine, tokens.on_revoked)
+        self._to_load = Event()
+        """Set while it is to be learnt what is revoked."""
         self._started = False
 
     # Its life.
 
     def start(self) -> None:
         """Begin to follow; waits until Redis is there, for `PATIENCE` seconds at most."""
-        self._presence = Presence(
-            self._servers, self._keys, self._terms, self._first_name, self._members_here
+        servers, keys, members = self._servers, self._keys, self._member_keys
+        self._presence = Presence(members, self._first_name, self._members_here)
+        self._cleanup = Cleanup(servers, keys, members, self._first_name)
+        self._nodes = Nodes(
+            servers, keys, members, self._presence, self._cleanup, self._describe, self._groups
         )
-        self._nodes = Nodes(self._servers, self._keys, self._presence, self._describe, self._groups)
+        self._upkeep = Upkeep(
+            servers, keys, self._terms, self._presence, self._nodes, members,
+            self._members_here, self._groups,
+        )  # fmt: skip
+        self._roster = Roster(servers, keys, members, self._nodes)
         self._channels = Channels(
             self._servers, self._server.settings.redis_channels, self._server.queue.offer
         )
@@ -83,20 +102,26 @@ class Cluster:
             self._everybody.promised = True  # who connects from here on is owed all messages
             _log.error("Redis at %s doesn't answer; serving without it until it does",
                        self._servers.name)  # fmt: skip
-        self._loader = gevent.spawn(self._load)
+        self._to_load.set()
+        self._loader = Loop("revocations", self._load)
+        self._loader.start()
 
     def _load(self) -> None:
         """Learn what was revoked, once everybody's stream is followed: so none is missed."""
         backoff = Backoff()
         while self._started:
+            self._to_load.wait()
+            self._everybody.ready.wait()
+            if not self._started:
+                return
             try:
-                self._everybody.ready.wait()
                 self._tokens.load()
             except (redis.RedisError, OSError) as error:
                 _log.debug("can't learn what is revoked: %s", error)
                 gevent.sleep(backoff.seconds())
             else:
-                return
+                self._to_load.clear()
+                backoff.reset()
 
     def stop(self) -> None:
         """Say good-bye and end; takes a few seconds at most."""
@@ -104,12 +129,14 @@ class Cluster:
             return
         self._started = False
         self._tokens.following = False
-        self._presence.stop(END)
+        told_all = self._presence.stop(END)
         self._everybody.ready.set()
+        self._to_load.set()
         parts = [gevent.spawn(stop, END) for stop in
-                 (self._nodes.stop, self._channels.link.stop, self._shards.stop)]  # fmt: skip
+                 (self._nodes.stop, self._upkeep.stop, self._cleanup.stop, self._loader.join,
+                  self._channels.link.stop, self._shards.stop)]  # fmt: skip
         gevent.joinall(parts, timeout=3 * END)
-        self._loader.join(END)
+        self._nodes.leave(told_all)
 
     @property
     def healthy(self) -> bool:
@@ -133,7 +160,8 @@ class Cluster:
         """Its background tasks."""
         if not self._started:
             return []
-        own = [self._presence.loop, self._nodes.loop, self._channels.link.loop]
+        own = [self._presence.loop, self._nodes.loop, self._upkeep.loop, self._cleanup.loop,
+               self._loader, self._channels.link.loop]  # fmt: skip
         return [*own, *self._shards.loops]
 
     @property
@@ -213,37 +241,17 @@ class Cluster:
 
     def _gap(self, group: str | None, reason: str) -> None:
         self.gaps += 1
-        if group is None and self._tokens.following:
-            gevent.spawn(self._load)
+        if group is None:
+            self._to_load.set()
+        elif reason in PRESENCE_IN_DOUBT and group in self._server.groups:
+            self._presence.compare([group])
         self._server.gap_route.tell(self._server, {"group": group, "reason": reason})
 
     # Presence.
 
     def members(self, group: str) -> list[dict[str, Any]]:
-        """A group's members on the other nodes. Raises StorageAway."""
-        try:
-            return self._ask_members(group)
-        except (redis.RedisError, OSError) as error:
-            raise StorageAway(f"Redis doesn't say who is in the group: {error}") from None
-
-    def _ask_members(self, group: str) -> list[dict[str, Any]]:
-        client, keys = self._servers.client, self._keys
-        names = sorted(name.decode() for name in client.smembers(keys.holders(group)))
-        others = [name for name in names if not self._is_mine(name)]
-        if not others:
-            return []
-        pipeline = client.pipeline(transaction=False)
-        for name in others:
-            pipeline.exists(keys.node(name))
-            pipeline.hgetall(keys.members(group, name))
-        answers = pipeline.execute()
-        return [
-            {"group": group, "id": member.decode(), "subject": subject.decode() or None,
-             "node": name}
-            for name, alive, members in zip(others, answers[::2], answers[1::2], strict=True)
-            if alive
-            for member, subject in members.items()
-        ]  # fmt: skip
+        """A group's members on the other nodes. Raises StorageAway unless they are all."""
+        return self._roster.members(group)
 
     def _is_mine(self, node: str) -> bool:
         return self._nodes.is_mine(node) if self._started else node == self._first_name

@@ -1,4 +1,4 @@
-"""The nodes of a server: each says that it lives, and clears away what a dead one left."""
+"""The nodes of a server: each says that it lives, and hears which others do."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
+import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
+from .backoff import Backoff
+from .cleanup import Cleanup
 from .keys import Keys
+from .membership import KEPT, MemberKeys
 from .presence import Presence
 from .servers import RedisServers
 
@@ -26,120 +30,151 @@ BEAT = 2.5
 LEASE = 9.0
 """Seconds after a node's last sign of life until it counts as dead."""
 
-_CHUNK = 50  # groups that are cleared away in one trip
-_CLEANING = 30_000  # milliseconds that one node has for it before another one tries
+_NAMES = 64  # names of this node that are remembered
 
 
 class Nodes:
     """This node among the others; `others` is what they said of themselves lately.
 
-    `describe()` is what this one says. A node that was taken for dead gets a new id, so that
+    `describe()` is what this one says. A node that was taken for dead gets a new name, so that
     nothing it tells is mistaken for what is being cleared away.
+
+    A lease is extended, never made anew, by a node that has one. So a lost lease is noticed
+    however many answers are lost meanwhile; and it can be extended where Redis is full.
     """
 
     def __init__(
         self,
         servers: RedisServers,
         keys: Keys,
+        members: MemberKeys,
         presence: Presence,
+        cleanup: Cleanup,
         describe: Callable[[], dict[str, Any]],
         groups: Callable[[], Iterable[str]],
     ) -> None:
         self.others: list[dict[str, Any]] = []
+        self._mine: dict[str, None] = {presence.node: None}
+        self.known: frozenset[str] = frozenset(self._mine)
+        """The names of all nodes, dead ones among them, and this one's own."""
+        self._missing, self._missing_until = 0, 0.0
         self._servers = servers
         self._keys = keys
+        self._members = members
         self._presence = presence
+        self._cleanup = cleanup
         self._describe = describe
         self._groups = groups
-        self._mine = {presence.node}
-        self._known = False
-        self._refreshed = monotonic()
-        self._stop = Event()
+        self._refused = False
+        self._wake = Event()
+        self._stopping = False
         self.loop = Loop("heartbeat", self._live)
         self.loop.start()
 
+    @property
+    def name(self) -> str:
+        """This node's present name."""
+        return self._presence.node
+
     def is_mine(self, node: str) -> bool:
-        """Whether a node's id is, or was, this one's."""
+        """Whether a node's name is, or was, this one's."""
         return node in self._mine
 
+    def hurry(self) -> None:
+        """Give a sign of life now: this node's lease is missing."""
+        self._wake.set()
+
+    def expected(self) -> int:
+        """Return how many other nodes are known to live, though Redis may have forgotten them."""
+        return self._missing if monotonic() < self._missing_until else 0
+
     def stop(self, timeout: float) -> None:
-        """Say good-bye, within `timeout` seconds, and end."""
-        self._stop.set()
+        """End, within `timeout` seconds; `leave` says good-bye."""
+        self._stopping = True
+        self._wake.set()
         self.loop.join(timeout)
 
+    def leave(self, told_all: bool) -> None:
+        """Say good-bye; without `told_all` the others clear away what this node has left."""
+        node = self._presence.node
+        try:
+            if told_all:
+                self._cleanup.forget(node)
+            else:
+                self._servers.client.delete(self._keys.node(node))
+        except (redis.RedisError, OSError) as error:
+            _log.debug("no good-bye: %s", error)
+
     def _live(self) -> None:
-        while not self._stop.is_set():
+        backoff = Backoff()
+        while not self._stopping:
+            self._wake.clear()
             try:
                 self._beat()
-            except Exception as error:  # noqa: BLE001 - redis-py has some that are no RedisError
+            except (redis.RedisError, OSError) as error:
                 _log.debug("no sign of life: %s", error)
-            self._stop.wait(BEAT)
-        try:
-            self._forget(self._presence.node)
-        except Exception as error:  # noqa: BLE001 - likewise
-            _log.debug("no good-bye: %s", error)
+                self._note_refusal(error)
+            else:
+                backoff.reset()
+            known = self._presence.registered.is_set()
+            self._wake.wait(BEAT if known else min(BEAT, backoff.seconds()))
 
     def _beat(self) -> None:
         """Raises redis.RedisError."""
-        keys, client, me = self._keys, self._servers.client, self._presence.node
-        pipeline = client.pipeline(transaction=False)
-        pipeline.set(keys.node(me), json.dumps(self._describe()), px=int(LEASE * 1000), get=True)
+        if not self._presence.registered.is_set():
+            self._register()
+        keys, me = self._keys, self._presence.node
+        pipeline = self._servers.client.pipeline(transaction=False)
+        pipeline.pexpire(keys.node(me), int(LEASE * 1000))
+        pipeline.set(keys.node(me), json.dumps(self._describe()), px=int(LEASE * 1000), xx=True)
         pipeline.sadd(keys.nodes, me)
+        pipeline.pexpire(keys.nodes, int(KEPT * 1000))
         pipeline.smembers(keys.nodes)
-        before, _, names = pipeline.execute()
-        if before is None and self._known:
+        extended, said, _, _, names = pipeline.execute(raise_on_error=False)
+        for answer in (extended, names):
+            if isinstance(answer, Exception):
+                raise answer
+        if not extended:
             self._begin_anew()
             return
-        self._known = True
-        others = sorted(name for name in map(_text, names) if name and name != me)
-        said = client.mget([keys.node(name) for name in others]) if others else []
+        self._note_refusal(said)
+        self._look_at([name for name in map(_text, names) if name and name != me])
+
+    def _register(self) -> None:
+        """Become a node under the present name. Raises redis.RedisError."""
+        me, lease = self._presence.node, int(LEASE * 1000)
+        # First, so that this node counts as one only when it is known where it has members.
+        self._members.list_groups(me, tuple(self._groups()))
+        self._servers.client.set(self._keys.node(me), json.dumps(self._describe()), px=lease)
+        self._presence.registered.set()
+
+    def _look_at(self, others: list[str]) -> None:
+        """Hear what the other nodes say. Raises redis.RedisError."""
+        others.sort()
+        self.known = frozenset([*others, *self._mine])
+        said = self._servers.client.mget(map(self._keys.node, others)) if others else []
         alive = dict(zip(others, said, strict=True))
         self.others = [found for text in alive.values() if text and (found := _parsed(text))]
-        for name, text in alive.items():
-            if text is None:
-                self._clear_away(name)
-        if monotonic() - self._refreshed > self._presence.refresh_interval:
-            self._refreshed = monotonic()
-            self._presence.refresh(self._groups())
+        self._cleanup.offer([name for name, text in alive.items() if text is None])
 
     def _begin_anew(self) -> None:
         """The others take this node for dead, or Redis has forgotten all: tell it all again."""
         old, new = self._presence.node, new_node_name()
         _log.warning("node %s was taken for dead; going on as %s", old, new)
-        self._mine.add(new)
+        self._mine[new] = None
+        if len(self._mine) > _NAMES:
+            del self._mine[next(iter(self._mine))]
+        # The others are likely to have lost theirs, too: they have two beats to notice.
+        self._missing = max(self.expected(), len(self.others))
+        self._missing_until = monotonic() + 2 * BEAT
         self._presence.renew(new, self._groups())
-        self._known = False
-        self._servers.client.delete(self._keys.node(old))
-        self._beat()
+        self._wake.set()
 
-    def _clear_away(self, node: str) -> None:
-        """Take away what a dead node left, unless another node is at it. Raises RedisError."""
-        keys, client = self._keys, self._servers.client
-        if not client.set(keys.cleaning(node), self._presence.node, nx=True, px=_CLEANING):
-            return
-        if node not in self._mine:
-            _log.warning("node %s is gone; clearing away what it left", node)
-        try:
-            groups: list[str] = []
-            for raw in client.sscan_iter(keys.groups(node), count=_CHUNK):
-                group = _text(raw)
-                if group is not None:
-                    groups.append(group)
-                if len(groups) >= _CHUNK:
-                    self._presence.clear(node, groups)
-                    groups.clear()
-            self._presence.clear(node, groups)
-            self._forget(node)
-        finally:  # if that failed, it is tried again soon
-            client.delete(keys.cleaning(node))
-
-    def _forget(self, node: str) -> None:
-        keys = self._keys
-        # In one trip, so that no other node sees half of it and takes this one for dead.
-        pipeline = self._servers.client.pipeline(transaction=False)
-        pipeline.delete(keys.node(node), keys.groups(node))
-        pipeline.srem(keys.nodes, node)
-        pipeline.execute()
+    def _note_refusal(self, answer: object) -> None:
+        refused = isinstance(answer, redis.ResponseError)
+        if refused and not self._refused:
+            _log.warning("Redis takes nothing from node %s: %s", self._presence.node, answer)
+        self._refused = refused
 
 
 def new_node_name() -> str:

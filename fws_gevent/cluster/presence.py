@@ -3,80 +3,104 @@
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from time import monotonic
 
-import gevent
 import redis
 from gevent.event import Event
-from redis.exceptions import NoScriptError
 
 from ..engine.supervision import Loop
-from .backoff import Backoff
-from .keys import Keys
-from .publishing import StreamTerms
-from .scripts import PRESENCE
-from .servers import RedisServers
+from .membership import GROUPS, Change, MemberKeys, Outcome, encode
+from .servers import Place
 
 _log = logging.getLogger("fws_gevent.redis")
-
-KEPT = 3600.0
-"""Seconds that a group's members are kept in Redis after the node last spoke of them."""
 
 MAX_CHANGES = 1000
 """Changes of one group that may wait; with more, all its members are told anew."""
 
-_BATCH = 50  # groups in one trip
+FIRST, LONGEST = 0.1, 30.0
+"""Seconds that a group which failed is put aside for, at first and at most."""
 
-Change = tuple[str, str, str]
-"""+ or -, a connection's id, its subject."""
+AWAY = 2.0
+"""Seconds that the groups of a server which doesn't answer are put aside for, at most."""
+
+_LOOK = 1000  # groups that are looked through for a batch
 
 Members = Callable[[str], Iterable[tuple[str, str]]]
 """The ids and subjects of a group's members here."""
 
 
 class Presence:
-    """Tells Redis who joins and leaves, in order, and all of it anew where that is needed.
+    """Tells Redis who joins and leaves, in order, and compares it with Redis where that is needed.
 
-    `node` is the id under which the members stand; `members(group)` are those of this node.
+    `node` is the name under which the members stand; `members(group)` are those of this node.
+    Nothing is told before `registered` is set: only what a node that is known has told is cleared
+    away after its end. A group that fails is put aside, and holds up no other one.
     """
 
-    def __init__(
-        self, servers: RedisServers, keys: Keys, terms: StreamTerms, node: str, members: Members
-    ) -> None:
+    def __init__(self, keys: MemberKeys, node: str, members: Members) -> None:
         self.node = node
-        self._servers = servers
+        self.registered = Event()
         self._keys = keys
-        self._terms = terms
         self._members = members
-        self._changes: dict[str, list[Change] | None] = {}
+        self._former: list[str] = []
+        self._changes: dict[str, list[Change] | None] = {}  # None: to be compared with Redis
+        self._telling: frozenset[str] = frozenset()
+        self._aside: dict[str, float] = {}  # with the moment at which it is tried again
+        self._next_aside = 0.0
+        self._attempts: dict[str | tuple[Place | None], int] = {}
+        self._away: dict[Place | None, float] = {}
+        self._suspects: set[str] = set()
+        """Groups that were in a batch which failed as a whole: each is tried alone."""
         self._something = Event()
-        self._stopping = False
+        self._stopping = self._cut_off = False
         self.loop = Loop("presence", self._live)
         self.loop.start()
 
     def join(self, group: str, member: str, subject: str) -> None:
-        """Somebody joined."""
+        """Note that a connection joined."""
         self._note(group, ("+", member, subject))
 
     def leave(self, group: str, member: str) -> None:
-        """Somebody left."""
+        """Note that a connection left."""
         self._note(group, ("-", member, ""))
 
+    def compare(self, groups: Iterable[str]) -> None:
+        """Have Redis know all members of groups again, where it does not."""
+        for group in groups:
+            if group not in self._aside:
+                self._changes[group] = None
+        self._something.set()
+
     def renew(self, node: str, groups: Iterable[str]) -> None:
-        """Tell all members of `groups` under another id: nobody knows of them any more."""
+        """Tell all members of groups under another name, and take away what the old one left."""
+        self.registered.clear()
+        self._former.append(self.node)
         self.node = node
+        self._aside.clear()
         self._changes = dict.fromkeys(groups)
         self._something.set()
 
-    def stop(self, timeout: float) -> None:
-        """Tell what is to be told, for `timeout` seconds at most, and end."""
+    def is_waiting(self, group: str) -> bool:
+        """Return whether something of a group is still to be told."""
+        return group in self._changes or group in self._telling or group in self._aside
+
+    def stop(self, timeout: float) -> bool:
+        """End after telling what is to be told, for `timeout` seconds at most.
+
+        Returns whether all of it was told.
+        """
         self._stopping = True
+        self.registered.set()
         self._something.set()
-        self.loop.join(timeout)
+        ended = self.loop.join(timeout)
+        self._cut_off = True
+        return ended and not (self._changes or self._aside or self._telling)
 
     def _note(self, group: str, change: Change) -> None:
+        if group in self._aside:
+            return  # it is compared with Redis then, whatever happens meanwhile
         changes = self._changes.setdefault(group, [])
         if changes is not None:
             changes.append(change)
@@ -85,83 +109,154 @@ class Presence:
         self._something.set()
 
     def _live(self) -> None:
-        backoff = Backoff()
-        while True:
-            self._something.wait()
-            if not self._changes:
-                if self._stopping:
-                    return
-                self._something.clear()
-                continue
-            batch = {group: self._changes.pop(group) for group in tuple(self._changes)[:_BATCH]}
-            try:
-                self._tell(self.node, batch)
-            except (redis.RedisError, OSError) as error:
-                _log.debug("can't tell who is where: %s", error)
-                # Some of it may have been told: what is true now is told instead.
-                self._changes = {**dict.fromkeys(batch), **dict.fromkeys(self._changes)}
-                if self._stopping:
-                    return
-                gevent.sleep(backoff.seconds())
+        while not self._cut_off:
+            self.registered.wait()
+            self._something.clear()
+            place, batch = self._next_batch()
+            if batch:
+                self._tell(place, batch)
+            elif self._changes:
+                continue  # those that were looked at are put aside
+            elif self._stopping:
+                return
             else:
-                backoff.reset()
+                self._wait()
 
-    def _tell(self, node: str, batch: dict[str, list[Change] | None]) -> None:
-        """Raises redis.RedisError, also if Redis refused a part."""
-        servers, keys = self._servers, self._keys
-        pipeline = servers.client.pipeline(transaction=False)
-        pipeline.sadd(keys.groups(node), *batch)
-        pipeline.pexpire(keys.groups(node), int(KEPT * 1000))
-        for group, changes in batch.items():
-            self._put(pipeline, node, group, changes)
-        answers = pipeline.execute(raise_on_error=False)
-        self._check(answers)
-        empty = [group for group, left in zip(batch, answers[2:], strict=True) if not left]
+    def _wait(self) -> None:
+        if not self._aside:
+            self._former.clear()
+            self._something.wait()
+        else:
+            self._something.wait(max(0.0, self._next_aside - monotonic()))
+
+    # What is told next.
+
+    def _next_batch(self) -> tuple[Place | None, list[str]]:
+        """Return groups of one server of which there is something to tell."""
+        self._bring_back()
+        now, batch = monotonic(), list[str]()
+        first: Place | None = None
+        for group in tuple(islice(self._changes, _LOOK)):
+            place = self._keys.place_of(group)
+            until = self._away.get(place, 0.0)
+            if until > now:
+                self._put_aside(group, until)
+            elif group in self._suspects:
+                if not batch:
+                    return place, [group]
+            elif not batch or place == first:
+                first = place
+                batch.append(group)
+                if len(batch) == GROUPS:
+                    break
+        return first, batch
+
+    def _bring_back(self) -> None:
+        now = monotonic()
+        if not self._aside or now < self._next_aside or self._stopping:
+            return
+        for group, until in tuple(self._aside.items()):
+            if until <= now:
+                del self._aside[group]
+                self._changes[group] = None
+        self._next_aside = min(self._aside.values(), default=0.0)
+
+    def _put_aside(self, group: str, until: float) -> None:
+        self._changes.pop(group, None)
+        self._next_aside = min(self._next_aside, until) if self._aside else until
+        self._aside[group] = until
+
+    # Telling.
+
+    def _tell(self, place: Place | None, batch: list[str]) -> None:
+        """Tell what there is of some groups; those that fail are put aside."""
+        self._telling = frozenset(batch)
+        outcomes: dict[str, Outcome[int]] = {}
+        try:
+            outcomes = self._try(batch)
+        except (redis.RedisError, OSError) as error:
+            self._is_away(place, error)
+        except Exception:
+            self._suspects.update(batch)
+            raise
+        else:
+            self._away.pop(place, None)
+            self._attempts.pop((place,), None)
+        finally:
+            self._telling = frozenset()
+            for group in batch:
+                outcome = outcomes.get(group)
+                if isinstance(outcome, int):
+                    self._suspects.discard(group)
+                    self._attempts.pop(group, None)
+                else:
+                    self._failed(place, group, outcome)
+
+    def _try(self, batch: list[str]) -> dict[str, Outcome[int]]:
+        """Raises redis.RedisError."""
+        node = self.node
+        outcomes = self._find_differences(node, batch)
+        if self.node != node:
+            return {}  # all is compared under the new name
+        going = {group: self._changes.pop(group) or [] for group in batch if group not in outcomes}
+        if not going:
+            return outcomes
+        self._keys.list_groups(node, [
+            group for group, changes in going.items()
+            if not changes or any(sign == "+" for sign, *_ in changes)
+        ])  # fmt: skip
+        outcomes |= self._keys.change(node, going)
+        empty = [group for group in going
+                 if outcomes[group] == 0 and group not in self._changes]  # fmt: skip
         if empty:
-            servers.client.srem(keys.groups(node), *empty)
+            self._keys.unlist_groups(node, empty)
+        return outcomes
 
-    def clear(self, node: str, groups: list[str]) -> None:
-        """Take away what a node that is no more has left in `groups`. Raises redis.RedisError."""
-        pipeline = self._servers.client.pipeline(transaction=False)
-        for group in groups:
-            self._put(pipeline, node, group, [], replace=True)
-        self._check(pipeline.execute(raise_on_error=False))
+    def _find_differences(self, node: str, batch: list[str]) -> dict[str, Outcome[int]]:
+        """Replace what is to be compared by the changes that it needs; return what failed."""
+        unclear = [group for group in batch if self._changes[group] is None]
+        failed: dict[str, Outcome[int]] = {}
+        if not unclear:
+            return failed
+        for former in self._former:
+            # Before they join under the new name: who goes by their ids sees them leave first.
+            gone = self._keys.take_away(former, unclear)
+            failed |= {group: each for group, each in gone.items() if isinstance(each, Exception)}
+        told = self._keys.read(node, unclear)
+        if self.node != node:
+            return failed
+        for group, found in told.items():
+            if isinstance(found, Exception):
+                failed[group] = found
+            elif group not in failed:
+                self._changes[group] = self._difference(group, found)
+        return failed
 
-    @property
-    def refresh_interval(self) -> float:
-        """Seconds between two calls of `refresh`: nothing that is followed may expire."""
-        return min(KEPT, self._terms.life) / 3
+    def _difference(self, group: str, told: Mapping[bytes, bytes]) -> list[Change]:
+        """Return the changes that make what Redis has of a group what is so here."""
+        here = {encode(member): subject for member, subject in self._members(group)}
+        gone: list[Change] = [("-", member, "") for member in told.keys() - here.keys()]
+        return gone + [("+", member, subject) for member, subject in here.items()
+                       if member not in told]  # fmt: skip
 
-    def refresh(self, groups: Iterable[str]) -> None:
-        """Keep the streams and the members of `groups` for longer. Raises redis.RedisError."""
-        named, kept = tuple(groups), int(KEPT * 1000)
-        self._servers.client.pexpire(self._keys.stream(None), self._terms.life_ms)
-        for start in range(0, len(named), _BATCH):
-            pipeline = self._servers.client.pipeline(transaction=False)
-            pipeline.pexpire(self._keys.groups(self.node), kept)
-            for group in named[start : start + _BATCH]:
-                pipeline.pexpire(self._keys.members(group, self.node), kept)
-                pipeline.pexpire(self._keys.holders(group), kept)
-                pipeline.pexpire(self._keys.stream(group), self._terms.life_ms)
-            pipeline.execute()
+    # What failed.
 
-    def _put(
-        self, pipeline: Any, node: str, group: str, changes: list[Change] | None,
-        replace: bool = False,
-    ) -> None:  # fmt: skip
-        if changes is None:
-            replace = True
-            changes = [("+", member, subject) for member, subject in self._members(group)]
-        keys, fresh = self._keys, secrets.token_hex(8)
-        names = [keys.members(group, node), keys.holders(group), keys.stream(group)]
-        args = [node, "replace" if replace else "change", int(KEPT * 1000), self._terms.length,
-                self._terms.life_ms, fresh, fresh, self._servers.publish_command]  # fmt: skip
-        flat = [part for change in changes for part in change]
-        self._servers.run(pipeline, PRESENCE, names, [*args, *flat])
+    def _is_away(self, place: Place | None, error: Exception) -> None:
+        self._away[place] = monotonic() + self._pause((place,), AWAY)
+        _log.debug("can't tell who is where: %s", error)
 
-    def _check(self, answers: list[Any]) -> None:
-        errors = [answer for answer in answers if isinstance(answer, Exception)]
-        if any(isinstance(error, NoScriptError) for error in errors):
-            self._servers.load(PRESENCE)
-        for error in errors:
-            raise error
+    def _failed(self, place: Place | None, group: str, outcome: object) -> None:
+        """Try again later: some of it may have been told, so it is compared then."""
+        until = self._away.get(place)
+        if until is None:
+            until = monotonic() + self._pause(group, LONGEST)
+            if self._attempts[group] == 3:
+                _log.warning(
+                    "group %s: can't tell who is in it: %s; trying again", repr(group), outcome
+                )
+        self._put_aside(group, until)
+
+    def _pause(self, what: str | tuple[Place | None], longest: float) -> float:
+        """Return how long something that failed is put aside for: it doubles each time."""
+        attempts = self._attempts[what] = self._attempts.get(what, 0) + 1
+        return min(longest, FIRST * 2.0 ** min(attempts, 20))

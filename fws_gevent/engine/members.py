@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import CloseCode
+from ..errors import CloseCode, StorageAway
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..signals import Route
@@ -239,10 +239,10 @@ class Membership:
     ) -> int:
         """Close a subject's connections, or the one with an id, on all nodes.
 
-        Returns how many those are, as far as it is known here: an id of another node counts as
-        none. Whoever's token is still valid may come back. Raises TypeError unless one of the two
-        is given, PublishFailed or StorageAway if the other nodes can't be told, GroupNameInvalid
-        for a subject that can't be one.
+        Returns how many those are; an id of another node counts as none. Whoever's token is still
+        valid may come back. Raises TypeError unless one of the two is given, PublishFailed if the
+        other nodes can't be told, StorageAway if they were told but it is not known how many
+        connections that ends, GroupNameInvalid for a subject that can't be one.
         """
         if (subject is None) == (id is None):
             raise TypeError("disconnect() needs a subject or an id")
@@ -253,8 +253,14 @@ class Membership:
             return int(self.reactor.run_here(ask))
         if self.cluster is None or (id is not None and id in self.users):
             return self.disconnect_here(group, id, code, reason)
-        count = 0 if group is None else len(self.members(group))
+        count, unknown = 0, None
+        try:
+            count = 0 if group is None else len(self.members(group))
+        except StorageAway as error:
+            unknown = error
         self.cluster.disconnect(subject, id, code, reason)
+        if unknown is not None:
+            raise StorageAway(f"they are told to close, but how many is not known: {unknown}")
         return count
 
     def disconnect_here(self, group: str | None, name: str | None, code: int, reason: str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 
 from ..errors import GroupNameInvalid
 from ..protocol.names import checked_group
 from .admin import SCOPE
-from .answers import answer, refuse, refuse_bearer
+from .answers import answer, refuse, refuse_bearer, unavailable
 from .identity import identity
 from .service import service
 
@@ -23,6 +23,8 @@ def group(group: str) -> Response:
     asking = identity({})
     if not (asking.may_join(group) or (SCOPE in asking.scope and asking.may_send(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
+    if request.environ.get("wsgi.multiprocess") and not service().server.storage_object.shared:
+        unavailable("this would name one worker's members: run one worker, or add Redis")
     try:
         members = service().server.members(checked_group(group))
     except GroupNameInvalid as error:

@@ -74,12 +74,10 @@ class Calls:
         entries = [(each[0], dict(zip(*[iter(each[1])] * 2, strict=True))) for each in answer[2]]
         return Resumed(answer[0], answer[1], entries, answer[3])
 
-    def presence(
-        self, *changes: str, mode: str = "change", nonce: str = "p", life: int = LIFE
-    ) -> int:
+    def presence(self, *changes: str, nonce: str = "p", life: int = LIFE) -> int:
         flat = [part for change in changes for part in (change[0], *change[1:].split("/"))]
         left: int = self.run(
-            PRESENCE, [MEMBERS, HOLDERS, STREAM], "n1", mode, life, 1000, LIFE, "e1", nonce,
+            PRESENCE, [MEMBERS, HOLDERS, STREAM], "n1", life, 1000, LIFE, "e1", nonce,
             "PUBLISH", *flat,
         )  # fmt: skip
         return left

@@ -9,8 +9,7 @@ import gevent
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.cluster import nodes, presence
-from fws_gevent.cluster.presence import Presence
+from fws_gevent.cluster import presence
 from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
@@ -177,6 +176,9 @@ def test_a_subscriber_may_wait_and_holds_up_no_other_group(
     for client in (here, there):
         ask(client, "join quick")
         ask(client, "join room")
+    until(lambda: len(ids(one)) == 2)
+    one.broadcast("all so far is told", group="room")
+    assert here.receive() == there.receive() == "all so far is told"
     signals.member_joined.connect(slow, sender=one, weak=False)
     try:
         guest = ask(connect(two), "join room")
@@ -280,22 +282,3 @@ def test_scripts_that_redis_has_forgotten_are_sent_again(
     plain.script_flush()
     ask(client, "join room")
     until(lambda: ids(two) == {(member, name(one))})
-
-
-def test_what_is_in_use_does_not_expire(
-    node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nodes, "BEAT", 0.05)
-    monkeypatch.setattr(Presence, "refresh_interval", 0.0)
-    server = node()
-    member = ask(connect(server), "join room")
-    until(lambda: plain.exists("fws:{room}:nodes", "fws:{room}:stream", "fws:{*}:stream") == 3)
-    until(lambda: plain.hlen(f"fws:{{room}}:members:{name(server)}") == 1)
-    kept = [
-        f"fws:{{room}}:members:{name(server)}", f"fws:{{*}}:groups:{name(server)}",
-        "fws:{room}:nodes", "fws:{room}:stream", "fws:{*}:stream",
-    ]  # fmt: skip
-    for key in kept:
-        assert plain.expire(key, 20), key
-    until(lambda: all(plain.ttl(key) > 20 for key in kept))
-    assert ids(server) == {(member, name(server))}

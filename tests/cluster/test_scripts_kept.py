@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from fws_gevent.cluster.scripts import SPEND
 
 from .script_calls import EVERYBODY, HOLDERS, MEMBERS, REVOKED, STREAM, UNTIL, Calls
@@ -12,6 +10,7 @@ NOW = 2_000_000_000.5
 """In the future, so that Redis doesn't expire what it keeps."""
 
 KEY = b"fws:{d1}:refresh"
+SALT = b"fws:{d1}:successor"
 
 
 def test_a_join_is_kept_and_told_once(calls: Calls) -> None:
@@ -54,25 +53,23 @@ def test_every_change_has_a_nonce_of_its_own(calls: Calls) -> None:
 def test_nobody_is_told_where_nobody_follows(calls: Calls) -> None:
     calls.presence("+c1/ann", "+c2/bob")
     calls.presence("-c1/")
-    calls.presence("+c3/eve", mode="replace")
+    calls.presence("+c3/eve")
     assert not calls.client.exists(STREAM)
 
 
-def test_a_replacement_tells_the_differences_alone(calls: Calls) -> None:
+def test_a_node_without_members_leaves_nothing(calls: Calls) -> None:
     calls.presence("+c1/ann", "+c2/bob")
-    calls.resume()
-    assert calls.presence("+c2/bob", "+c3/eve", mode="replace") == 2
-    assert calls.told() == [
-        (b"leave", {"id": "c1", "subject": "ann", "node": "n1"}),
-        (b"join", {"id": "c3", "subject": "eve", "node": "n1"}),
-    ]
-    assert calls.client.hgetall(MEMBERS) == {b"c2": b"bob", b"c3": b"eve"}
+    assert calls.presence("-c1/", "-c2/") == 0
+    assert calls.client.keys() == []
 
 
-@pytest.mark.parametrize(("changes", "mode"), [(["-c1/", "-c2/"], "change"), ([], "replace")])
-def test_a_node_without_members_leaves_nothing(calls: Calls, changes: list[str], mode: str) -> None:
-    calls.presence("+c1/ann", "+c2/bob")
-    assert calls.presence(*changes, mode=mode) == 0
+def test_without_changes_a_node_is_entered_or_taken_out_as_it_has_members(calls: Calls) -> None:
+    calls.presence("+c1/ann")
+    calls.client.delete(HOLDERS)
+    assert calls.presence() == 1
+    assert calls.client.smembers(HOLDERS) == {b"n1"}
+    calls.client.delete(MEMBERS)
+    assert calls.presence() == 0
     assert calls.client.keys() == []
 
 
@@ -94,11 +91,6 @@ def test_a_subject_may_be_any_text(calls: Calls) -> None:
     calls.presence('+c1/"é\\\n')
     [(_, who)] = calls.told()
     assert who["subject"] == '"é\\\n'
-
-
-def test_a_replacement_may_be_large(calls: Calls) -> None:
-    members = [f"+c{number}/ann" for number in range(20_000)]
-    assert calls.presence(*members, mode="replace") == len(members)
 
 
 def test_a_revocation_is_kept_and_told_to_all(calls: Calls) -> None:
@@ -149,19 +141,26 @@ def test_all_of_it_expires_with_the_last(calls: Calls) -> None:
         assert calls.client.expiretime(key) == 2_000_000_100
 
 
-def test_only_the_first_finds_it_unspent(calls: Calls) -> None:
+def test_only_the_first_finds_it_unspent_and_all_find_the_first_ones_salt(calls: Calls) -> None:
     calls.client.set(KEY, '0{"family":"f"}', px=30_000)
-    assert calls.run(SPEND, [KEY]) == b'0{"family":"f"}'
-    for _ in range(2):
-        assert calls.run(SPEND, [KEY]) == b'1{"family":"f"}'
+    assert calls.run(SPEND, [KEY, SALT], "one", 20_000) == [b'0{"family":"f"}', b"one"]
+    for salt in ("two", "three"):
+        assert calls.run(SPEND, [KEY, SALT], salt, 20_000) == [b'1{"family":"f"}', b"one"]
+    calls.client.delete(SALT)
+    assert calls.run(SPEND, [KEY, SALT], "four", 20_000) == [b'1{"family":"f"}', b""]
+    assert not calls.client.exists(SALT)
 
 
-def test_it_lives_as_long_as_before(calls: Calls) -> None:
-    calls.client.set(KEY, "0{}", px=30_000)
-    calls.run(SPEND, [KEY])
-    assert 0 < calls.client.pttl(KEY) <= 30_000
+def test_it_lives_as_long_as_before_and_the_salt_as_long_as_is_asked_for(calls: Calls) -> None:
+    for kept in (20_000, 0):
+        calls.client.set(KEY, "0{}", px=30_000)
+        calls.client.delete(SALT)
+        calls.run(SPEND, [KEY, SALT], "one", kept)
+        assert 0 < calls.client.pttl(KEY) <= 30_000
+        assert calls.client.pttl(SALT) <= kept
+        assert calls.client.exists(SALT) == bool(kept)
 
 
 def test_what_is_not_there_is_not_made(calls: Calls) -> None:
-    assert calls.run(SPEND, [KEY]) is None
-    assert not calls.client.exists(KEY)
+    assert calls.run(SPEND, [KEY, SALT], "one", 20_000) == []
+    assert not calls.client.exists(KEY, SALT)

@@ -29,8 +29,8 @@ USER = (
     "+ping +time +client|setname +eval +evalsha +script|load "
     "+subscribe +unsubscribe +publish "
     "+get +set +mget +getdel +del +exists +pexpire +expireat "
-    "+sadd +srem +smembers +sscan "
-    "+hset +hget +hgetall +hkeys +hlen +hdel "
+    "+sadd +srem +smembers +sismember +sscan "
+    "+hset +hget +hgetall +hscan +hlen +hdel "
     "+zadd +zrem +zrange +zrangebyscore +zrevrange "
     "+xadd +xrange +xrevrange"
 )

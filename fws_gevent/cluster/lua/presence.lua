@@ -1,17 +1,17 @@
+
 -- Changes who is in a group on one node, and tells the group. Returns how many there are then.
 -- KEYS: 1 the node's members of the group, 2 the nodes that have some, 3 the group's stream
--- ARGV: 1 node, 2 "change", or "replace" for members that are all there are,
---   3 milliseconds that the members are kept, 4 entries that the stream keeps, 5 its life,
---   6 epoch, 7 nonce, 8 PUBLISH or SPUBLISH, and then for each change: + or -, id, subject
+-- ARGV: 1 node, 2 milliseconds that the members are kept, 3 entries that the stream keeps, 4 its
+--   life, 5 epoch, 6 nonce, 7 PUBLISH or SPUBLISH, and then for each change: + or -, id, subject
 local members, nodes = KEYS[1], KEYS[2]
-local to = {stream = KEYS[3], length = ARGV[4], life = ARGV[5], epoch = ARGV[6], publish = ARGV[8]}
+local to = {stream = KEYS[3], length = ARGV[3], life = ARGV[4], epoch = ARGV[5], publish = ARGV[7]}
 local told = 0
 
 local function tell(kind, id, subject)
   if redis.call('EXISTS', to.stream) == 0 then return end  -- nobody follows it
   told = told + 1
   local who = cjson.encode({id = id, subject = subject, node = ARGV[1]})
-  append(to, ARGV[7] .. '.' .. told, kind, '', who)
+  append(to, ARGV[6] .. '.' .. told, kind, '', who)
 end
 
 local function put(id, subject)
@@ -26,14 +26,7 @@ local function take(id)
   end
 end
 
-if ARGV[2] == 'replace' then
-  local wanted = {}
-  for i = 9, #ARGV, 3 do wanted[ARGV[i + 1]] = true end
-  for _, id in ipairs(redis.call('HKEYS', members)) do
-    if not wanted[id] then take(id) end
-  end
-end
-for i = 9, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   if ARGV[i] == '+' then put(ARGV[i + 1], ARGV[i + 2]) else take(ARGV[i + 1]) end
 end
 
@@ -42,7 +35,7 @@ if left == 0 then
   redis.call('SREM', nodes, ARGV[1])
 else
   redis.call('SADD', nodes, ARGV[1])
-  redis.call('PEXPIRE', nodes, ARGV[3])
-  redis.call('PEXPIRE', members, ARGV[3])
+  redis.call('PEXPIRE', nodes, ARGV[2])
+  redis.call('PEXPIRE', members, ARGV[2])
 end
 return left

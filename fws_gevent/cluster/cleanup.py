@@ -1,0 +1,143 @@
+"""Takes away what dead nodes left in Redis."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from time import monotonic
+
+import redis
+from gevent.event import Event
+
+from ..engine.supervision import Loop
+from .keys import Keys
+from .membership import GROUPS, MemberKeys, try_each
+from .servers import RedisServers
+
+_log = logging.getLogger("fws_gevent.redis")
+
+RESERVED = 30.0
+"""Seconds that one node has for a part of the work before another one tries."""
+
+FIRST, LONGEST = 1.0, 60.0
+"""Seconds until a clean-up that failed is tried again, at first and at most."""
+
+
+class _Attempt:
+    """What became of the clean-up of one node."""
+
+    def __init__(self) -> None:
+        self.next = 0.0
+        self.pause = FIRST
+        self.told = self.failed = False
+
+
+class Cleanup:
+    """Clears away dead nodes, one after the other, beside the signs of life of this one.
+
+    What fails is tried again later and holds up nothing else: neither another group of that node
+    nor another node. `me` is the name under which this node does it.
+    """
+
+    def __init__(self, servers: RedisServers, keys: Keys, members: MemberKeys, me: str) -> None:
+        self._servers = servers
+        self._keys = keys
+        self._members = members
+        self._me = me
+        self._dead: dict[str, _Attempt] = {}
+        self._something = Event()
+        self._stopping = False
+        self.loop = Loop("clean-up", self._live)
+        self.loop.start()
+
+    def offer(self, names: Iterable[str]) -> None:
+        """Clear away these nodes, which are all that are dead now."""
+        self._dead = {name: self._dead.get(name) or _Attempt() for name in names}
+        if self._dead:
+            self._something.set()
+
+    def forget(self, node: str) -> None:
+        """Take a node itself out; nothing of it is left. Raises redis.RedisError."""
+        keys = self._keys
+        # In one trip, so that no other node sees half of it and takes this one for dead. A key at
+        # a time, for a Redis Cluster takes no more of them in a pipeline.
+        pipeline = self._servers.client.pipeline(transaction=False)
+        pipeline.srem(keys.nodes, node)
+        pipeline.delete(keys.node(node))
+        pipeline.delete(keys.groups(node))
+        pipeline.execute()
+
+    def stop(self, timeout: float) -> None:
+        """End, within `timeout` seconds; another node does the rest."""
+        self._stopping = True
+        self._something.set()
+        self.loop.join(timeout)
+
+    def _live(self) -> None:
+        while not self._stopping:
+            self._something.wait()
+            self._something.clear()
+            for name, attempt in tuple(self._dead.items()):
+                if monotonic() >= attempt.next and not self._stopping:
+                    self._try(name, attempt)
+
+    def _try(self, name: str, attempt: _Attempt) -> None:
+        attempt.next = monotonic() + attempt.pause
+        attempt.pause = min(LONGEST, 2 * attempt.pause)
+        try:
+            error = self._clear(name, attempt)
+        except (redis.RedisError, OSError) as caught:
+            error = caught
+        if error is not None and not attempt.failed:
+            attempt.failed = True
+            _log.warning("node %s: can't clear away all that it left: %s; trying again",
+                         name, error)  # fmt: skip
+
+    def _clear(self, name: str, attempt: _Attempt) -> Exception | None:
+        """Clear a node away, unless another one is at it; return what failed of it.
+
+        Raises redis.RedisError.
+        """
+        client, reserved = self._servers.client, self._keys.cleaning(name)
+        if not client.set(reserved, self._me, nx=True, px=int(RESERVED * 1000)):
+            attempt.pause = FIRST
+            return None
+        if not attempt.told:
+            attempt.told = True
+            _log.warning("node %s is gone; clearing away what it left", name)
+        try:
+            failed = None
+            for groups in self._groups_of(name):
+                failed = self._take_away(name, groups) or failed
+                client.pexpire(reserved, int(RESERVED * 1000))
+                if self._stopping:
+                    return failed
+            if failed is None:
+                self.forget(name)
+            return failed
+        finally:  # if that failed, it is tried again soon
+            client.delete(reserved)
+
+    def _groups_of(self, name: str) -> Iterator[list[str]]:
+        """The groups of which a node had members, in portions. Raises redis.RedisError."""
+        groups: list[str] = []
+        for raw in self._servers.client.sscan_iter(self._keys.groups(name), count=GROUPS):
+            try:
+                groups.append(raw.decode("utf-8", "surrogatepass"))
+            except UnicodeDecodeError:
+                continue  # some other program put it there
+            if len(groups) >= GROUPS:
+                yield groups
+                groups = []
+        if groups:
+            yield groups
+
+    def _take_away(self, name: str, groups: Sequence[str]) -> Exception | None:
+        """Take members of a node away; return what failed. Raises redis.RedisError."""
+        portions = self._members.by_place(groups)
+        outcomes = try_each(portions, partial(self._members.take_away, name))
+        gone = [group for group, outcome in outcomes.items() if outcome == 0]
+        if gone:
+            self._members.unlist_groups(name, gone)
+        return next((each for each in outcomes.values() if isinstance(each, Exception)), None)

@@ -1,0 +1,179 @@
+"""A group's members on one node as Redis has them: read, and changed, in portions.
+
+Whatever the number of members, no call keeps Redis busy for long and no answer is large. One
+group's failure, or one server's, is that group's alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import redis
+from redis.exceptions import NoScriptError
+
+from .keys import Keys
+from .publishing import StreamTerms
+from .scripts import PRESENCE
+from .servers import Place, RedisServers
+
+_log = logging.getLogger("fws_gevent.redis")
+
+KEPT = 3600.0
+"""Seconds that a group's members are kept in Redis after the node last spoke of them."""
+
+GROUPS = 50
+"""Groups in one trip."""
+
+CHANGES = 500
+"""Members that one trip changes at most, and those of one group that it reads, about."""
+
+Change = tuple[str, str | bytes, str]
+"""+ or -, a connection's id, its subject."""
+
+T = TypeVar("T")
+Outcome: TypeAlias = T | Exception
+"""What came of a group: an answer, or the error that it met."""
+
+
+class MemberKeys:
+    """Reads and changes the keys that say which members of groups nodes have.
+
+    Each method takes the groups of one server at a time (see `by_place`), and its answer has each
+    group's outcome. Raises redis.RedisError where that server doesn't answer at all.
+    """
+
+    def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
+        self._servers = servers
+        self._keys = keys
+        self._terms = terms
+
+    def place_of(self, group: str) -> Place | None:
+        """Return the server that has a group; None while that is not known."""
+        try:
+            return self._servers.place_of(self._keys.members(group, ""))
+        except redis.RedisError:
+            return None
+
+    def by_place(self, groups: Iterable[str]) -> list[list[str]]:
+        """Return portions of groups, each of one server."""
+        places: dict[Place | None, list[str]] = {}
+        for group in groups:
+            places.setdefault(self.place_of(group), []).append(group)
+        return [each[start : start + GROUPS] for each in places.values()
+                for start in range(0, len(each), GROUPS)]  # fmt: skip
+
+    def list_groups(self, node: str, groups: Sequence[str]) -> None:
+        """Note that a node has members of these groups."""
+        name, encoded = self._keys.groups(node), [encode(group) for group in groups]
+        for start in range(0, len(groups), CHANGES):
+            pipeline = self._servers.client.pipeline(transaction=False)
+            pipeline.sadd(name, *encoded[start : start + CHANGES])
+            pipeline.pexpire(name, int(KEPT * 1000))
+            pipeline.execute()
+
+    def unlist_groups(self, node: str, groups: Sequence[str]) -> None:
+        """Note that a node has no members of these groups."""
+        encoded = [encode(group) for group in groups]
+        for start in range(0, len(groups), CHANGES):
+            part = encoded[start : start + CHANGES]
+            self._servers.client.srem(self._keys.groups(node), *part)
+
+    def read(self, node: str, groups: Sequence[str]) -> dict[str, Outcome[dict[bytes, bytes]]]:
+        """Return the ids and subjects of a node's members of groups."""
+        found: dict[str, Outcome[dict[bytes, bytes]]] = {group: {} for group in groups}
+        cursors = dict.fromkeys(groups, 0)
+        while cursors:
+            pipeline = self._servers.client.pipeline(transaction=False)
+            for group, cursor in cursors.items():
+                pipeline.hscan(self._keys.members(group, node), cursor, count=CHANGES)
+            answers = pipeline.execute(raise_on_error=False)
+            for group, answer in zip(tuple(cursors), answers, strict=True):
+                del cursors[group]
+                if isinstance(answer, Exception):
+                    found[group] = answer
+                    continue
+                cursor, part = answer
+                so_far = found[group]
+                assert isinstance(so_far, dict)
+                so_far.update(part)
+                if cursor:
+                    cursors[group] = cursor
+        return found
+
+    def change(self, node: str, changes: Mapping[str, Sequence[Change]]) -> dict[str, Outcome[int]]:
+        """Change a node's members of groups, and tell the groups; return how many there are then.
+
+        A group without changes is only entered, or taken out of those that have members.
+        """
+        found: dict[str, Outcome[int]] = {}
+        for portion in _portions(changes):
+            going = {group: part for group, part in portion.items()
+                     if not isinstance(found.get(group), Exception)}  # fmt: skip
+            if not going:
+                continue
+            pipeline = self._servers.client.pipeline(transaction=False)
+            for group, part in going.items():
+                self._put(pipeline, node, group, part)
+            answers = pipeline.execute(raise_on_error=False)
+            found.update(zip(going, answers, strict=True))
+            if any(isinstance(answer, NoScriptError) for answer in answers):
+                self._servers.load(PRESENCE)
+        return found
+
+    def take_away(self, node: str, groups: Sequence[str]) -> dict[str, Outcome[int]]:
+        """Take away all members that a node has left in groups, and tell the groups."""
+        outcomes: dict[str, Outcome[int]] = {}
+        changes: dict[str, list[Change]] = {}
+        for group, found in self.read(node, groups).items():
+            if isinstance(found, Exception):
+                outcomes[group] = found
+            else:
+                changes[group] = [("-", member, "") for member in found]
+        return outcomes | self.change(node, changes)
+
+    def _put(self, pipeline: Any, node: str, group: str, changes: Sequence[Change]) -> None:
+        keys, terms, fresh = self._keys, self._terms, secrets.token_hex(8)
+        names = [keys.members(group, node), keys.holders(group), keys.stream(group)]
+        args = [node, int(KEPT * 1000), terms.length, terms.life_ms, fresh, fresh,
+                self._servers.publish_command]  # fmt: skip
+        flat = [encode(part) for change in changes for part in change]
+        self._servers.run(pipeline, PRESENCE, names, [*args, *flat])
+
+
+def try_each(
+    portions: Iterable[list[str]], call: Callable[[list[str]], Mapping[str, Outcome[T]]]
+) -> dict[str, Outcome[T]]:
+    """Call for each portion of groups; where a server doesn't answer, that is their outcome."""
+    outcomes: dict[str, Outcome[T]] = {}
+    for portion in portions:
+        try:
+            outcomes.update(call(portion))
+        except (redis.RedisError, OSError) as error:
+            outcomes.update(dict.fromkeys(portion, error))
+    return outcomes
+
+
+def _portions(changes: Mapping[str, Sequence[Change]]) -> list[dict[str, Sequence[Change]]]:
+    """Split the changes of groups so that none has more than CHANGES of them."""
+    portions: list[dict[str, Sequence[Change]]] = [{}]
+    room = CHANGES
+    for group, whole in changes.items():
+        start = 0
+        while True:
+            part = whole[start : start + room]
+            portions[-1][group] = part
+            start, room = start + len(part), room - max(1, len(part))
+            if room <= 0:
+                portions.append({})
+                room = CHANGES
+            if start >= len(whole):
+                break
+    return [each for each in portions if each]
+
+
+def encode(text: str | bytes) -> bytes:
+    """Return a name, id or subject as Redis has it: none makes the call of a whole batch fail."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,108 @@
+"""Who is in a group on the other nodes: all of them, or the word that this can't be told now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+import redis
+
+from ..errors import StorageAway
+from .keys import Keys
+from .membership import MemberKeys, encode
+from .nodes import Nodes
+from .servers import RedisServers
+
+ATTEMPTS, PAUSE = 7, 0.02
+"""How often Redis is asked where what it has does not fit together, and the seconds until the
+second time, doubled each time: changes are under way, or it came back without what it had."""
+
+Member = dict[str, Any]
+
+
+class _Unclear(Exception):
+    """What Redis has can't be all there is; the text says why."""
+
+
+class Roster:
+    """Asks Redis for a group's members on other nodes.
+
+    Two records are compared: which nodes a group names, and which groups a node names. On a Redis
+    Cluster they are on different servers, so what one of these has lost shows. `nodes` is None in
+    a process that is no node.
+    """
+
+    def __init__(
+        self, servers: RedisServers, keys: Keys, members: MemberKeys, nodes: Nodes | None
+    ) -> None:
+        self._servers = servers
+        self._keys = keys
+        self._members = members
+        self._nodes = nodes
+
+    def members(self, group: str) -> list[Member]:
+        """Return a group's members on the other nodes. Raises StorageAway unless they are all."""
+        pause = PAUSE
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return self._ask(group)
+            except _Unclear as error:
+                if not left:
+                    raise StorageAway(f"it can't be told who is in the group: {error}") from None
+            except (redis.RedisError, OSError) as error:
+                raise StorageAway(f"Redis doesn't say who is in the group: {error}") from None
+            gevent.sleep(pause)
+            pause *= 2
+        raise AssertionError("the last attempt returns or raises")
+
+    def _ask(self, group: str) -> list[Member]:
+        """Raises redis.RedisError, _Unclear."""
+        keys, nodes = self._keys, self._nodes
+        pipeline = self._servers.client.pipeline(transaction=False)
+        pipeline.smembers(keys.nodes)
+        pipeline.smembers(keys.holders(group))
+        # These change nothing, but are refused where Redis takes nothing: nodes can't tell then.
+        pipeline.set(keys.sent(group, ""), "", xx=True)
+        pipeline.set(keys.sent(None, ""), "", xx=True)
+        pipeline.exists(keys.node(nodes.name if nodes else ""))
+        names, holders, _, _, lives = pipeline.execute()
+        others = sorted(name.decode("utf-8", "surrogateescape") for name in names)
+        if nodes is not None:
+            if not lives:
+                nodes.hurry()
+                raise _Unclear("Redis has forgotten this node, and perhaps others")
+            others = [name for name in others if not nodes.is_mine(name)]
+        alive = self._alive(others, group)
+        if nodes is not None and len(alive) < nodes.expected():
+            raise _Unclear("Redis has forgotten nodes that have not said yet that they live")
+        found: list[Member] = []
+        for name, is_listed in alive.items():
+            if encode(name) not in holders:
+                if is_listed:
+                    raise _Unclear(f"node {name} has members whose names are missing")
+                continue
+            found += self._of_node(group, name)
+        return found
+
+    def _alive(self, names: list[str], group: str) -> dict[str, bool]:
+        """Return which nodes live, and whether each says that it has members of the group."""
+        pipeline = self._servers.client.pipeline(transaction=False)
+        for name in names:
+            pipeline.exists(self._keys.node(name))
+            pipeline.sismember(self._keys.groups(name), encode(group))
+        answers = pipeline.execute() if names else []
+        return {name: bool(listed) for name, lives, listed
+                in zip(names, answers[::2], answers[1::2], strict=True) if lives}  # fmt: skip
+
+    def _of_node(self, group: str, node: str) -> list[Member]:
+        members = self._members.read(node, [group])[group]
+        if isinstance(members, Exception):
+            raise members
+        return [
+            {"group": group, "id": _text(member), "subject": _text(subject) or None, "node": node}
+            for member, subject in members.items()
+        ]
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
