@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
 from gevent.event import Event
@@ -30,27 +31,36 @@ from .composition import (
     under_gunicorn,
     warn_of_many_workers,
 )
+from .engine.admission import admit
 from .engine.facts import Opening, Peer
 from .engine.server import Server
 from .errors import HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .logs import configure_if_silent
-from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
-from .protocol.handshake import Headers, check_origin, negotiate, wants_websocket
+from .protocol.handshake import Accepted, Request
 from .protocol.paths import path_of
+from .protocol.peer import PEER, SocketPeer, peer_of
 from .settings import Settings, from_keywords, from_process
+from .stock_server import enter_stock_servers
 from .stock_worker import (
+    answer_of,
     close_refused,
     finish_at_the_end,
-    headers_of,
+    last_answers,
+    pass_on,
+    peer_at,
     request_of,
     take_websocket,
 )
 from .storage.base import BaseStorageObject
-from .upgrade import UPGRADE, WORKER, NoSuchPath, Upgrade, Worker
+from .tokens import Claims
+from .upgrade import UPGRADE, WORKER, Upgrade, Worker
+from .wsgi_environ import asks_for_websocket, mend
 
 _log = logging.getLogger("fws_gevent.server")
+
+_WORKERS_OWN = (UPGRADE, WORKER, "wsgi.websocket", "gunicorn.socket")
 
 
 class FilteredWebSocketApplication(Server):
@@ -82,91 +92,100 @@ class FilteredWebSocketApplication(Server):
         """Answer one request of the worker's."""
         if self._pid is None and is_module_patched("socket"):
             self.start(environ)
-        if environ.get("wsgi.websocket") is not None:
-            return self._open(environ)
         upgrade: Upgrade | None = environ.get(UPGRADE)
-        if upgrade is not None:
-            return self._answer(upgrade, environ, start_response)
-        asks = "HTTP_UPGRADE" in environ and wants_websocket(headers_of(environ))
-        if asks and self.node_at(path_of(environ["PATH_INFO"])) is not None:
-            return cannot_upgrade(environ, start_response)
+        websocket = environ.get("wsgi.websocket")
+        if WORKER not in environ:
+            mend(environ, environ["PATH_INFO"])
+        node = self.node_at(path_of(environ["PATH_INFO"]))
+        if node is not None:
+            if upgrade is not None:
+                return self._answer(node, upgrade, environ, start_response)
+            if websocket is not None:
+                return self._open(node, environ, start_response)
+            if asks_for_websocket(environ):  # what comes behind it need not be a request
+                return cannot_upgrade(environ, last_answers(start_response))
+        elif websocket is not None:
+            return pass_on(self.application, environ, start_response)
+        if WORKER not in environ:
+            start_response = last_answers(start_response, lambda: self.draining)
         return self.application(environ, start_response)
 
     # Our own worker.
 
     def _answer(
-        self, upgrade: Upgrade, environ: dict[str, Any], start_response: Callable[..., Any]
+        self,
+        node: Server,
+        upgrade: Upgrade,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
     ) -> Iterable[bytes]:
         """Make a WebSocket of the request, or refuse it with an HTTP status."""
+        peer = peer_of(environ)
         try:
             request = upgrade.request
-            client = self._who(environ, request.headers)
-            path = path_of(environ["PATH_INFO"])
-            node = self._admit(path, request.headers, client)
-            accepted = negotiate(request, self.policy, client.host)
-            claims = node.authenticate(request.headers, environ.get("QUERY_STRING", ""))
+            client, accepted, claims = self._admit(node, request, peer)
         except HandshakeRefused as refused:
             _log.debug("refused with %s: %s", refused.status, refused)
             return refuse(refused, start_response)
         try:
-            socket, early = upgrade.take(accepted.headers)
+            socket, early = upgrade.take(accepted.headers, start_response)
         except OSError as error:
             _log.debug("%s: lost before it opened: %s", client.address, error)
             return []
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
-        address = _address(environ, client)
-        peer = Peer(path, address, accepted.subprotocol, window_bits, client.key)
-        node.adopt(socket, peer, Opening(_for_filters(environ, client), early, claims))
+        path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
+        known = Peer(path, address, accepted.subprotocol, window_bits, client.key)
+        node.adopt(
+            socket, known, Opening(_for_filters(environ, request, peer, client), early, claims)
+        )
         return []
 
     # The stock worker.
 
-    def _open(self, environ: dict[str, Any]) -> Iterable[bytes]:
+    def _open(
+        self, node: Server, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """Take over what the worker made a WebSocket of, or close it with a code."""
+        handler = environ["wsgi.websocket"].handler
+        peer, answered = peer_at(handler), answer_of(handler)
         try:
             socket, early = take_websocket(environ)
         except OSError as error:
-            _log.debug("%s: lost before it opened: %s", environ.get("REMOTE_ADDR"), error)
+            _log.debug("%s: lost before it opened: %s", peer.address, error)
             return []
-        headers = headers_of(environ)
-        client = self._who(environ, headers)
+        start_response("101 Switching Protocols", answered)  # for middleware: it has been sent
         try:
-            request = request_of(environ)
-            path = path_of(environ["PATH_INFO"])
-            node = self._admit(path, headers, client)
-            negotiate(request, self.policy, client.host)
-            claims = node.authenticate(headers, environ.get("QUERY_STRING", ""))
+            request = request_of(handler)
+            client, _, claims = self._admit(node, request, peer)
         except HandshakeRefused as refused:
             close_refused(socket, refused)
             return []
-        peer = Peer(path, _address(environ, client), self._agreed(headers), 0, client.key)
-        node.adopt(socket, peer, Opening(environ, early, claims))
+        subprotocol = dict(answered).get("Sec-WebSocket-Protocol")
+        path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
+        known = Peer(path, address, subprotocol, 0, client.key)
+        opening = Opening(_for_filters(environ, request, peer, client), early, claims)
+        # The worker's greenlet has the context of all requests on its connection.
+        Context().run(node.adopt, socket, known, opening)
         return []
 
     def app_protocol(self, _path: str) -> str:
         """gevent-websocket asks this for the one subprotocol that it may agree on."""
         return self.policy.subprotocols[0]
 
-    def _agreed(self, headers: Headers) -> str | None:
-        wanted = self.app_protocol("")
-        return wanted if wanted in headers.listed("sec-websocket-protocol") else None
-
     # Both.
 
-    def _who(self, environ: Mapping[str, Any], headers: Headers) -> Client:
-        return self.forwarding.client_of(environ.get("REMOTE_ADDR") or "", headers)
+    def _admit(
+        self, node: Server, request: Request, peer: SocketPeer
+    ) -> tuple[Client, Accepted, Claims | None]:
+        """The client behind `peer`, what it is granted, and its claims. Raises HandshakeRefused."""
+        client = self.forwarding.client_of(peer.address, request.headers)
+        accepted, claims = admit(self, node, request, self.policy, client, self._check_worker)
+        return client, accepted, claims
 
-    def _admit(self, path: str, headers: Headers, client: Client) -> Server:
-        """The node for a client that asks for a WebSocket. Raises HandshakeRefused for others."""
+    def _check_worker(self) -> None:
         worker = self._worker
-        node = self.node_at(path)
-        if node is None:
-            raise NoSuchPath
         if worker is not None and worker.connections > worker.capacity:
             raise NoRoom
-        node.admission.check(client.key)
-        check_origin(headers, self.policy, client.host)
-        return node
 
     def start(self, environ: Mapping[str, Any]) -> None:
         """Begin to serve in this process, and see to it that it ends with Close frames."""
@@ -183,6 +202,7 @@ class FilteredWebSocketApplication(Server):
             self.admission.capacity = min(self.admission.capacity, self._worker.capacity)
             self._worker.serving(self)
         else:
+            enter_stock_servers(self.app_protocol)
             finish_at_the_end(self.finish)
             _log.warning(
                 "gunicorn's stock worker: silent and dripping clients are not dropped, and some "
@@ -235,20 +255,23 @@ def build_application(
         return node
 
 
-def _address(environ: Mapping[str, Any], client: Client) -> tuple[str, int]:
+def _address(peer: SocketPeer, client: Client) -> tuple[str, int]:
     """Address and port of the client; the port is unknown (0) behind a proxy."""
-    port = environ.get("REMOTE_PORT") or ""
-    peer = normal_address(environ.get("REMOTE_ADDR") or "")
-    known = client.address == peer and port.isdecimal()
-    return client.address, int(port) if known else 0
+    return client.address, peer.port if client.address == peer.address else 0
 
 
-def _for_filters(environ: Mapping[str, Any], client: Client) -> dict[str, Any]:
-    """The environ that connect filters get: without the seam, the client as proxies name it."""
-    mine = {name: value for name, value in environ.items() if name not in (UPGRADE, WORKER)}
-    mine["REMOTE_ADDR"] = client.address
-    if client.scheme is not None:
-        mine["wsgi.url_scheme"] = client.scheme
-    if client.host is not None:
-        mine["HTTP_HOST"] = client.host
+def _for_filters(
+    environ: Mapping[str, Any], request: Request, peer: SocketPeer, client: Client
+) -> dict[str, Any]:
+    """The environ that connect filters get, the same in each way of running.
+
+    Without what belongs to the worker, and with address, scheme and host of the client as they
+    were decided on, whatever middleware has made of them.
+    """
+    mine = {name: value for name, value in environ.items() if name not in _WORKERS_OWN}
+    mine["REMOTE_ADDR"], mine[PEER] = client.address, peer
+    mine["wsgi.url_scheme"] = client.scheme or peer.scheme
+    host = client.host or request.host
+    if host is not None:
+        mine["HTTP_HOST"] = host
     return mine

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import gevent
 from flask import Flask
-from flask.cli import NoAppException, ScriptInfo
+from flask.cli import NoAppException, ScriptInfo, prepare_import
 
-from .composition import DEFAULT_FILTERS, importable_from_here
+from .composition import DEFAULT_FILTERS, Application, importable_from_here
 from .errors import ConfigurationError, FwsError
 from .extension import extension_of
 from .reload import Reload
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         serve(build_server(options, application=app))
 
 
-def check(options: argparse.Namespace, app: Flask | None) -> None:
+def check(options: argparse.Namespace, app: Application | None) -> None:
     """Make a server that never listens. Raises ConfigurationError for what is wrong."""
     if str(options.host).startswith("unix:"):
         options.host = "127.0.0.1"  # a socket file would be made at once
@@ -85,8 +85,11 @@ def serve(server: FilteredWebSocketServer) -> None:
             watcher.cancel()
 
 
-def _app_in(arguments: Sequence[str] | None) -> Flask | None:
-    """The application that --app names; its config comes before what the other flags say."""
+def _app_in(arguments: Sequence[str] | None) -> Application | None:
+    """The application that --app names; its config comes before what the other flags say.
+
+    A Flask application, or middleware around one. Raises ConfigurationError.
+    """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--app", nargs="?")
     name: str | None = first.parse_known_args(arguments)[0].app
@@ -94,12 +97,23 @@ def _app_in(arguments: Sequence[str] | None) -> Flask | None:
         return None
     importable_from_here()
     try:
-        app = ScriptInfo(app_import_path=name).load_app()
+        app: Application = ScriptInfo(app_import_path=name).load_app()
     except NoAppException as error:
-        why = " ".join(str(error).split())
-        raise ConfigurationError(f"--app {name}: {why}") from None
+        wrapped = _named(name)
+        if wrapped is None:
+            why = " ".join(str(error).split())
+            raise ConfigurationError(f"--app {name}: {why}") from None
+        app = wrapped
     if extension_of(app) is None:
+        called = app.name if isinstance(app, Flask) else "it"
         raise ConfigurationError(
-            f"--app {name}: {app.name} has no WebSockets; add FilteredWebSocket(app) to it"
+            f"--app {name}: {called} has no WebSockets; add FilteredWebSocket(app) to it"
         )
     return app
+
+
+def _named(name: str) -> Application | None:
+    """What MODULE:NAME names in a module that Flask has imported, if it can be called."""
+    path, _, attribute = name.partition(":")
+    found = getattr(sys.modules.get(prepare_import(path)), attribute, None)
+    return found if callable(found) else None

@@ -15,9 +15,16 @@ from .errors import ConfigurationError, HandshakeRefused
 from .filters.base import FilterBase, WebSocketGapFilter
 from .protocol.addresses import parse_address
 from .protocol.credentials import SUBPROTOCOL
-from .protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers
+from .protocol.handshake import (
+    UPGRADE_REQUIRED,
+    Policy,
+    upgrade_headers,
+    wrong_method,
+)
 from .settings import Settings
 from .storage.base import BaseStorageObject
+from .upgrade import NoSuchPath
+from .wsgi_environ import asks_for_websocket
 
 _log = logging.getLogger("fws_gevent.server")
 
@@ -36,17 +43,26 @@ DEFAULT_FILTERS = (
 """What a server does that is told nothing else."""
 
 
-def only_websockets(
-    _environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    """The application for plain HTTP where there is no other: 426, and why."""
+def only_websockets(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """The application for plain HTTP where there is no other: 426, and why.
+
+    A request for a WebSocket comes here if its path has none: 404.
+    """
+    if asks_for_websocket(environ):
+        return refuse(NoSuchPath(), start_response)
     return _upgrade_required(
         "This is a WebSocket server: connect with ws:// or wss://.", start_response
     )
 
 
 def cannot_upgrade(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer a WebSocket request to a server that can't make one of it: 426, and what can."""
+    """Answer a WebSocket request to a server that can't make one of it: 426, and what can.
+
+    A request that no server would make one of is refused with 405.
+    """
+    method = environ.get("REQUEST_METHOD", "GET")
+    if method != "GET":
+        return refuse(wrong_method(method), start_response)
     why = f"This server ({environ.get('SERVER_SOFTWARE', 'unknown')}) can't open WebSockets"
     _log.error("%s: %s", why, RIGHT_COMMAND)
     return _upgrade_required(f"{why}: {RIGHT_COMMAND}.", start_response)

@@ -94,6 +94,16 @@ class NoRoom(HandshakeRefused):
         super().__init__("503 Service Unavailable", "no room for more", (("Retry-After", "5"),))
 
 
+class ShuttingDown(HandshakeRefused):
+    """The node closes its connections and takes no more; another one may, or this one later."""
+
+    close_code = CloseCode.GOING_AWAY
+
+    def __init__(self) -> None:
+        why = CloseCode.GOING_AWAY.meaning
+        super().__init__("503 Service Unavailable", why, (("Retry-After", "5"),))
+
+
 class ConnectsTooOften(HandshakeRefused):
     """A client, or a subject, opens more WebSockets than the rate allows; `seconds` until then."""
 

@@ -23,6 +23,7 @@ from .composition import (
     told_of_gaps,
     under_gunicorn,
 )
+from .door import Door
 from .engine.payload import Data
 from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
@@ -36,9 +37,7 @@ from .tokens.claims import group_of
 from .web.blueprint import make_blueprint
 from .web.for_views import TokensForViews
 from .web.service import WebService
-
-EXTENSION = "fws"
-"""The key in `app.extensions`."""
+from .wrapped import EXTENSION, flask_app_in
 
 _WEB = "fws.web"  # the same, for the application's own pages
 
@@ -184,33 +183,18 @@ class FilteredWebSocket(TokensForViews):
         return function(*arguments)
 
 
-class Door:
-    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application."""
-
-    def __init__(self, node: FilteredWebSocketApplication) -> None:
-        self._node = node
-        self._inner: Application = node
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """Answer one request."""
-        return self._inner(environ, start_response)
-
-    def close(self) -> None:
-        """Another server has the WebSockets: only the application is left behind this."""
-        self._inner = self._node.application
-
-
 def _web_of(app: Flask) -> WebService:
     found: WebService = app.extensions[_WEB]
     return found
 
 
 def extension_of(application: object) -> FilteredWebSocket | None:
-    """The extension of a Flask application that has it; None for any other."""
-    if not isinstance(application, Flask):
-        return None
-    found: FilteredWebSocket | None = application.extensions.get(EXTENSION)
-    return found
+    """The extension of a Flask application that has it, also behind middleware; or None.
+
+    Raises ConfigurationError if `application` leads to several of them.
+    """
+    app = flask_app_in(application)
+    return None if app is None else app.extensions[EXTENSION]
 
 
 def with_pages(application: Application, server: Server) -> tuple[Application, WebService]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import socket as sockets
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout
 from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
+from .door import SERVED
+from .engine.admission import admit
 from .engine.facts import Opening, Peer
-from .errors import CloseCode, HandshakeRefused, NoRoom
-from .http_body import BadBody, Body, header_lines, without_line_end
+from .errors import HandshakeRefused
+from .http_answer import send_while_read
+from .http_body import CONTINUE, BadBody, Body, header_lines, without_line_end
 from .http_headers import WSGIHeaders
 from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
@@ -22,15 +26,15 @@ from .protocol.handshake import (
     Request,
     check_request,
     means_websocket,
-    negotiate,
     parse_headers,
     parse_request_line,
     split_target,
     wants_websocket,
 )
 from .protocol.paths import path_of
+from .protocol.peer import PEER, SocketPeer
 from .takeover import take_socket
-from .upgrade import NoSuchPath
+from .wsgi_environ import ignore_upgrade
 
 if TYPE_CHECKING:
     from .server import FilteredWebSocketServer
@@ -58,25 +62,20 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         if self.socket.family in (sockets.AF_INET, sockets.AF_INET6):
             # An answer leaves in two writes, and the second would wait for the client's ACK.
             self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        self._state = "new"
+        self.state = "new"
+        self._clean: Context = copy_context()
+        self.server.http.entered(self)
         try:
             super().handle()
         except OSError as error:
             _log.debug("%s: lost: %s", self.client_address, error)
         finally:
-            self._is("new")
-
-    def _is(self, state: str) -> None:
-        """Have the server know what this connection is at (see its `http`)."""
-        http = self.server.http
-        http[self._state] -= 1
-        http[state] += 1
-        self._state = state
+            self.server.http.left(self)
 
     def handle_one_request(self) -> Any:
         """One request; its head must be here within `request_timeout`."""
-        if self._state == "busy":
-            self._is("idle")
+        if self.state == "busy":
+            self.server.http.move(self, "idle")
         self._patience = Timeout.start_new(self.server.settings.request_timeout or None)
         self._client: Client | None = None
         self.command: str | None = None
@@ -100,7 +99,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
 
     def read_request(self, raw_requestline: str) -> bool:
         """Parse a request's head by RFC 9112, more strictly than gevent does."""
-        self._is("busy")
+        self.server.http.move(self, "busy")
         line = without_line_end(raw_requestline)
         self.requestline = line
         command, target, version = parse_request_line(line)
@@ -121,9 +120,13 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         return True
 
     def handle_one_response(self) -> None:
-        """Answer a request; no read or write of its bodies waits longer than `request_timeout`."""
+        """Answer a request; no read or write of its bodies waits longer than `request_timeout`.
+
+        Each request has a `contextvars.Context` of its own: the requests of one connection may be
+        different users'.
+        """
         self.socket.settimeout(self.server.settings.request_timeout or None)
-        super().handle_one_response()
+        self._clean.copy().run(super().handle_one_response)
         if self.socket is not None:  # else it is a WebSocket's by now
             self.socket.settimeout(None)
             if not self.wsgi_input.whole:
@@ -131,6 +134,8 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
 
     def finalize_headers(self) -> None:
         """Complete the headers of an answer: say so if it is the connection's last one."""
+        if self.server.draining:
+            self.close_connection = True
         super().finalize_headers()
         headers: list[tuple[bytes, bytes]] = self.response_headers
         if self.close_connection and not any(name.lower() == b"connection" for name, _ in headers):
@@ -154,12 +159,23 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             *(f"{name}: {value}" for name, value in (*headers, _CLOSE)),
         ]
         self.close_connection = True
+        self.socket.settimeout(self.server.settings.request_timeout or None)
         return refused.status, "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
 
     def _write(self, data: bytes) -> None:
         """Send a part of the body; the answer to HEAD has none (RFC 9110 §9.3.2)."""
         if self.command != "HEAD":
             super()._write(data)
+
+    def _sendall(self, data: bytes) -> None:
+        """Send a part of the answer, for as long as the client reads. Raises OSError."""
+        try:
+            send_while_read(self.socket, data, self.server.settings.request_timeout)
+        except OSError as error:
+            self.status = f"socket error: {error}"
+            self.code: int = -abs(self.code)
+            raise
+        self.response_length += len(data)
 
     def log_request(self) -> None:
         """An access line for what was plain HTTP; a WebSocket has its own."""
@@ -178,12 +194,16 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environ, with the client as trusted proxies name it."""
         environ: dict[str, Any] = super().get_environ()
+        environ[PEER] = SocketPeer(*self._socket_peer(), environ["wsgi.url_scheme"])
+        environ[SERVED] = True
+        ignore_upgrade(environ)
         client = self._who()
         environ["REMOTE_ADDR"] = client.address
         if client.scheme is not None:
             environ["wsgi.url_scheme"] = client.scheme
-        if client.host is not None:
-            environ["HTTP_HOST"] = client.host
+        host = client.host or self._request.host
+        if host is not None:
+            environ["HTTP_HOST"] = host
         headers = self._request.headers
         body = Body(
             self.rfile, self.content_length,
@@ -197,22 +217,22 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         return environ
 
     def upgrade_websocket(self) -> list[bytes] | None:
-        """Answer a request for a WebSocket; leaves plain HTTP to the application."""
-        if not wants_websocket(self._request.headers):
+        """Answer a request for a WebSocket of ours; leaves any other to the application."""
+        request, environ = self._request, self.environ
+        if not wants_websocket(request.headers, request.version):
             return None
-        environ = self.environ
+        node = self.server.node_at(path_of(environ["PATH_INFO"]))
+        if node is None:
+            return None
         try:
-            node = self.server.node_at(path_of(environ["PATH_INFO"]))
-            if node is None:
-                raise NoSuchPath
-            if self.server.draining and self.server.end_code is not CloseCode.SERVICE_RESTART:
-                raise NoRoom
-            node.admission.check(self._who().key)
-            accepted = negotiate(self._request, self.server.policy, self._who().host)
-            self._claims = node.authenticate(self._request.headers, environ["QUERY_STRING"])
+            accepted, self._claims = admit(
+                self.server, node, request, self.server.policy, self._who()
+            )
         except HandshakeRefused as refused:
             return self._refuse(refused)
         self._node = node
+        if request.headers.tokens("expect"):
+            self.socket.sendall(CONTINUE)  # before the 101 (RFC 9110 §7.8)
         self.start_response("101 Switching Protocols", list(accepted.headers))
         self.close_connection = True
         self.websocket = accepted
@@ -237,16 +257,19 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         self.close_connection = True
         return [body]
 
-    def _peer(self) -> tuple[str, int]:
-        """Address and port of the client; the port is unknown (0) behind a proxy."""
+    def _socket_peer(self) -> tuple[str, int]:
+        """Address and port of the socket's other end."""
         address = self.client_address
         host, port = address[:2] if isinstance(address, tuple) else ("", 0)
-        host, client = normal_address(host), self._client
+        return normal_address(host), port
+
+    def _peer(self) -> tuple[str, int]:
+        """Address and port of the client; the port is unknown (0) behind a proxy."""
+        (host, port), client = self._socket_peer(), self._client
         return (host, port) if client is None or client.address == host else (client.address, 0)
 
     def _who(self) -> Client:
         if self._client is None:
-            address = self.client_address
-            host = address[0] if isinstance(address, tuple) else ""
+            host = self._socket_peer()[0]
             self._client = self.server.forwarding.client_of(host, self._request.headers)
         return self._client

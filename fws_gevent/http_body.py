@@ -26,7 +26,7 @@ _PIECE = 4096
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 # What says how a message is to be read comes before it, or never (RFC 9110 §6.5.1).
 _NO_TRAILER = ("host", "content-length", "transfer-encoding", "trailer", "te", "authorization")
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BadBody(OSError):
@@ -50,7 +50,8 @@ class Body:
     def __init__(
         self, rfile: Any, length: int | None, *, chunked: bool = False, patience: float = 0.0
     ) -> None:
-        self._rfile = rfile
+        self.rfile = rfile
+        """What it is read from, where libraries look for the socket of gevent's servers."""
         self._chunked = chunked
         self._left = length or 0
         self._patience = patience
@@ -105,11 +106,11 @@ class Body:
             raise self._bad
         if self.awaited_on is not None:
             awaited_on, self.awaited_on = self.awaited_on, None
-            awaited_on.sendall(_CONTINUE)
+            awaited_on.sendall(CONTINUE)
         if self._patience and self._waited > self._patience + self._got / SLOWEST:
             raise TooSlow
         begun = monotonic()
-        there: bytes = self._rfile.peek(1)
+        there: bytes = self.rfile.peek(1)
         self._waited += monotonic() - begun
         size = min(most, len(there))
         if line:
@@ -117,7 +118,7 @@ class Body:
         if not size:
             raise self._malformed("it ends early")
         self._got += size
-        piece: bytes = self._rfile.read(size)
+        piece: bytes = self.rfile.read(size)
         return piece
 
     def _line(self) -> bytes:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import gevent
-from flask import Flask
 from gevent import Timeout
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
@@ -31,9 +29,10 @@ from .composition import (
 )
 from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
-from .extension import PATH, extension_of, with_config, with_pages
+from .extension import PATH, FilteredWebSocket, with_config, with_pages
 from .filters.base import FilterBase
 from .handler import FilteredWebSocketHandler
+from .http_connections import HTTPConnections
 from .listener import (
     BACKLOG,
     host_of,
@@ -48,6 +47,7 @@ from .parser import default_parser as plain_parser
 from .settings import Settings, from_flask
 from .storage.base import BaseStorageObject
 from .web.service import WebService
+from .wrapped import EXTENSION, flask_app_in
 
 __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 
@@ -77,14 +77,14 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         self.policy = policy_of(settings)
         self.service: WebService | None = None
         """The pages under /fws/, where `build_server` made some."""
-        self.http: Counter[str] = Counter()
-        """Connections that are no WebSocket: those "new", "busy" with a request, and "idle"."""
+        self.http = HTTPConnections()
         self._stopping = BoundedSemaphore(1)
         self._finished = Event()
         if settings.key is not None and settings.cert is not None:
             extra.setdefault("ssl_context", tls_context(settings.key, settings.cert))
         extra.setdefault("backlog", BACKLOG)
         extra.setdefault("handler_class", FilteredWebSocketHandler)
+        self._spawn_with = extra.get("spawn", "default")
         path = settings.socket_path
         if listener is None:
             listener = (settings.host, settings.port) if path is None else unix_listener(path)
@@ -110,7 +110,12 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def start(self) -> None:
-        """Listen and serve. Raises ConfigurationError if the address can't be had."""
+        """Listen and serve, also once more after a stop, at the same address.
+
+        Raises ConfigurationError if the address can't be had.
+        """
+        if self._finished.is_set():
+            self._prepare_again()
         try:
             self.init_socket()
         except OSError as error:
@@ -124,8 +129,17 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         if self.service is not None and isinstance(self.address, tuple):
             self.service.say_link(self.url.replace("ws", "http", 1))
 
+    def _prepare_again(self) -> None:
+        """Undo what the last stop left behind. Raises ConfigurationError."""
+        path = self.settings.socket_path
+        if path is not None:
+            self.set_listener(unix_listener(path))
+        self.set_spawn(self._spawn_with)
+        self.draining, self.end_code = False, CloseCode.GOING_AWAY
+        self._finished.clear()
+
     def stop(self, timeout: float | None = None, code: CloseCode = CloseCode.GOING_AWAY) -> None:
-        """Take no more connections, close those there are with `code`, and end.
+        """Take no more connections, answer requests, close WebSockets with `code`, and end.
 
         Returns when all is written and told, after `timeout` seconds (`grace` by default) at the
         latest; what has not ended by then is cut off. With SERVICE_RESTART a socket file stays:
@@ -141,31 +155,32 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
                 Path(path).unlink(missing_ok=True)
             if self.reactor.started:
                 _log.info("stopping: closing %d connections", len(self.users))
-                self.drain(grace, code)
-                if code is CloseCode.SERVICE_RESTART:
-                    self._answer_the_last(begun, begun + grace)
+                self._finish(grace, begun + grace, code)
                 WSGIServer.stop(self, timeout=0)
+                self.http.cut_off()
                 self.stop_engine()
             _log.info("stopped")
             self._finished.set()
 
-    def _answer_the_last(self, begun: float, deadline: float) -> None:
-        """Refuse nobody: who was accepted before the listener closed is answered before the end."""
-        while (now := monotonic()) < deadline and (
-            self.http["busy"] or (self.http["new"] and now < begun + _PATIENCE)
-        ):
-            gevent.sleep(0.01)
-        if self.live:
+    def _finish(self, grace: float, deadline: float, code: CloseCode) -> None:
+        """Close the WebSockets, and meanwhile have all requests answered that came so far."""
+        answering = gevent.spawn(self.http.finish, deadline, _PATIENCE)
+        try:
+            self.drain(grace, code)
+            answering.join()
+        finally:
+            answering.kill(block=False)
+        if self.live:  # the last requests may have been upgrades
             self.drain(max(0.0, deadline - monotonic()), self.end_code)
 
     def do_handle(self, *args: Any) -> None:
         """Serve a connection that was accepted."""
-        self.http["new"] += 1
+        self.http.accepted()
         super().do_handle(*args)
 
     def do_close(self, *args: Any) -> None:
         """The HTTP of a connection is over; its socket is closed, unless it is a WebSocket's."""
-        self.http["new"] -= 1
+        self.http.closed()
         super().do_close(*args)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
@@ -209,10 +224,11 @@ def default_parser(application: object = None) -> OptionParser:
     and the configuration file, and under the flags. Raises ConfigurationError for what is wrong
     in it.
     """
-    if not isinstance(application, Flask) or extension_of(application) is None:
+    app = flask_app_in(application)
+    if app is None:
         return plain_parser()
-    parser = plain_parser(from_flask(application.config))
-    parser.set_defaults(path=PATH, configured=application)
+    parser = plain_parser(from_flask(app.config))
+    parser.set_defaults(path=PATH, configured=app)
     return parser
 
 
@@ -227,15 +243,17 @@ def build_server(
 
     Imports the filter modules that `options.filters` names; the server then has all filters
     that are defined, or those in `filters`. `application` is the WSGI application for what is no
-    upgrade; a Flask application with the extension has this server behind it then, any other gets
-    the pages under /fws/ beside it. `listener` is a socket to serve on, in place of the one that
-    the options name or that systemd passed. What else is in `extra` goes to gevent's WSGIServer.
+    upgrade; a Flask application with the extension, also behind middleware, has this server behind
+    it then, any other gets the pages under /fws/ beside it. `listener` is a socket to serve on, in
+    place of the one that the options name or that systemd passed. What else is in `extra` goes to
+    gevent's WSGIServer.
 
     Raises ConfigurationError for what can't work, in one line.
     """
-    extension = extension_of(application)
-    if isinstance(application, Flask) and extension is not None:
-        options = with_config(options, application)
+    app = flask_app_in(application)
+    extension: FilteredWebSocket | None = None if app is None else app.extensions[EXTENSION]
+    if app is not None:
+        options = with_config(options, app)
     settings = Settings.from_options(options)
     configure_if_silent(settings.log_level, settings.log_format)
     import_filters(settings.filters)
@@ -251,8 +269,8 @@ def build_server(
     filters = told_of_gaps(storage_object, filters)
     extra.setdefault("listener", inherited_listener())
     server = FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
-    if extension is not None and isinstance(application, Flask):
-        server.service = extension.serve(application, server)
+    if extension is not None and app is not None:
+        server.service = extension.serve(app, server)
     else:
         server.application, server.service = with_pages(server.application, server)
     return server

@@ -10,18 +10,19 @@ from __future__ import annotations
 import atexit
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
 import gevent
 
+from .composition import Application
 from .errors import CloseCode, HandshakeRefused
+from .protocol.addresses import normal_address
 from .protocol.frames import encode_close
 from .protocol.handshake import (
     BAD_REQUEST,
     UPGRADE_REQUIRED,
-    Headers,
     Request,
     check_request,
     parse_headers,
@@ -29,7 +30,9 @@ from .protocol.handshake import (
     split_target,
     wants_websocket,
 )
+from .protocol.peer import SocketPeer
 from .takeover import take_socket
+from .upgrade import NoSuchPath
 
 _log = logging.getLogger("fws_gevent.server")
 
@@ -48,21 +51,24 @@ def take_websocket(environ: Mapping[str, Any]) -> tuple[Any, bytes]:
     return take_socket(handler)
 
 
-def headers_of(environ: Mapping[str, Any]) -> Headers:
-    """The request's headers as the WSGI environ has them."""
-    return Headers(
-        (name[5:].replace("_", "-").lower(), value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    )
+def peer_at(handler: Any) -> SocketPeer:
+    """The other end of a handler's socket, whatever middleware has made of REMOTE_ADDR."""
+    address = handler.client_address
+    host, port = address[:2] if isinstance(address, tuple) else ("", 0)
+    return SocketPeer(normal_address(host), port, "https" if handler.server.ssl_enabled else "http")
 
 
-def request_of(environ: Mapping[str, Any]) -> Request:
+def answer_of(handler: Any) -> list[tuple[str, str]]:
+    """The headers with which the worker answered 101."""
+    pairs: list[tuple[bytes, bytes]] = handler.response_headers
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+
+
+def request_of(handler: Any) -> Request:
     """The head of a request that the worker upgraded, as far as its parser left it as it came.
 
     Raises HandshakeRefused for what that parser lets pass, and ours doesn't.
     """
-    handler = environ["wsgi.websocket"].handler
     if handler.headers.defects:
         raise HandshakeRefused(BAD_REQUEST, "malformed headers")
     headers = parse_headers(f"{name}: {value}" for name, value in handler.headers.items())
@@ -84,6 +90,53 @@ def close_refused(socket: Any, refused: HandshakeRefused) -> None:
     except OSError as error:
         _log.debug("the refused client is gone: %s", error)
     socket.close()
+
+
+def pass_on(
+    application: Application, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterator[bytes]:
+    """Have `application` serve a WebSocket at a path that is not ours.
+
+    Where it answers with an error instead, as for a path that it doesn't know, the WebSocket is
+    closed with 1008.
+    """
+    websocket, statuses = environ["wsgi.websocket"], ["101"]
+
+    def note(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        statuses.append(status)
+        return start_response(status, headers, exc_info)
+
+    answer = application(environ, note)
+    try:
+        yield from answer
+    finally:
+        close = getattr(answer, "close", None)
+        if close is not None:
+            close()
+    if statuses[-1] >= "400" and not websocket.closed:
+        try:
+            socket, _ = take_websocket(environ)
+        except OSError as error:
+            _log.debug("lost before it was closed: %s", error)
+            return
+        close_refused(socket, NoSuchPath())
+
+
+def last_answers(
+    start_response: Callable[..., Any], from_now_on: Callable[[], bool] = lambda: True
+) -> Callable[..., Any]:
+    """A `start_response` whose answers are the last ones of their connections.
+
+    `from_now_on` says so when an answer begins.
+    """
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        if from_now_on():
+            kept = [(name, value) for name, value in headers if name.lower() != "connection"]
+            headers = [*kept, ("Connection", "close")]
+        return start_response(status, headers, exc_info)
+
+    return start
 
 
 def finish_at_the_end(finish: Callable[[], None]) -> None:

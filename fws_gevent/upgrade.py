@@ -6,7 +6,7 @@ They meet in the WSGI environ, so any middleware may stand between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .errors import HandshakeRefused
@@ -29,11 +29,14 @@ class Upgrade(Protocol):
         Raises HandshakeRefused for headers that could be read in two ways.
         """
 
-    def take(self, headers: Sequence[tuple[str, str]]) -> tuple[Any, bytes]:
+    def take(
+        self, headers: Sequence[tuple[str, str]], start_response: Callable[..., Any]
+    ) -> tuple[Any, bytes]:
         """Answer 101 with `headers`; what comes back is the application's alone from then on.
 
-        That is the socket, which never waits, as the engine's `adopt` wants it, and the bytes
-        that came behind the request. Raises OSError if the client is gone.
+        The answer goes through `start_response`, so that each middleware sees it. Returned are
+        the socket, which never waits, as the engine's `adopt` wants it, and the bytes that came
+        behind the request. Raises OSError if the client is gone.
         """
 
 

@@ -7,13 +7,11 @@ the application takes the socket; then the greenlet that served HTTP on it ends.
 
 from __future__ import annotations
 
-import _socket
-import contextlib
 import os
-import socket as sockets
+import signal
 import ssl
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from types import FrameType
@@ -23,22 +21,27 @@ import gevent
 from gevent import Timeout, get_hub
 from gevent.event import Event
 from gevent.pool import Pool
-from gunicorn.http.wsgi import Response  # type: ignore[import-untyped]  # it has no types
-from gunicorn.sock import ssl_context  # type: ignore[import-untyped]
-from gunicorn.workers.base_async import ALREADY_HANDLED  # type: ignore[import-untyped]
+from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has no types
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from .accepting import PatientStreamServer
-from .gunicorn_upgrade import SWITCHING, GunicornUpgrade
+from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .http_body import PatientInput, TooSlow
+from .http_connections import hang_up
 from .protocol.handshake import Headers, means_websocket, wants_websocket
+from .protocol.peer import PEER, peer_of
 from .ticket_log import hide_ticket, keep_tickets_from_the_log, without_ticket
 from .upgrade import UPGRADE, WORKER, Node
+from .wsgi_environ import mend
 
 _PATIENCE = 10.0  # seconds for all that `request_timeout` is for, until that is known
 # Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95
+# Seconds, and the part of graceful_timeout, for a connection accepted at the end to be heard.
+_HEARING, _HEARING_PART = 1.0, 0.1
+_LOOK = 0.01  # seconds
 _SPARE = 16  # connections over gunicorn's number, for as long as it takes to drop others
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1)
 _QUICK = 0.1  # seconds that gunicorn's workers leave themselves after SIGQUIT
 
 
@@ -53,10 +56,10 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         # Those of whom a request is awaited; who has been silent longest is the first.
         self._silent: dict[Any, None] = {}
         self._upgrades: dict[Any, GunicornUpgrade] = {}
+        self._requests: dict[Any, Any] = {}  # those that are being answered, by their sockets
         self._nodes: list[Node] = []
         self._endings: list[gevent.Greenlet[..., Any]] = []
         self._deadline: float | None = None
-        self._asked_again = False
         self._patience = _PATIENCE
         self._heads: dict[Any, Timeout] = {}
         self.wsgi: Callable[..., Any]
@@ -121,7 +124,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             longest = next(iter(self._silent))
             del self._silent[longest]
             self._http.discard(longest)
-            _hang_up(longest)
+            hang_up(longest)
 
     def timeout_ctx(self) -> Timeout:
         """How long gunicorn waits for a request's head, and before it for the request."""
@@ -133,7 +136,11 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             self._heads.pop(client).close()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Answer one request. Raises StopIteration if its connection serves no more of them."""
+        """Answer one request. Raises StopIteration if its connection serves no more of them.
+
+        Each request has a `contextvars.Context` of its own: the requests of one connection may be
+        different users'.
+        """
         self._idle.discard(sock)
         self._silent.pop(sock, None)
         self._has_a_head(sock)
@@ -142,15 +149,18 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         if means_websocket(headers):
             # Behind an upgrade that is refused there may be frames, which are no request.
             req.force_close()
-            if wants_websocket(headers):
-                upgrade = self._upgrades[sock] = GunicornUpgrade(req, sock)
+            if wants_websocket(headers, "HTTP/{}.{}".format(*req.version)):
+                on_taken = partial(self._http.discard, sock)
+                upgrade = self._upgrades[sock] = GunicornUpgrade(req, sock, on_taken)
+        self._requests[sock] = req
         try:
-            super().handle_request(listener_name, req, sock, addr)
+            copy_context().run(super().handle_request, listener_name, req, sock, addr)
         except TooSlow as error:
             self.log.debug("%s: %s", addr, error)
             raise StopIteration from None
         finally:
             self._upgrades.pop(sock, None)
+            self._requests.pop(sock, None)
             if not self.alive:  # it was the last of max_requests
                 self._stopping.set()
         if not self.alive or upgrade is not None:
@@ -164,30 +174,15 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         """The WSGI application that gunicorn calls."""
         upgrade = self._upgrades.get(environ["gunicorn.socket"])
         private = keep_tickets_from_the_log(environ)
-        private[WORKER] = self
+        private[WORKER], private[PEER] = self, peer_of(environ)
+        mend(private, environ["RAW_URI"])
         private["wsgi.input"] = PatientInput(private["wsgi.input"], self._patience)
-        begun = datetime.now()
-        if upgrade is not None:
-            private[UPGRADE] = upgrade
-            upgrade.start_response = start_response
-        answer: Iterable[bytes] = self._application(private, start_response)
-        if upgrade is None or upgrade.taken is None:
-            return answer
-        close = getattr(answer, "close", None)
-        if close is not None:
-            close()
-        self._taken(upgrade, environ, datetime.now() - begun)
-        handled: object = ALREADY_HANDLED
-        return handled
-
-    def _taken(self, upgrade: GunicornUpgrade, environ: dict[str, Any], seconds: Any) -> None:
-        """A connection became a WebSocket: it is counted as one, and its request logged."""
-        client, request = environ["gunicorn.socket"], upgrade.parsed
-        self._http.discard(client)
-        answer = Response(request, client, self.cfg)
-        answer.status = SWITCHING
-        answer.headers = list(upgrade.taken or ())
-        self.log.access(answer, request, environ, seconds)
+        if upgrade is None:
+            return self._application(private, start_response)
+        private[UPGRADE] = upgrade
+        upgrade.start_response = start_response
+        answer = self._application(private, upgrade.start)
+        return answer if self.is_already_handled(answer) else UpgradeAnswer(answer, upgrade)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer and log a request that failed; its ticket is no business of the log's."""
@@ -205,13 +200,31 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
     def run(self) -> None:
         """Serve until told to end; returns when the connections have ended."""
         pool = Pool(self.worker_connections + _SPARE)
-        servers = [self._serve(each, pool) for each in self.sockets]
+        self._servers = [self._serve(each, pool) for each in self.sockets]
+        os.register_at_fork(after_in_child=self._leave_child)
         while self.alive:
             self.notify()
             self._stopping.wait(1.0)
-        for server in servers:
-            server.close()
+        self._close_servers()
         self._end(pool)
+
+    def notify(self) -> None:
+        """Tell gunicorn's master that this worker lives, and end if the master has gone.
+
+        A child that the application forks is no worker: it has neither to do.
+        """
+        if self.pid == os.getpid():
+            super().notify()
+
+    def _leave_child(self) -> None:
+        """In a child that the application forked: serve nobody, and heed signals as usual."""
+        self._close_servers()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _close_servers(self) -> None:
+        for server in self._servers:
+            server.close()
 
     def _serve(self, listener: Any, pool: Pool) -> PatientStreamServer:
         options: dict[str, Any] = {}
@@ -230,32 +243,46 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
     def _end(self, pool: Pool) -> None:
         """Wait for requests to be answered and WebSockets to be closed, in graceful_timeout."""
         self._deadline = monotonic() + _ENDING * self.cfg.graceful_timeout
-        for client in tuple(self._idle):
-            _hang_up(client)
-        self._endings.append(gevent.spawn(pool.join))
+        for request in self._requests.values():
+            request.force_close()
+        self._hear_the_last()
         for node in self._nodes:
             self._finish(node)
-        while left := self._still_ending():
+        in_time = self._wait_for_endings()
+        for client in tuple(self._silent):
+            hang_up(client)
+        self._endings.append(gevent.spawn(pool.join))
+        in_time = self._wait_for_endings() and in_time
+        for node in self._nodes:  # with the last requests, WebSockets may have come once more
+            self._finish(node)
+        if not (self._wait_for_endings() and in_time):
+            self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+            pool.kill(block=False)
+
+    def _wait_for_endings(self) -> bool:
+        """Wait for what ends, until the deadline at most; whether it has ended."""
+        assert self._deadline is not None
+        while left := [each for each in self._endings if not each.ready()]:
             seconds = self._deadline - monotonic()
             if seconds <= 0:
-                self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
-                pool.kill(block=False)
-                return
+                return False
             self.notify()
             gevent.joinall(left, timeout=min(1.0, seconds))
+        return True
 
-    def _still_ending(self) -> list[gevent.Greenlet[..., Any]]:
-        """What is to be waited for: with the last requests, WebSockets may have come once more."""
-        left = [each for each in self._endings if not each.ready()]
-        if not left and not self._asked_again:
-            self._asked_again = True
-            for node in self._nodes:
-                self._finish(node)
-            left = [each for each in self._endings if not each.ready()]
-        return left
+    def _hear_the_last(self) -> None:
+        """Let connections that were accepted just before the end say what they want.
+
+        They can't know of the end. From then on the nodes drain, and refuse upgrades.
+        """
+        until = monotonic() + min(_HEARING, _HEARING_PART * self.cfg.graceful_timeout)
+        while monotonic() < until and self._silent.keys() - self._idle:
+            gevent.sleep(_LOOK)
 
     def _finish(self, node: Node) -> None:
-        self._endings.append(gevent.spawn(node.finish, _CLOSING * self.cfg.graceful_timeout))
+        assert self._deadline is not None
+        until = self._deadline - (_ENDING - _CLOSING) * self.cfg.graceful_timeout
+        self._endings.append(gevent.spawn(node.finish, max(0.0, until - monotonic())))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM, which HUP of the master sends too: end when all connections have ended."""
@@ -268,14 +295,3 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         for node in self._nodes:
             gevent.spawn(node.finish, _QUICK)
         super().handle_quit(sig, frame)
-
-
-def _hang_up(client: Any) -> None:
-    """Have no request more from a client: what it sent already is read, and then the end."""
-    with contextlib.suppress(OSError):  # it may be gone
-        # Not by the client's own method: that makes an error of the greenlet that reads.
-        bare = _socket.socket(fileno=os.dup(client.fileno()))
-        try:
-            bare.shutdown(sockets.SHUT_RD)
-        finally:
-            bare.close()

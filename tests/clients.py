@@ -81,12 +81,15 @@ class Client:
         early: bytes = b"",
         tls: bool = False,
         receive_buffer: int | None = None,
+        on: socket.socket | None = None,
     ) -> None:
-        bare = socket.socket()
+        """Ask for a WebSocket, on a connection of its own or `on` one that there is."""
+        bare = on or socket.socket()
         if receive_buffer is not None:
             bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         bare.settimeout(PATIENCE)
-        bare.connect(("127.0.0.1", port))
+        if on is None:
+            bare.connect(("127.0.0.1", port))
         self.socket: socket.socket = _insecure().wrap_socket(bare) if tls else bare
         self._buffer = b""
         self.socket.sendall(upgrade(port, path, headers) + early)

@@ -14,7 +14,7 @@ from .conftest import Identity, Start
 from .raw_http import Answer, parse, read_to_end
 
 WORKER = "fws_gevent.worker.FilteredWebSocketWorker"
-
+STOCK = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 
 PLAIN = """
 from fws_gevent.application import build_application
@@ -27,6 +27,23 @@ def hello(environ, start_response):
 
 app = build_application(hello)
 """
+
+
+SLOW = """
+import time
+from pathlib import Path
+from fws_gevent.application import build_application
+
+def page(environ, start_response):
+    print("asked", flush=True)
+    while not Path(__file__).with_suffix(".go").exists():
+        time.sleep(0.01)
+    start_response("200 OK", [("Content-Length", "4")])
+    return [b"done"]
+
+app = build_application(page)
+"""
+"""An application that answers once a file `slow.go` is beside its own."""
 
 
 class Running(NamedTuple):

@@ -138,7 +138,6 @@ def test_a_token_that_is_not_valid_is_closed_with_4401_and_the_reason(
 def test_what_is_refused_for_another_reason_uses_no_ticket_up(port: int, connect: Connect) -> None:
     ticket = get(port, "/ticket").body
     for path, headers, code in (
-        ("/elsewhere", [], 1008),
         ("/ws", ["Origin: https://other.example"], 4403),
         ("/ws", bearer("x"), 1008),
     ):

@@ -68,6 +68,7 @@ CODES: dict[str, CloseCode | None] = {
     "OriginRefused": CloseCode.FORBIDDEN,
     "TokenRefused": CloseCode.UNAUTHENTICATED,
     "NoRoom": CloseCode.TRY_AGAIN_LATER,
+    "ShuttingDown": CloseCode.GOING_AWAY,
     "ConnectsTooOften": CloseCode.POLICY_VIOLATION,
     "NotReady": CloseCode.TRY_AGAIN_LATER,
     "NoSuchPath": CloseCode.POLICY_VIOLATION,

@@ -27,7 +27,7 @@ def body_of(data: bytes, length: int | None = None, *, chunked: bool = False) ->
 def behind(body: Body) -> bytes:
     """What comes behind a body that was read."""
     assert body.whole
-    rest: bytes = body._rfile.read()
+    rest: bytes = body.rfile.read()
     return rest
 
 

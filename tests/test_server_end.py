@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -14,10 +16,17 @@ from gevent import Timeout
 from fws_gevent.filters.base import WebSocketDisconnectFilter, WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer, build_server
 
-from .clients import PATIENCE, upgrade
-from .conftest import Connect, Serve
+from .clients import PATIENCE, frame, upgrade
+from .conftest import Connect, Identity, Serve
+from .gunicorns import read_until
 from .raw_http import open_socket, read_to_end, request
 from .waiting import until
+
+
+class Echo(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(data)
 
 
 def finish(server: FilteredWebSocketServer) -> None:
@@ -88,6 +97,48 @@ def test_a_stop_that_was_interrupted_can_be_called_again(serve: Serve, connect: 
     with Timeout(PATIENCE):
         server.stop(0)
     assert not server.users
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls", "a pool", "a socket file"])
+def test_a_server_that_was_stopped_can_be_started_again(
+    kind: str, serve: Serve, connect: Connect, identity: Identity, tmp_path: Path
+) -> None:
+    path = f"unix:{tmp_path / 'fws.sock'}"
+    more: dict[str, dict[str, str]] = {"tls": identity._asdict(), "a socket file": {"host": path}}
+    settings = more.get(kind, {})
+    server = serve([Echo], extra={"spawn": 100} if kind == "a pool" else {}, **settings)
+    address = server.address
+    for _ in range(2):
+        finish(server)
+        assert not server.started
+        server.start()
+        assert server.address == address
+        assert not server.draining
+        if kind == "a socket file":
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE)
+                client.connect(str(address))
+                client.sendall(upgrade(80) + frame(1, b"again"))
+                assert b"HTTP/1.1 101 " in read_until(client, b"again")
+        else:
+            web_socket = connect(server, tls=kind == "tls")
+            web_socket.send("again")
+            assert web_socket.receive() == "again"
+            web_socket.drop()
+
+
+def test_an_answer_that_takes_too_long_is_cut_off_with_the_grace(serve: Serve) -> None:
+    def page(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        yield b"begun"
+        gevent.sleep(1000)
+
+    server = serve(grace=0.1, path="/ws", extra={"application": page})
+    with open_socket(server) as client:
+        client.sendall(request())
+        until(lambda: server.http["busy"])
+        finish(server)
+        assert b"begun" in read_to_end(client)
 
 
 def test_after_stop_nobody_gets_in(serve: Serve) -> None:

@@ -76,20 +76,24 @@ def test_he_is_told_so_at_once_though_others_are_not_gone_yet(
     stopping.get(timeout=PATIENCE)
 
 
-def test_a_request_that_is_being_answered_is_answered_to_its_end(serve: Serve) -> None:
+@pytest.mark.parametrize("code", [CloseCode.SERVICE_RESTART, CloseCode.GOING_AWAY])
+def test_a_request_that_is_being_answered_is_answered_to_its_end(
+    code: CloseCode, serve: Serve
+) -> None:
     asked: list[str] = []
     go_on = Event()
     server = serve(extra={"application": wait_for_go(asked, go_on)}, grace=PATIENCE)
     with open_socket(server) as client:
-        client.sendall(request("GET /page HTTP/1.1", "Connection: close"))
+        client.sendall(request("GET /page HTTP/1.1"))
         until(lambda: asked)
-        stopping = restart(server)
+        stopping = restart(server, code)
         gevent.sleep(0.05)
         assert not stopping.ready()
         go_on.set()
         (answer,) = parse(read_to_end(client))
         stopping.get(timeout=PATIENCE)
     assert (answer.status, answer.body) == (200, b"done")
+    assert answer.headers["connection"] == "close"
 
 
 def test_who_is_idle_or_says_nothing_holds_up_nobody(serve: Serve) -> None:

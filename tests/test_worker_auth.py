@@ -71,7 +71,6 @@ def test_who_brings_none_is_told_so_at_the_first_message(port: int, connect: Con
 def test_what_is_refused_for_another_reason_uses_no_ticket_up(port: int, connect: Connect) -> None:
     ticket = get(port, "/ticket").body
     for path, headers, status in (
-        ("/elsewhere", [], 404),
         ("/ws", ["Origin: https://other.example"], 403),
         ("/ws", ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="], 400),
         ("/ws", bearer("x"), 400),

@@ -12,8 +12,8 @@ import pytest
 
 from .clients import PATIENCE, Client, upgrade
 from .conftest import Connect, Identity, Start
-from .gunicorns import Running, read_until, run
-from .raw_http import request
+from .gunicorns import SLOW, Running, read_until, run
+from .raw_http import parse, read_to_end, request
 from .waiting import until
 
 Gunicorn = Callable[..., Running]
@@ -99,22 +99,6 @@ def test_an_idle_http_connection_does_not_hold_it(gunicorn: Gunicorn, connect: C
     assert "graceful timeout" not in running.command.output
 
 
-SLOW = """
-import time
-from pathlib import Path
-from fws_gevent.application import build_application
-
-def page(environ, start_response):
-    print("asked", flush=True)
-    while not Path(__file__).with_suffix(".go").exists():
-        time.sleep(0.01)
-    start_response("200 OK", [("Content-Length", "4")])
-    return [b"done"]
-
-app = build_application(page)
-"""
-
-
 def test_a_request_that_is_being_answered_is_answered_to_its_end(
     gunicorn: Gunicorn, connect: Connect, tmp_path: Path
 ) -> None:
@@ -132,17 +116,24 @@ def test_a_request_that_is_being_answered_is_answered_to_its_end(
     assert ended_well(running)
 
 
-def test_who_was_accepted_before_the_end_gets_in_and_is_closed(
+def test_a_connection_that_was_accepted_before_the_end_is_let_in_at_once_or_sent_away(
     gunicorn: Gunicorn, connect: Connect
 ) -> None:
     running = gunicorn("--keep-alive", "60", "--graceful-timeout", "15")
-    with running.open() as late:
-        client = connect(running.port)  # so the one before it is accepted too
+    with running.open() as soon, running.open() as late, running.open() as idle:
+        idle.sendall(request("HEAD / HTTP/1.1"))
+        read_until(idle, b"\r\n\r\n")
+        client = connect(running.port)  # so those before it are accepted too
         running.command.signal(signal.SIGTERM)
+        soon.sendall(upgrade(running.port))
+        assert b"HTTP/1.1 101 " in read_until(soon, GOODBYE[1].encode())
         assert client.frame().close == GOODBYE
+        for each in (late, idle):  # it drains by now
+            each.sendall(upgrade(running.port))
+            (answer,) = parse(read_to_end(each))
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            assert answer.headers["connection"] == "close"
         client.close(1001)
-        late.sendall(upgrade(running.port))
-        assert b"HTTP/1.1 101 " in read_until(late, GOODBYE[1].encode())
     assert ended_well(running)
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..errors import ConnectsTooOften, NoRoom
+from ..errors import CloseCode, ConnectsTooOften, NoRoom, ShuttingDown
+from ..protocol.forwarded import Client
+from ..protocol.handshake import Accepted, Policy, Request, negotiate
 from ..rates import Buckets, per_minute, retry_after
 from ..settings import Settings
+from ..tokens import Claims
+
+if TYPE_CHECKING:
+    from .server import Server
 
 
 class Admission:
@@ -33,13 +41,16 @@ class Admission:
 
     def check(self, address: str) -> None:
         """Let a client in. Raises NoRoom, ConnectsTooOften."""
+        self.check_room(address)
+        if address:
+            self._count(("address", address))
+
+    def check_room(self, address: str) -> None:
+        """Look whether there is room for one more connection from `address`. Raises NoRoom."""
         if self.full:
             raise NoRoom
-        if not address:
-            return
-        if self._per_address and self._by_address[address] >= self._per_address:
+        if address and self._per_address and self._by_address[address] >= self._per_address:
             raise NoRoom
-        self._count(("address", address))
 
     def check_subject(self, subject: str) -> None:
         """Let in who proved to be `subject`. Raises ConnectsTooOften."""
@@ -70,3 +81,37 @@ class Admission:
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
+
+
+def admit(
+    serving: Server,
+    node: Server,
+    request: Request,
+    policy: Policy,
+    client: Client,
+    check_worker: Callable[[], None] = lambda: None,
+) -> tuple[Accepted, Claims | None]:
+    """Grant an upgrade request: what each entry point asks before it answers one.
+
+    `serving` is the server that the process runs, `node` the one that the request's path names:
+    the same, or one of its annexes. `check_worker` raises NoRoom where the process has no room.
+    What may have changed while the token was checked, which can wait for Redis, is checked again.
+
+    Returns the fields of the answer, and the claims of the token, if one came. Raises
+    HandshakeRefused.
+    """
+
+    def check_open() -> None:
+        # Before a restart nobody is refused: a connection that comes now is told to come back.
+        if serving.draining and serving.end_code is not CloseCode.SERVICE_RESTART:
+            raise ShuttingDown
+        check_worker()
+
+    check_open()
+    node.admission.check(client.key)
+    accepted = negotiate(request, policy, client.host)
+    query = request.target.partition("?")[2]
+    claims = node.authenticate(request.headers, query)
+    check_open()
+    node.admission.check_room(client.key)
+    return accepted, claims

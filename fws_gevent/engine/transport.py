@@ -27,7 +27,7 @@ _VECTOR = 64  # chunks that are handed to the kernel at once
 _SIOCOUTQ: int | None = termios.TIOCOUTQ if sys.platform == "linux" else None
 
 
-def _in_kernel(descriptor: int) -> int:
+def in_kernel(descriptor: int) -> int:
     """Return the bytes in a socket's send buffer; 0 where the system does not tell (tcp(7))."""
     if _SIOCOUTQ is None:
         return 0
@@ -227,7 +227,7 @@ class Transport:
 
     def unsent(self) -> int:
         """Return the bytes that the peer has not acknowledged, the kernel's among them."""
-        return self.queued + _in_kernel(self.descriptor)
+        return self.queued + in_kernel(self.descriptor)
 
     def shut(self, *, goodbye: bool) -> None:
         """Close the socket, over TLS with a close_notify before it if `goodbye`.

@@ -75,6 +75,11 @@ class Request:
     authority: str | None = None
     """Whom the target names, if it is in absolute form."""
 
+    @property
+    def host(self) -> str | None:
+        """The host that is asked for: an absolute target's counts, not Host (RFC 9112 §3.2.2)."""
+        return self.authority or self.headers.first("host")
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -171,8 +176,8 @@ def _check_coding(headers: Headers) -> None:
 def check_request(request: Request) -> None:
     """Refuse what is wrong with a head as a whole.
 
-    That is a Host that is missing or malformed, or not the one that the target names (RFC 9112
-    §3.2), and a chunked body that HTTP/1.0 doesn't know (§6.1).
+    That is a Host that is missing or malformed (RFC 9112 §3.2), and a chunked body that HTTP/1.0
+    doesn't know (§6.1).
     """
     host = request.headers.first("host")
     if host is None:
@@ -180,8 +185,6 @@ def check_request(request: Request) -> None:
             raise HandshakeRefused(BAD_REQUEST, "header Host is missing")
     elif not _names_host(host):
         raise HandshakeRefused(BAD_REQUEST, "malformed Host")
-    elif request.authority is not None and not _same_host(request.authority, host):
-        raise HandshakeRefused(BAD_REQUEST, "Host is not the host that the request target names")
     if request.version == "HTTP/1.0" and request.headers.all("transfer-encoding"):
         raise HandshakeRefused(BAD_REQUEST, "HTTP/1.0 knows no Transfer-Encoding")
 
@@ -196,13 +199,13 @@ def _names_host(authority: str) -> bool:
     return found is not None and bool(found[0])
 
 
-def _same_host(authority: str, host: str) -> bool:
-    return parse_authority(authority) == parse_authority(host)
+def wants_websocket(headers: Headers, version: str = "HTTP/1.1") -> bool:
+    """Whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`.
 
-
-def wants_websocket(headers: Headers) -> bool:
-    """Whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`."""
-    return "websocket" in headers.tokens("upgrade") and "upgrade" in headers.tokens("connection")
+    A request of HTTP/1.0 never does: its Upgrade is to be ignored (RFC 9110 §7.8).
+    """
+    asked = "websocket" in headers.tokens("upgrade") and "upgrade" in headers.tokens("connection")
+    return asked and version != "HTTP/1.0"
 
 
 def means_websocket(headers: Headers) -> bool:
@@ -230,8 +233,7 @@ def negotiate(request: Request, policy: Policy, host: str | None = None) -> Acce
     """
     headers = request.headers
     if request.method != "GET":
-        refused = f"a WebSocket is opened with GET, not {request.method}"
-        raise HandshakeRefused(METHOD_NOT_ALLOWED, refused, (("Allow", "GET"),))
+        raise wrong_method(request.method)
     if request.version != "HTTP/1.1":
         raise HandshakeRefused(BAD_REQUEST, "a WebSocket needs HTTP/1.1")
     if headers.first("sec-websocket-version") != "13":
@@ -242,7 +244,7 @@ def negotiate(request: Request, policy: Policy, host: str | None = None) -> Acce
         raise HandshakeRefused(BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")
     if headers.first("content-length") not in (None, "0") or headers.all("transfer-encoding"):
         raise HandshakeRefused(BAD_REQUEST, "an upgrade request has no body")
-    check_origin(headers, policy, host)
+    check_origin(headers, policy, host or request.host)
     subprotocol = choose_subprotocol(headers, policy.subprotocols)
     deflate = _choose_deflate(headers) if policy.deflate else None
     answer = [
@@ -255,6 +257,12 @@ def negotiate(request: Request, policy: Policy, host: str | None = None) -> Acce
     if deflate is not None:
         answer.append(("Sec-WebSocket-Extensions", deflate.header))
     return Accepted(tuple(answer), subprotocol, deflate)
+
+
+def wrong_method(method: str) -> HandshakeRefused:
+    """The refusal of an upgrade request whose method is not GET (RFC 6455 §4.1)."""
+    why = f"a WebSocket is opened with GET, not {method}"
+    return HandshakeRefused(METHOD_NOT_ALLOWED, why, (("Allow", "GET"),))
 
 
 def upgrade_headers() -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,7 @@ from ..errors import TokenInvalid
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Headers
 from ..protocol.origin import origin_allowed
+from ..protocol.peer import peer_of
 from ..tokens import Claims
 from ..tokens.claims import PROGRAM, covers, group_of, may_join, subject_of_program
 from ..tokens.clients import TokenClient
@@ -62,7 +63,7 @@ def form() -> dict[str, str]:
 
 def asker() -> Client:
     """Who the request came from and by which scheme and host, as trusted proxies have it."""
-    peer = request.environ.get("REMOTE_ADDR") or ""
+    peer = peer_of(request.environ).address
     return service().server.forwarding.client_of(peer, Headers(request.headers.items()))
 
 

@@ -169,13 +169,13 @@ def test_a_host_that_is_none_is_refused_in_every_version(host: str) -> None:
         assert caught.value.status.startswith("400")
 
 
-def test_host_is_the_host_of_the_target() -> None:
-    fields = Headers([("Host", "Example.com:80")])
-    check_request(Request("GET", "/", "HTTP/1.1", fields, "example.com:80"))
-    for other in ("other.example", "example.com", "example.com:81"):
-        with pytest.raises(HandshakeRefused, match="target names") as caught:
-            check_request(Request("GET", "/", "HTTP/1.1", fields, other))
-        assert caught.value.status.startswith("400")
+def test_an_absolute_target_names_the_host_and_host_does_not_count() -> None:
+    fields = Headers([("Host", "proxy.example")])
+    absolute = Request("GET", "/", "HTTP/1.1", fields, "Example.com:81")
+    check_request(absolute)
+    assert absolute.host == "Example.com:81"
+    assert Request("GET", "/", "HTTP/1.1", fields).host == "proxy.example"
+    assert Request("GET", "/", "HTTP/1.0", Headers([])).host is None
 
 
 def test_http_1_0_has_no_chunked_body() -> None:

@@ -1,0 +1,54 @@
+"""The place of a Flask application's `wsgi_app`: between its middleware and itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from .application import FilteredWebSocketApplication
+from .composition import Application, refuse
+from .errors import HandshakeRefused
+
+SERVED: Final = "fws_gevent.served"
+"""The environ's key by which our own server says that it serves the WebSockets."""
+
+_log = logging.getLogger("fws_gevent.server")
+
+
+class Door:
+    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application."""
+
+    def __init__(self, node: FilteredWebSocketApplication) -> None:
+        self._node = node
+        self._inner: Application = node
+        self._told = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Answer one request."""
+        if SERVED in environ and self._inner is self._node:
+            return self._not_served(start_response)
+        return self._inner(environ, start_response)
+
+    @property
+    def application(self) -> Application:
+        """What is behind it: `wsgi_app` of the Flask application, as it was before."""
+        return self._node.application
+
+    def close(self) -> None:
+        """Another server has the WebSockets: only the application is left behind this."""
+        self._inner = self.application
+
+    def _not_served(self, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer 500: our own server has not found this application behind what wraps it.
+
+        It serves WebSockets without what this application's settings ask for.
+        """
+        if not self._told:
+            self._told = True
+            _log.error(
+                "the server doesn't know the FilteredWebSocket of this application: make the "
+                "application before build_server, and give it to that"
+            )
+        why = "the server doesn't know the FilteredWebSocket of this application"
+        return refuse(HandshakeRefused("500 Internal Server Error", why), start_response)

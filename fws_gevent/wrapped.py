@@ -1,0 +1,95 @@
+"""Finding the Flask application with the extension behind whatever was wrapped around it."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Iterable, Iterator
+from inspect import getattr_static
+from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
+from typing import Any
+from weakref import ReferenceType
+
+from flask import Flask
+
+from .door import Door
+from .errors import ConfigurationError
+
+EXTENSION = "fws"
+"""The key in `app.extensions`."""
+
+_MOST = 20_000  # objects that are looked at
+_OURS = f"{__package__}."  # nothing of this package calls an application but its door
+_NOT_ENTERED = (type, ModuleType, FrameType, CodeType)
+
+
+def flask_app_in(application: object) -> Flask | None:
+    """Return the Flask application with the extension that `application` is, or calls in the end.
+
+    Middleware keeps what it wraps in an attribute, a closure, a dictionary or a global variable:
+    all that `application` refers to is looked at, the nearest first. None if there is no such
+    application. Raises ConfigurationError if there are several, for a server serves one.
+    """
+    found: list[Flask] = []
+    seen = {id(application)}
+    # What was looked at is kept: the id of an object that is gone may be another's.
+    looked_at: list[object] = []
+    waiting = deque([application])
+    while waiting and len(looked_at) < _MOST:
+        each = waiting.popleft()
+        looked_at.append(each)
+        if isinstance(each, Flask) and EXTENSION in each.extensions:
+            found.append(each)
+            continue
+        for inner in _referred_to_by(each):
+            if id(inner) not in seen and not isinstance(inner, _NOT_ENTERED):
+                seen.add(id(inner))
+                waiting.append(inner)
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise ConfigurationError(
+            f"the application leads to {len(found)} Flask applications with FilteredWebSocket "
+            f"({names}): serve each by a server of its own"
+        )
+    return found[0] if found else None
+
+
+def _referred_to_by(each: object) -> Iterable[Any]:
+    """What `each` may call: of a function what it names, of a Flask application its seam."""
+    if isinstance(each, Flask):
+        return (each.wsgi_app,)
+    if isinstance(each, Door):
+        return (each.application,)
+    if type(each).__module__.startswith(_OURS):
+        return ()
+    if isinstance(each, FunctionType):
+        return (*_variables_of(each), *(each.__defaults__ or ()), vars(each))
+    if isinstance(each, MethodType):
+        return (each.__self__, each.__func__)
+    if isinstance(each, ReferenceType):
+        return (each(),)
+    call = getattr_static(type(each), "__call__", None)
+    return (*gc.get_referents(each), *((call,) if isinstance(call, FunctionType) else ()))
+
+
+def _variables_of(function: FunctionType) -> Iterator[Any]:
+    """The values of a function's own cells, and of the global names that its code uses."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    names = set(_names_in(function.__code__))
+    values = [function.__globals__[name] for name in names if name in function.__globals__]
+    yield from values
+    for module in values:
+        if isinstance(module, ModuleType):
+            yield from (vars(module)[name] for name in names if name in vars(module))
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """The names of globals and attributes in `code` and in the functions within it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)

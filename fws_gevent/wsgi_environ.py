@@ -1,0 +1,47 @@
+"""What a WSGI environ says of its request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .protocol.handshake import Headers, wants_websocket
+
+_ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]+)(/.*)?", re.DOTALL)
+
+
+def headers_of(environ: Mapping[str, Any]) -> Headers:
+    """The request's headers as the WSGI environ has them."""
+    return Headers(
+        (name[5:].replace("_", "-").lower(), value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    )
+
+
+def asks_for_websocket(environ: Mapping[str, Any]) -> bool:
+    """Whether a request asks for a WebSocket."""
+    return "HTTP_UPGRADE" in environ and wants_websocket(
+        headers_of(environ), environ.get("SERVER_PROTOCOL", "HTTP/1.1")
+    )
+
+
+def mend(environ: dict[str, Any], target: str) -> None:
+    """Have an environ that another server made say what HTTP says of its request.
+
+    A target in absolute form names the host, and Host doesn't count (RFC 9112 §3.2.2); gevent's
+    parser takes all of it for the path. A request of HTTP/1.0 has no Upgrade (RFC 9110 §7.8).
+    """
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None:
+        environ["HTTP_HOST"] = absolute[1]
+        if not environ["PATH_INFO"].startswith("/"):
+            environ["PATH_INFO"] = absolute[2] or "/"
+    ignore_upgrade(environ)
+
+
+def ignore_upgrade(environ: dict[str, Any]) -> None:
+    """Take Upgrade out of a request of HTTP/1.0, so that no application heeds it."""
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        environ.pop("HTTP_UPGRADE", None)
