@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
 import gevent
 import redis
 from gevent.event import AsyncResult, Event
-from redis.exceptions import NoScriptError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoScriptError,
+    TryAgainError,
+)
 
 from ..engine.supervision import Loop
 from ..errors import PublishFailed
-from .backoff import Backoff
+from .backoff import Backoff, pause_after
 from .keys import Keys
 from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
 from .scripts import PUBLISH
-from .servers import RedisServers
+from .servers import Place, RedisServers
 
 _log = logging.getLogger("fws_gevent.redis")
 
@@ -27,28 +36,62 @@ MAX_WAITING = 10_000
 MAX_BATCH, MAX_BATCH_SIZE = 128, 1 << 20
 """Messages, and bytes, that go out together."""
 
+FORGOTTEN = 60.0
+"""Seconds after its last failure until a stream without messages counts as any other."""
 
-class _Waiting:
-    __slots__ = ("answer", "publication")
+_ONE_STREAMS = (AskError, ClusterDownError, TryAgainError)
+"""Answers that are about one stream: its slot moves, or no server has it."""
 
-    def __init__(self, publication: Publication) -> None:
+
+class Waiting:
+    """A message, the stream that it goes to, and the place for its answer."""
+
+    __slots__ = ("answer", "publication", "stream")
+
+    def __init__(self, publication: Publication, stream: bytes) -> None:
         self.publication = publication
+        self.stream = stream
         self.answer: AsyncResult[str] = AsyncResult()
+
+
+class _Aside:
+    """The messages of one stream that Redis does not take now, in order, and when to try again."""
+
+    __slots__ = ("due", "failures", "waiting")
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self.failures = 0
+        self.waiting: deque[Waiting] = deque()
 
 
 class Lane:
     """Publishes in the order of the calls; each waits for its answer, until its deadline.
 
     A Redis Cluster has a lane for each server, so that one that is away holds up nobody else's.
+    Likewise a stream whose messages Redis does not take just now is put aside, and the others go
+    on. `lane_of` finds the lane of a stream that another server may have by now.
     """
 
-    def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
+    def __init__(
+        self,
+        servers: RedisServers,
+        keys: Keys,
+        terms: StreamTerms,
+        place: Place = "",
+        lane_of: Callable[[bytes], Lane] | None = None,
+    ) -> None:
         self.failing = False
         self._servers = servers
         self._keys = keys
         self._terms = terms
+        self._place = place
+        self._lane_of = lane_of if servers.sharded else None
         self._clock = RedisClock(servers)
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
+        self._again: deque[Waiting] = deque()  # of a trip that failed as a whole
+        self._aside: dict[bytes, _Aside] = {}
+        self._aside_count = 0
         self._something = Event()
         self._stopping = False
         self.loop = Loop("publish queue", self._live)
@@ -56,11 +99,11 @@ class Lane:
 
     def publish(self, publication: Publication) -> str:
         """Publish a message; returns its id in the stream. Raises PublishFailed."""
-        if len(self._waiting) >= MAX_WAITING or self._stopping:
-            raise PublishFailed(f"{len(self._waiting)} messages wait for Redis already")
-        mine = _Waiting(publication)
-        self._waiting.append(mine)
-        self._something.set()
+        waiting = len(self._waiting) + self._aside_count
+        if waiting >= MAX_WAITING or self._stopping:
+            raise PublishFailed(f"{waiting} messages wait for Redis already")
+        mine = Waiting(publication, self._keys.stream(publication.group))
+        self.take(mine)
         mine.answer.wait(max(0.0, publication.left))
         answer = mine.answer.get(block=False) if mine.answer.ready() else None
         if answer is None:
@@ -73,54 +116,109 @@ class Lane:
         self._something.set()
         self.loop.join(timeout)
 
+    def take(self, waiting: Waiting) -> None:
+        """Publish what waits already, perhaps in another lane until now."""
+        self._waiting.append(waiting)
+        self._something.set()
+
     def _live(self) -> None:
+        backoff = Backoff()
         while True:
-            self._something.wait()
             batch = self._next_batch()
             if batch:
-                self._publish_all(batch)
-            elif self._stopping:
+                if self._publish_all(batch):
+                    backoff.reset()
+                else:
+                    gevent.sleep(backoff.seconds())
+            elif self._stopping and not self._aside_count:
                 return
             else:
                 self._something.clear()
+                self._something.wait(self._seconds_until_due())
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    # What goes out next.
+
+    def _next_batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
         size = 0
-        while self._waiting and len(batch) < MAX_BATCH and size < MAX_BATCH_SIZE:
-            batch.append(self._waiting.popleft())
-            size += len(batch[-1].publication.data)
+        for each in self._candidates():
+            if each.publication.left <= 0:
+                continue  # its sender has been told that it failed
+            lane = self if self._lane_of is None else self._lane_of(each.stream)
+            if lane is not self:
+                lane.take(each)
+                continue
+            batch.append(each)
+            size += len(each.publication.data)
+            if len(batch) >= MAX_BATCH or size >= MAX_BATCH_SIZE:
+                break
         return batch
 
-    def _publish_all(self, batch: list[_Waiting]) -> None:
-        """Publish a batch, in as many attempts as the deadlines allow."""
-        backoff = Backoff()
-        while True:
-            # Who waited for these has been told that they failed.
-            batch = [each for each in batch if each.publication.left > 0]
-            if not batch:
-                return
-            try:
-                answers = self._call([each.publication for each in batch])
-            except Exception as error:  # noqa: BLE001 - redis-py has some that are no RedisError
-                self._failed(error)
+    def _candidates(self) -> Iterator[Waiting]:
+        """Take what may go out now: a failed trip again, or else what is due, and what waits."""
+        if any(each.publication.left > 0 for each in self._again):
+            while self._again:
+                yield self._again.popleft()
+            return
+        self._again.clear()
+        now = monotonic()
+        for stream, aside in tuple(self._aside.items()):
+            if aside.due <= now:
+                yield from self._due(aside)
+                if not aside.waiting and now - aside.due > FORGOTTEN:
+                    del self._aside[stream]
+        while self._waiting:
+            first = self._waiting.popleft()
+            found = self._aside.get(first.stream)
+            if found is not None and (found.waiting or found.due > now):
+                found.waiting.append(first)
+                self._aside_count += 1
             else:
-                batch = [
-                    each for each, answer in zip(batch, answers, strict=True)
-                    if not self._settle(each, answer)
-                ]  # fmt: skip
-                if not batch:
-                    self._recovered()
-                    return
-                if any(isinstance(answer, NoScriptError) for answer in answers):
-                    self._load()
-                    continue
-            gevent.sleep(backoff.seconds())
+                yield first
+
+    def _due(self, aside: _Aside) -> Iterator[Waiting]:
+        """Take a stream's messages; after a failure the first that is in time, to see."""
+        while aside.waiting:
+            first = aside.waiting.popleft()
+            self._aside_count -= 1
+            yield first
+            if aside.failures and first.publication.left > 0:
+                return
+
+    def _seconds_until_due(self) -> float | None:
+        due = [aside.due for aside in self._aside.values() if aside.waiting]
+        return max(0.0, min(due) - monotonic()) if due else None
+
+    # What becomes of it.
+
+    def _publish_all(self, batch: list[Waiting]) -> bool:
+        """Publish a batch in one trip; whether the next one may follow at once."""
+        try:
+            answers = self._call([each.publication for each in batch])
+        except Exception as error:  # noqa: BLE001 - redis-py has some that are no RedisError
+            self._again.extend(batch)
+            self._failed(error)
+            self._look_again()
+            return False
+        refused: dict[bytes, tuple[Exception, list[Waiting]]] = {}
+        for each, answer in zip(batch, answers, strict=True):
+            why = self._settle(each, answer)
+            if why is None:
+                self._taken(each.stream)
+            elif isinstance(why, NoScriptError):
+                self._again.append(each)
+            else:
+                refused.setdefault(each.stream, (why, []))[1].append(each)
+        for stream, (why, those) in refused.items():
+            self._put_aside(stream, why, those)
+        if any(isinstance(why, MovedError) for why, _ in refused.values()):
+            self._look_again()
+        return self._load() if self._again else True
 
     def _call(self, publications: list[Publication]) -> list[Any]:
         servers, first = self._servers, publications[0]
         offset = self._clock.at(0.0, self._keys.stream(first.group))
-        pipeline = servers.client.pipeline(transaction=False)
+        pipeline = servers.pipeline(self._place)
         for each in publications:
             latest = offset + int(each.deadline * 1000)
             keys, args = each.call(self._keys, self._terms, servers.publish_command, latest)
@@ -128,32 +226,55 @@ class Lane:
         answers: list[Any] = pipeline.execute(raise_on_error=False)
         return answers
 
-    def _settle(self, waiting: _Waiting, answer: Any) -> bool:
-        """Tell who waits what became of a message; False if it is worth another attempt."""
+    def _settle(self, waiting: Waiting, answer: Any) -> Exception | None:
+        """Tell the sender what became of a message, or return why to try again."""
         try:
             waiting.answer.set(id_of(answer))
-        except NoScriptError:
-            return False
         except (*PASSING, redis.ConnectionError) as error:
-            self._failed(error)
-            return False
+            return error
         except PublishFailed as error:
             waiting.answer.set_exception(error)
-        return True
+        return None
 
-    def _load(self) -> None:
+    def _put_aside(self, stream: bytes, error: Exception, those: list[Waiting]) -> None:
+        aside = self._aside.setdefault(stream, _Aside())
+        aside.waiting.extendleft(reversed(those))
+        self._aside_count += len(those)
+        aside.failures += 1
+        aside.due = monotonic() + pause_after(aside.failures)
+        if not isinstance(error, _ONE_STREAMS) or isinstance(error, MasterDownError):
+            self._failed(error)
+        elif aside.failures == 1 and not isinstance(error, MovedError):
+            name = stream.decode(errors="replace")
+            _log.warning("Redis takes no messages to %s: %s", name, error)
+
+    def _taken(self, stream: bytes) -> None:
+        """Redis took a message to a stream, or refused it for good."""
+        if self.failing:
+            self.failing = False
+            _log.info("Redis takes messages again")
+        aside = self._aside.get(stream)
+        if aside is not None:
+            aside.failures, aside.due = 0, 0.0
+            if not aside.waiting:
+                del self._aside[stream]
+
+    def _load(self) -> bool:
         try:
             self._servers.load(PUBLISH)
         except (redis.RedisError, OSError) as error:
             self._failed(error)
+            return False
+        return True
+
+    def _look_again(self) -> None:
+        try:
+            self._servers.look_again()
+        except (redis.RedisError, OSError) as error:
+            _log.debug("can't find out which server has what: %s", error)
 
     def _failed(self, error: Exception) -> None:
         self._clock.forget()
         if not self.failing:
             self.failing = True
             _log.warning("Redis takes no messages: %s", error)
-
-    def _recovered(self) -> None:
-        if self.failing:
-            self.failing = False
-            _log.info("Redis takes messages again")

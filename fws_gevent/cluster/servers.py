@@ -6,17 +6,17 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.exceptions import AskError, RedisClusterException
+from redis.exceptions import AskError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from .cluster_client import ClusterClient, away
 from .scripts import Script
 
 ANSWER_TIME = 1.0
@@ -177,7 +177,7 @@ class ClusterServers(RedisServers):
         self._options = {**CONNECTION, **options}
 
     def _make_client(self) -> redis.RedisCluster:
-        return _Cluster(
+        return ClusterClient(
             startup_nodes=[
                 ClusterNode(host, port)  # type: ignore[no-untyped-call]
                 for host, port in self._servers
@@ -201,15 +201,11 @@ class ClusterServers(RedisServers):
         return _outside(self.client.get_redis_connection(node).connection_pool)
 
     def pipeline(self, place: Place) -> Any:
-        """Return a pipeline to one server; redis-py's for clusters would follow each redirection,
-        one after the other, while the answers to all other commands wait.
+        """Return a pipeline to one server. Raises redis.RedisError where it is not there.
 
-        Raises redis.RedisError where that server is no longer there.
+        redis-py's own follows redirections one by one, while all other answers wait.
         """
-        node = self.client.get_node(node_name=place)
-        if node is None:
-            raise redis.ConnectionError(f"no server of the cluster is at {place or 'that slot'}")
-        return self.client.get_redis_connection(node).pipeline(transaction=False)
+        return self._server_at(place).pipeline(transaction=False)
 
     def run_at(
         self, where: AskError, script: Script, keys: Sequence[bytes], args: Sequence[Any]
@@ -222,62 +218,25 @@ class ClusterServers(RedisServers):
 
     def look_again(self) -> None:
         """Ask the cluster which server has which slots. Raises redis.RedisError."""
-        with _away():
+        with away():
             self.client.nodes_manager.initialize()
 
     def time(self, key: bytes) -> float:
         """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
-        node = self.client.get_node_from_key(key)
-        return _seconds(self.client.get_redis_connection(node).time())
+        return _seconds(self._server_at(self.place_of(key)).time())
+
+    def _server_at(self, place: Place) -> Any:
+        """Return the client of one server. Raises redis.ConnectionError if it is not there."""
+        node = self.client.get_node(node_name=place)
+        if node is None:
+            raise redis.ConnectionError(f"no server of the cluster is at {place or 'that slot'}")
+        return self.client.get_redis_connection(node)
 
     def run(
         self, pipeline: Any, script: Script, keys: Sequence[bytes], args: Sequence[Any]
     ) -> None:
         """Put a call into a pipeline, with the text: not every master may have the script."""
         pipeline.execute_command("EVAL", script.text, len(keys), *keys, *args)
-
-
-class _Cluster(redis.RedisCluster):
-    """A client whose errors are all redis.RedisError: some of redis-py's for clusters are not."""
-
-    def __init__(self, **options: Any) -> None:
-        with _away():
-            super().__init__(**options)
-
-    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        with _away():
-            return super().execute_command(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-    def get_node_from_key(self, key: Any, replica: bool = False) -> Any:
-        with _away():
-            return super().get_node_from_key(key, replica)  # type: ignore[no-untyped-call]
-
-    def _get_command_keys(self, *args: Any) -> Any:
-        # For a script's call redis-py would ask some server, which may be the one that is away.
-        if args[0] == "EVAL":
-            return args[3 : 3 + int(args[2])]
-        return super()._get_command_keys(*args)  # type: ignore[no-untyped-call]
-
-    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
-        pipeline: Any = super().pipeline(transaction, shard_hint)  # type: ignore[no-untyped-call]
-        pipeline._get_command_keys = self._get_command_keys  # noqa: SLF001 - redis-py's own class
-        execute = pipeline.execute
-
-        def execute_all(raise_on_error: bool = True) -> Any:
-            with _away():
-                return execute(raise_on_error)
-
-        pipeline.execute = execute_all
-        return pipeline
-
-
-@contextmanager
-def _away() -> Iterator[None]:
-    """Raises redis.ConnectionError where no server of a cluster is there for what is asked."""
-    try:
-        yield
-    except RedisClusterException as error:
-        raise redis.ConnectionError(str(error)) from error
 
 
 def _sockets_are_patched() -> bool:

@@ -21,7 +21,7 @@ class Shard:
 
     def __init__(self, shards: Shards, place: Place) -> None:
         self.place = place
-        self.lane = Lane(shards.servers, shards.keys, shards.terms)
+        self.lane = Lane(shards.servers, shards.keys, shards.terms, place, shards.lane_of)
         self.catch_up = CatchUp(shards.servers, shards.terms, place, shards.catch_up)
         self.link = Link(place or shards.servers.name, self._connect, self)
         self._shards = shards
@@ -105,6 +105,10 @@ class Shards:
         if shard is None:
             shard = self._shards[place] = Shard(self, place)
         return shard
+
+    def lane_of(self, stream: bytes) -> Lane:
+        """The lane for the messages to a stream."""
+        return self.of(stream).lane
 
     def follow(self, feed: Feed) -> None:
         """Begin to follow a stream."""

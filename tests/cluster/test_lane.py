@@ -8,8 +8,16 @@ from typing import Any
 import gevent
 import pytest
 import redis
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    TryAgainError,
+)
 
 from fws_gevent.cluster import lane as lane_module
+from fws_gevent.cluster.backoff import Backoff
 from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.lane import Lane
 from fws_gevent.cluster.publishing import Publication, StreamTerms
@@ -319,3 +327,120 @@ def test_stop_ends_after_what_waits_and_then_it_takes_no_more(
     assert len(stored(redis_server)) == 300
     with pytest.raises(PublishFailed):
         lane.publish(message(b"too late"))
+
+
+# One stream that Redis does not take.
+
+
+class Refusing:
+    """Has Redis refuse the messages to one group; `tried` is how many of them each trip had."""
+
+    def __init__(self, lane: Lane, group: str, error: Exception | None) -> None:
+        self.error = error
+        self.tried: list[int] = []
+        self._group = group
+        self._call = lane._call
+        lane._call = self.call  # type: ignore[method-assign]
+
+    def call(self, publications: list[Publication]) -> list[Any]:
+        if self.error is None:
+            return self._call(publications)
+        others = [each for each in publications if each.group != self._group]
+        answers = iter(self._call(others) if others else [])
+        self.tried.append(len(publications) - len(others))
+        return [self.error if each.group == self._group else next(answers)
+                for each in publications]  # fmt: skip
+
+
+@pytest.fixture
+def no_pause_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a lane that pauses for all its streams wait until the test fails."""
+    monkeypatch.setattr(Backoff, "seconds", lambda self: 3600.0)
+
+
+PASSING_ERRORS = [TryAgainError("try again"), AskError("5 127.0.0.1:7"), ClusterDownError("down"),
+                  ReadOnlyError("a replica")]  # fmt: skip
+
+
+@pytest.mark.usefixtures("no_pause_for_all")
+@pytest.mark.parametrize("error", PASSING_ERRORS, ids=lambda error: type(error).__name__)
+def test_a_stream_that_redis_does_not_take_now_holds_up_no_other(
+    redis_server: RedisProcess, make_lane: MakeLane, error: Exception
+) -> None:
+    lane = make_lane(redis_server.port)
+    lane.publish(message(b"first"))
+    moving = Refusing(lane, "moving", error)
+    waits = [gevent.spawn(lane.publish, message(b"%d" % each, group="moving")) for each in range(5)]
+    until(lambda: len(moving.tried) >= 3)
+    waits += [gevent.spawn(lane.publish, message(b"5", group="moving"))]
+    for number in range(20):
+        lane.publish(message(b"%d" % number))
+    assert not any(each.ready() for each in waits)
+    assert max(moving.tried[1:]) == 1, "one is enough to see"
+    moving.error = None
+    gevent.joinall(waits, timeout=20, raise_error=True)
+    assert stored(redis_server, "moving") == [b"%d" % number for number in range(6)]
+    assert stored(redis_server) == [b"first", *(b"%d" % number for number in range(20))]
+    assert not lane._aside
+    assert not lane._aside_count
+
+
+def test_a_stream_that_redis_does_not_take_is_told_once(
+    redis_server: RedisProcess, make_lane: MakeLane, caplog: pytest.LogCaptureFixture
+) -> None:
+    lane = make_lane(redis_server.port, HASTY)
+    moving = Refusing(lane, "moving", TryAgainError("try again"))
+    for _ in range(3):
+        with pytest.raises(PublishFailed, match=r"for 0\.5 s"):
+            lane.publish(message(b"lost", HASTY, "moving"))
+    assert len(moving.tried) > 5
+    assert caplog.text.count("takes no messages") == 1
+    assert not lane.failing
+    until(lambda: not lane._aside_count)
+    assert stored(redis_server, "moving") == []
+
+
+def test_a_stream_that_nobody_publishes_to_any_more_is_forgotten(
+    redis_server: RedisProcess, make_lane: MakeLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "FORGOTTEN", 0.0)
+    lane = make_lane(redis_server.port, HASTY)
+    Refusing(lane, "moving", TryAgainError("try again"))
+    with pytest.raises(PublishFailed):
+        lane.publish(message(b"lost", HASTY, "moving"))
+    assert lane._aside
+
+    def is_forgotten() -> bool:
+        lane.publish(message(b"another"))
+        return not lane._aside
+
+    until(is_forgotten)
+
+
+def test_messages_that_were_put_aside_count_among_those_that_wait(
+    redis_server: RedisProcess, make_lane: MakeLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "MAX_WAITING", 3)
+    lane = make_lane(redis_server.port)
+    moving = Refusing(lane, "moving", TryAgainError("try again"))
+    waits = [gevent.spawn(lane.publish, message(b"1", group="moving")) for _ in range(3)]
+    until(lambda: lane._aside_count == 3)
+    with pytest.raises(PublishFailed, match="wait for Redis already"):
+        lane.publish(message(b"refused"))
+    moving.error = None
+    gevent.joinall(waits, timeout=20, raise_error=True)
+
+
+def test_messages_to_a_stream_that_another_server_has_by_now_go_there(
+    redis_server: RedisProcess, make_lane: MakeLane
+) -> None:
+    old, new = make_lane(redis_server.port), make_lane(redis_server.port)
+    moved: set[bytes] = set()
+    old._lane_of = lambda stream: new if stream in moved else old
+    old.publish(message(b"1"))
+    refusing = Refusing(old, "kitchen", MovedError("5 127.0.0.1:7"))
+    waits = [gevent.spawn(old.publish, message(b"%d" % number)) for number in range(2, 5)]
+    until(lambda: refusing.tried)
+    moved.add(KEYS.stream("kitchen"))
+    gevent.joinall(waits, timeout=20, raise_error=True)
+    assert stored(redis_server) == [b"1", b"2", b"3", b"4"]

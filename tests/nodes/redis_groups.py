@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -133,13 +134,29 @@ class RedisCluster:
 
     def move_slot(self, slot: int, source: RedisProcess, target: RedisProcess) -> None:
         """Move a slot with all its keys to another master, as one does by hand."""
-        here, there = _name_of(source), _name_of(target)
-        ask(target, "CLUSTER SETSLOT", slot, "IMPORTING", here)
-        ask(source, "CLUSTER SETSLOT", slot, "MIGRATING", there)
+        there = _name_of(target)
+        self._begin_move(slot, source, target)
         while keys := ask(source, "CLUSTER GETKEYSINSLOT", slot, 100):
             ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
         for each in (target, source, *(set(self.masters) - {source, target})):
             ask(each, "CLUSTER SETSLOT", slot, "NODE", there)
+
+    @contextmanager
+    def slot_on_the_move(
+        self, slot: int, source: RedisProcess, target: RedisProcess
+    ) -> Iterator[None]:
+        """Have a slot begin to move to another master, and stay where it is after all."""
+        self._begin_move(slot, source, target)
+        try:
+            yield
+        finally:
+            for each in (source, target):
+                ask(each, "CLUSTER SETSLOT", slot, "STABLE")
+
+    @staticmethod
+    def _begin_move(slot: int, source: RedisProcess, target: RedisProcess) -> None:
+        ask(target, "CLUSTER SETSLOT", slot, "IMPORTING", _name_of(source))
+        ask(source, "CLUSTER SETSLOT", slot, "MIGRATING", _name_of(target))
 
     def _start(self) -> RedisProcess:
         folder = self._folder / f"redis{len(self._processes)}"

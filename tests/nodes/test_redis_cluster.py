@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import gevent
 import pytest
 from redis.crc import key_slot
 
@@ -13,6 +14,7 @@ from fws_gevent.errors import StorageAway
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 
+from ..clients import PATIENCE
 from ..conftest import Connect, Serve
 from ..redis_processes import memory_folder
 from ..waiting import until
@@ -141,6 +143,31 @@ def test_a_slot_that_moves_keeps_its_group_in_order_and_loses_nothing(
     pair.settle(busy)
     assert pair.wrong(durable=True) == []
     assert [pair.gaps(each) for each in pair.groups] == [[[], []]] * 3
+
+
+def test_while_a_slot_moves_the_other_groups_of_its_master_flow(
+    cluster: RedisCluster, pair: TwoNodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    moving = pair.groups[0]
+    other = next(
+        name
+        for name in map(str, range(99))
+        if cluster.master_of(name) is cluster.masters[0]
+        and key_slot(name.encode()) != key_slot(moving.encode())
+    )
+    source, target = cluster.masters[:2]
+    assert pair.publish(moving)
+    with cluster.slot_on_the_move(key_slot(moving.encode()), source, target):
+        waits = gevent.spawn(pair.publish, moving)
+        for _ in range(20):
+            assert pair.publish(other)
+        assert not waits.ready(), "the other group's messages waited for nobody"
+    assert waits.get(timeout=PATIENCE)
+    assert pair.publish(moving)
+    pair.settle()
+    assert pair.wrong(durable=True) == []
+    told = [each.getMessage() for each in caplog.records if "TRYAGAIN" in each.getMessage()]
+    assert len(told) <= 1
 
 
 def test_without_the_cluster_a_node_starts_is_unwell_and_mends_when_it_is_there(
