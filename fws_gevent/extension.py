@@ -35,6 +35,7 @@ from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of
 from .web.blueprint import make_blueprint
+from .web.contexts import in_context_of
 from .web.for_views import TokensForViews
 from .web.service import WebService
 from .wrapped import EXTENSION, flask_app_in
@@ -98,7 +99,7 @@ class FilteredWebSocket(TokensForViews):
     def show(self, app: Flask, server: Server) -> None:
         """Put the pages of `server` under /fws/ of `app`. Raises ConfigurationError."""
         service = WebService(app.name, server, __version__, self.hooks)
-        server.around_connect = app.request_context
+        server.around_connect, server.around_event = app.request_context, in_context_of(app)
         app.extensions[EXTENSION], app.extensions[_WEB] = self, service
         self._apps.add(app)
         app.register_blueprint(make_blueprint())
@@ -107,7 +108,7 @@ class FilteredWebSocket(TokensForViews):
         """Have `server`, our own, take the place of gunicorn's door. Raises ConfigurationError."""
         service = _web_of(app)
         service.serve(server)
-        server.around_connect = app.request_context
+        server.around_connect, server.around_event = app.request_context, in_context_of(app)
         service.close_door()
         return service
 
@@ -202,7 +203,7 @@ def with_pages(application: Application, server: Server) -> tuple[Application, W
     pages = Flask("fws_gevent", static_folder=None)
     extension = FilteredWebSocket()
     extension.show(pages, server)
-    server.around_connect = nullcontext  # no application's own context, then
+    server.around_connect, server.around_event = nullcontext, None  # no application's own, then
 
     def dispatch(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         inner = pages if environ["PATH_INFO"].startswith("/fws/") else application

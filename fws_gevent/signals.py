@@ -10,10 +10,16 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from blinker import ANY, Signal
+
+Around = Callable[[Any], AbstractContextManager[Any]]
+"""Makes, from an event's data, what its receivers are called in."""
+
+Failed = Callable[[Any, BaseException], None]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Receiver = Callable[..., Any]
@@ -85,6 +91,15 @@ class Route:
         self._server = weakref.ref(server)
         self._chain = chain
         self._receivers: tuple[Receiver, ...] = ()
+        self._surroundings: tuple[Around, Failed] | None = None
+        self.refresh()
+
+    def surround(self, around: Around, failed: Failed) -> None:
+        """Call all receivers of an event inside of `around(data)`, a context manager.
+
+        What that raises itself goes to `failed(web_socket_instance, error)`.
+        """
+        self._surroundings = around, failed
         self.refresh()
 
     def tell(self, server: object, data: Any) -> None:
@@ -94,21 +109,23 @@ class Route:
 
     def refresh(self) -> None:
         """Look the receivers up anew."""
+        self.emit = emit = self._resolve()
+        if emit is not None and self._surroundings is not None:
+            self.emit = _inside(emit, *self._surroundings)
+
+    def _resolve(self) -> Receiver | None:
         bus, server = self._bus, self._server()
         if server is None or bus.is_muted or not bus.has_receivers_for(server):
-            self.emit = None
-            return
+            return None
         if any(isinstance(receiver, weakref.ref) for receiver in bus.receivers.values()):
             # No tuple may keep a weak receiver alive, so blinker is asked at each event.
-            self.emit = self._emit_through_blinker
-            return
+            return self._emit_through_blinker
         self._receivers = tuple(bus.receivers_for(server))
         if not self._receivers:
-            self.emit = None
-        elif self._receivers == (self._chain,):
-            self.emit = self._chain  # a chain deals with what its filters raise by itself
-        else:
-            self.emit = self._emit_to_all
+            return None
+        if self._receivers == (self._chain,):
+            return self._chain  # a chain deals with what its filters raise by itself
+        return self._emit_to_all
 
     def _emit_to_all(self, server: object, web_socket_instance: Any, data: Any) -> Any:
         return self._call(self._receivers, server, web_socket_instance, data)
@@ -132,6 +149,21 @@ class Route:
                 if receiver == self._chain:
                     result = answer
         return result
+
+
+def _inside(emit: Receiver, around: Around, failed: Failed) -> Receiver:
+    def emit_inside(server: object, web_socket_instance: Any, data: Any) -> Any:
+        result = None
+        try:
+            with around(data):
+                result = emit(server, web_socket_instance, data)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - receivers' errors end in the route
+            failed(web_socket_instance, error)
+        return result
+
+    return emit_inside
 
 
 client_connected = Bus("client_connected", "A connection opened; data: its WSGI environ.")

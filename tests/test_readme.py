@@ -29,7 +29,7 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-FLASK, SHOUT, SERVER, CHAIN, BUS, WSGI = blocks("python")
+FLASK, DATABASE, SHOUT, SERVER, CHAIN, BUS, WSGI = blocks("python")
 
 
 @pytest.fixture
@@ -161,3 +161,14 @@ def test_the_table_of_close_codes_is_the_catalogue() -> None:
     assert rows == [
         (str(int(code)), code.meaning, "yes" if code.reconnect else "no") for code in CloseCode
     ]
+
+
+def test_the_application_with_a_database_keeps_what_a_client_sends(
+    tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    (tmp_path / "notes.py").write_text(DATABASE)
+    command = start("-m", "flask", "--app", "notes", "fws", "run", "-p", "0", cwd=tmp_path)
+    client = connect(command.port(), "/ws")
+    for count in (1, 2):
+        client.send("milk")
+        assert client.receive() == f"{count} notes"

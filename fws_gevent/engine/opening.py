@@ -30,7 +30,7 @@ def tell_open(server: Server, connection: Connection, environ: dict[str, Any]) -
         with server.around_connect(environ):
             told = True
             server.connect_route.emit(server, connection, environ)
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
         _log.error(

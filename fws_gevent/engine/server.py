@@ -107,6 +107,9 @@ class Server(Membership):
         """Servers for WebSockets at paths of their own, which this one's chains don't hear of."""
         self.around_connect: AroundConnect = nullcontext
         """What connect filters run in, made from the WSGI environ: a Flask request context."""
+        self.around_event: signals.Around | None = None
+        """What all others run in, made from the data; set before the start: Flask's for an
+        application."""
         self.closes: Counter[int] = Counter()
         """Connections that ended, by close code as `counted_as` has it."""
         self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
@@ -140,6 +143,7 @@ class Server(Membership):
         routes = [self._subscribe(name, bus) for name, bus, _ in _BUSES]
         self.connect_route, self.data_route, self.message_bus = routes[:3]
         self.disconnect_route, self.consumer_route, self.gap_route = routes[3:]
+        self._surround([*routes[1:], self.joined_route, self.left_route])
         self.message_route: signals.Route | Gate = (
             self.message_bus if self.guard is None else self.guard.before(self.message_bus)
         )
@@ -339,6 +343,20 @@ class Server(Membership):
         log_close(connection, closed)
         if not self.live:
             self._empty.set()
+
+    def _surround(self, routes: Sequence[signals.Route]) -> None:
+        """Have the receivers of these events called in an application's context, if there is one.
+
+        Those of the connect event have the request's, see `opening`.
+        """
+        if self.around_event is not None:
+            for route in routes:
+                route.surround(self.around_event, self._application_failed)
+
+    def _application_failed(self, instance: Any, error: BaseException) -> None:
+        """What stands around an event failed: the teardown of a Flask context."""
+        _log.error("the application failed around the filters of %s", instance, exc_info=error)
+        self._rescue(instance, error)
 
     def _rescue(self, instance: Any, error: BaseException) -> None:
         """A filter raised and its chain stopped: what becomes of the connection."""
