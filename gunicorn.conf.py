@@ -6,7 +6,7 @@ import tempfile
 from typing import Any
 
 from fws_gevent.composition import warn_of_many_workers
-from fws_gevent.logs import configure_logging
+from fws_gevent.logs import configure_if_silent, flush_logs
 
 _REDIS = ("FWS_REDIS_URL", "FWS_REDIS_HOST")
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -21,8 +21,9 @@ def when_ready(server: Any) -> None:
     if server.cfg.workers > 1 and not any(name in os.environ for name in _REDIS):
         # What the workers inherit, so it is as their own settings have it.
         level, form = os.environ.get("FWS_LOG_LEVEL"), os.environ.get("FWS_LOG_FORMAT")
-        configure_logging(level or "info", form or "text")
+        configure_if_silent(level or "info", form or "text")
         warn_of_many_workers()
+        flush_logs()  # before the lines of the workers
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's names

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import logging
 from typing import Any
 
 import gevent
 from gevent.server import StreamServer
 
-_log = logging.getLogger("fws_gevent.server")
+from .loggers import get_logger
+
+_log = get_logger("server")
 
 PAUSE = 1.0
 """Seconds at most until accepting is tried again after there was no descriptor."""

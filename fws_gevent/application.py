@@ -7,7 +7,6 @@ own server's.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
@@ -36,6 +35,7 @@ from .engine.facts import Opening, Peer
 from .engine.server import Server
 from .errors import HandshakeRefused, NoRoom
 from .filters.base import FilterBase
+from .loggers import Repeats, get_logger
 from .logs import configure_if_silent
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request
@@ -58,7 +58,7 @@ from .tokens import Claims
 from .upgrade import UPGRADE, WORKER, Upgrade, Worker
 from .wsgi_environ import asks_for_websocket, mend
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 _WORKERS_OWN = (UPGRADE, WORKER, "wsgi.websocket", "gunicorn.socket")
 
@@ -82,6 +82,7 @@ class FilteredWebSocketApplication(Server):
         self.policy = policy_of(settings)
         self._worker: Worker | None = None
         self._pid: int | None = None
+        self._told = Repeats(_log)
         self._drained: Event | None = None
         self.on_start: Callable[[Mapping[str, Any]], None] | None = None
         """Called with the first request, when all is ready."""
@@ -103,7 +104,7 @@ class FilteredWebSocketApplication(Server):
             if websocket is not None:
                 return self._open(node, environ, start_response)
             if asks_for_websocket(environ):  # what comes behind it need not be a request
-                return cannot_upgrade(environ, last_answers(start_response))
+                return cannot_upgrade(environ, last_answers(start_response), self._told)
         elif websocket is not None:
             return pass_on(self.application, environ, start_response)
         if WORKER not in environ:
@@ -227,6 +228,7 @@ class FilteredWebSocketApplication(Server):
         self._drained = Event()
         _log.info("stopping: closing %d connections", len(self.users))
         self.drain(seconds)
+        self.print.drain()
         self._drained.set()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from .errors import ConfigurationError, HandshakeRefused
 from .filters.base import FilterBase, WebSocketGapFilter
+from .loggers import Repeats, get_logger
 from .protocol.addresses import parse_address
 from .protocol.credentials import SUBPROTOCOL
 from .protocol.handshake import (
@@ -26,7 +26,7 @@ from .storage.base import BaseStorageObject
 from .upgrade import NoSuchPath
 from .wsgi_environ import asks_for_websocket
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 APP_LOAD_ERROR = 4
 """The exit status by which a gunicorn worker says that it will never serve this application."""
@@ -55,7 +55,9 @@ def only_websockets(environ: dict[str, Any], start_response: Callable[..., Any])
     )
 
 
-def cannot_upgrade(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def cannot_upgrade(
+    environ: dict[str, Any], start_response: Callable[..., Any], told: Repeats
+) -> Iterable[bytes]:
     """Answer a WebSocket request to a server that can't make one of it: 426, and what can.
 
     A request that no server would make one of is refused with 405.
@@ -64,7 +66,8 @@ def cannot_upgrade(environ: dict[str, Any], start_response: Callable[..., Any]) 
     if method != "GET":
         return refuse(wrong_method(method), start_response)
     why = f"This server ({environ.get('SERVER_SOFTWARE', 'unknown')}) can't open WebSockets"
-    _log.error("%s: %s", why, RIGHT_COMMAND)
+    if told.due():
+        _log.error("%s: %s", why, RIGHT_COMMAND)
     return _upgrade_required(f"{why}: {RIGHT_COMMAND}.", start_response)
 
 

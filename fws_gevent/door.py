@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .application import FilteredWebSocketApplication
 from .composition import Application, refuse
 from .errors import HandshakeRefused
+from .loggers import get_logger
 
 SERVED: Final = "fws_gevent.served"
 """The environ's key by which our own server says that it serves the WebSockets."""
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 
 class Door:

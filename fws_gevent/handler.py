@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket as sockets
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from .errors import HandshakeRefused
 from .http_answer import send_while_read
 from .http_body import CONTINUE, BadBody, Body, header_lines, without_line_end
 from .http_headers import WSGIHeaders
+from .loggers import get_logger
 from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
 from .protocol.handshake import (
@@ -39,8 +39,8 @@ from .wsgi_environ import ignore_upgrade
 if TYPE_CHECKING:
     from .server import FilteredWebSocketServer
 
-_log = logging.getLogger("fws_gevent.http")
-_access = logging.getLogger("fws_gevent.access")
+_log = get_logger("http")
+_access = get_logger("access")
 
 _CLOSE = ("Connection", "close")
 

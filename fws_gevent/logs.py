@@ -5,22 +5,60 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
+
+from .loggers import ROOT, Log, indented, printable
+from .output import Output
 
 _TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 _JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class LineFormatter(logging.Formatter):
-    """One line a record: what a client sent can't begin another, nor command a terminal."""
+    """One line a record: what a client sent can't begin another, nor command a terminal.
 
-    _ESCAPES: ClassVar = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+    The lines of a traceback follow it, each with an indent that no record begins with.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line, with control characters escaped; a traceback below it keeps its lines."""
-        return super().formatMessage(record).translate(self._ESCAPES)
+        """Return the line, with control characters escaped."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the lines of a traceback, escaped and indented."""
+        return indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """Return the lines of a stack, escaped and indented."""
+        return indented(super().formatStack(stack_info))
+
+
+class LogHandler(logging.Handler):
+    """Writes records to a stream without waiting for its reader, and says what was dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._output = Output(lambda: stream, self._notice)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            self._output.write(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001 - as each handler of logging has it
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait until all is written, for a bounded time; the end of the process calls this."""
+        self._output.drain()
+
+    def _notice(self, count: int) -> str:
+        record = logging.LogRecord(
+            f"{ROOT}.logs", logging.WARNING, __file__, 0,
+            "%d log lines dropped: nobody read this stream", (count,), None,
+        )  # fmt: skip
+        return self.format(record) + "\n"
 
 
 class ErrorStream:
@@ -30,18 +68,18 @@ class ErrorStream:
     a traceback does.
     """
 
-    def __init__(self, logger: logging.Logger) -> None:
-        self._logger = logger
+    def __init__(self, log: Log) -> None:
+        self._log = log
 
     def write(self, text: str) -> None:
         """Log a text; an empty one is nothing."""
         first, _, rest = text.strip().partition("\n")
         if first:
-            record = self._logger.makeRecord(
-                self._logger.name, logging.ERROR, "(wsgi.errors)", 0, "%s", (first,), None
+            record = self._log.logger.makeRecord(
+                self._log.logger.name, logging.ERROR, "(wsgi.errors)", 0, "%s", (first,), None
             )
             record.exc_text = rest or None
-            self._logger.handle(record)
+            self._log.handle(record)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Log some lines as one text."""
@@ -51,29 +89,42 @@ class ErrorStream:
         """Nothing is kept back."""
 
 
-class _Stopgap(logging.StreamHandler):  # type: ignore[type-arg]  # no generic at run time
-    """A handler that nobody asked for: whoever knows better takes its place."""
+class _Stopgap(LogHandler):
+    """A handler that nobody asked for: it is silent as soon as the program has one of its own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record that no handler of the program's gets."""
+        if not logging.getLogger().handlers:
+            super().emit(record)
 
 
 def configure_logging(level: str = "info", form: str = "text") -> None:
     """Send the project's log lines to standard error; `form` is "text" or "json"."""
-    _configure(logging.StreamHandler(sys.stderr), level, form)
+    _configure(LogHandler(sys.stderr), level, form, propagate=False)
 
 
-def _configure(handler: logging.Handler, level: str, form: str) -> None:
+def _configure(handler: logging.Handler, level: str, form: str, *, propagate: bool) -> None:
     handler.setFormatter(JsonFormatter(_JSON) if form == "json" else LineFormatter(_TEXT))
-    logger = logging.getLogger("fws_gevent")
+    logger = logging.getLogger(ROOT)
     logger.handlers = [handler]
     logger.setLevel(level.upper())
-    logger.propagate = False
+    logger.propagate = propagate
 
 
 def configure_if_silent(level: str, form: str) -> None:
     """Do so unless the program has configured logging by itself: start-up lines are for someone.
 
-    Who is called later knows more: an application first, then the command with its flags.
+    A later call replaces what an earlier one did, since it knows more: an application calls this
+    first, then the command with its flags. Handlers that the program adds to the root logger later
+    take over.
     """
-    logger = logging.getLogger("fws_gevent")
+    logger = logging.getLogger(ROOT)
     stopgap = any(isinstance(handler, _Stopgap) for handler in logger.handlers)
     if stopgap or not logger.hasHandlers():
-        _configure(_Stopgap(sys.stderr), level, form)
+        _configure(_Stopgap(sys.stderr), level, form, propagate=True)
+
+
+def flush_logs() -> None:
+    """Wait until the project's log lines are written, for a bounded time."""
+    for handler in logging.getLogger(ROOT).handlers:
+        handler.flush()

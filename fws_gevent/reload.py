@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -12,9 +11,11 @@ from gevent import subprocess
 
 from .errors import CloseCode
 from .listener import pass_on
+from .loggers import get_logger
+from .logs import flush_logs
 from .server import FilteredWebSocketServer
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 CHECK_TIME = 30.0
 """Seconds for the new settings to be checked in."""
@@ -62,6 +63,7 @@ class Reload:
                 Path(path).unlink(missing_ok=True)
             return
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new one minds it
+        flush_logs()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # what is in their buffers would be lost
         pass_on(self._listener)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from argparse import Namespace
 from collections.abc import Sequence
@@ -41,6 +40,7 @@ from .listener import (
     tls_context,
     unix_listener,
 )
+from .loggers import get_logger
 from .logs import ErrorStream, configure_if_silent
 from .parser import OptionParser
 from .parser import default_parser as plain_parser
@@ -51,7 +51,7 @@ from .wrapped import EXTENSION, flask_app_in
 
 __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 _PATIENCE = 1.0  # seconds for those to say something who were accepted just before a restart
 
@@ -92,7 +92,7 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
             extra.pop("backlog")
         application = application or only_websockets
         WSGIServer.__init__(
-            self, listener, application, log=_log, error_log=ErrorStream(_log), **extra
+            self, listener, application, log=_log.logger, error_log=ErrorStream(_log), **extra
         )
 
     @classmethod

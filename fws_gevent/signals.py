@@ -7,7 +7,6 @@ A receiver that raises is logged, and the others are called all the same.
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,6 +14,8 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from blinker import ANY, Signal
+
+from .loggers import Repeats, get_logger
 
 Around = Callable[[Any], AbstractContextManager[Any]]
 """Makes, from an event's data, what its receivers are called in."""
@@ -24,7 +25,7 @@ Failed = Callable[[Any, BaseException], None]
 F = TypeVar("F", bound=Callable[..., Any])
 Receiver = Callable[..., Any]
 
-_log = logging.getLogger("fws_gevent.signals")
+_log = get_logger("signals")
 
 
 class Bus(Signal):
@@ -91,6 +92,7 @@ class Route:
         self._server = weakref.ref(server)
         self._chain = chain
         self._receivers: tuple[Receiver, ...] = ()
+        self._told = Repeats(_log)
         self._surroundings: tuple[Around, Failed] | None = None
         self.refresh()
 
@@ -144,7 +146,8 @@ class Route:
             except KeyboardInterrupt:
                 raise
             except BaseException:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
-                _log.exception("bus %s: subscriber %r failed", self._bus.name, receiver)
+                if self._told.due(id(receiver)):
+                    _log.exception("bus %s: subscriber %r failed", self._bus.name, receiver)
             else:
                 if receiver == self._chain:
                     result = answer

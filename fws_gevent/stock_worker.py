@@ -8,7 +8,6 @@ it ends on SIGTERM without a word to its WebSockets.
 from __future__ import annotations
 
 import atexit
-import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
@@ -18,6 +17,7 @@ import gevent
 
 from .composition import Application
 from .errors import CloseCode, HandshakeRefused
+from .loggers import get_logger
 from .protocol.addresses import normal_address
 from .protocol.frames import encode_close
 from .protocol.handshake import (
@@ -34,7 +34,7 @@ from .protocol.peer import SocketPeer
 from .takeover import take_socket
 from .upgrade import NoSuchPath
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 
 def take_websocket(environ: Mapping[str, Any]) -> tuple[Any, bytes]:

@@ -23,4 +23,4 @@ def written(configure: Callable[..., None], *arguments: str) -> Lines:
     """Configure with `arguments`; returns what gives the lines on standard error so far."""
     with redirect_stderr(StringIO()) as stderr:
         configure(*arguments)
-    return lambda: stderr.getvalue().splitlines()
+    return lambda: stderr.getvalue().split("\n")[:-1]

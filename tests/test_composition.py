@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from fws_gevent.composition import (
 )
 from fws_gevent.errors import ConfigurationError, FwsError
 from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
+from fws_gevent.loggers import Repeats, get_logger
 from fws_gevent.settings import Settings
 from fws_gevent.storage.memory import MemoryStorageObject
 
@@ -73,7 +75,9 @@ def test_plain_http_is_told_that_this_is_for_websockets(log: list[str]) -> None:
 @pytest.mark.parametrize("software", ["Werkzeug/3.1.3", None])
 def test_a_server_that_can_not_upgrade_says_what_can(software: str | None, log: list[str]) -> None:
     environ = {} if software is None else {"SERVER_SOFTWARE": software}
-    status, headers, body = call(cannot_upgrade, **environ)
+    status, headers, body = call(
+        partial(cannot_upgrade, told=Repeats(get_logger("server"))), **environ
+    )
     assert status == "426 Upgrade Required"
     assert headers["upgrade"] == "websocket"
     assert headers["content-length"] == str(len(body))

@@ -6,16 +6,19 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
 
 import pytest
 
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.loggers import get_logger
 from fws_gevent.logs import ErrorStream, configure_if_silent, configure_logging
 
 from .conftest import Connect, Serve
 from .log_lines import LOGGER, logger_as_it_was, written
+from .pipes import Pipe
 from .raw_http import exchange, request
 
 _as_it_was = pytest.fixture(autouse=True)(logger_as_it_was)
@@ -39,13 +42,13 @@ def test_text_lines_have_time_level_and_message() -> None:
 
 def test_json_lines_have_time_level_logger_message_and_what_was_added() -> None:
     lines = written(configure_logging, "info", "json")
-    logging.getLogger("fws_gevent.server").warning("it is %s", "late\n", extra={"event": "x"})
+    logging.getLogger("fws_gevent.server").warning("it is %s", "late\n", extra={"event": "x\n"})
     (line,) = lines()
     content = json.loads(line)
     assert content.pop("asctime")
     assert content == {
-        "levelname": "WARNING", "name": "fws_gevent.server", "message": "it is late\n",
-        "event": "x",
+        "levelname": "WARNING", "name": "fws_gevent.server", "message": "it is late\\x0a",
+        "event": "x\n",
     }  # fmt: skip
 
 
@@ -122,13 +125,15 @@ def test_a_filter_that_fails_is_told_with_its_name_and_traceback(
         (content,) = [each for each in map(json.loads, told) if each["levelname"] == "ERROR"]
         told = [content["message"], *content["exc_info"].splitlines()]
     assert any(f"filter {__name__}.Fail failed on <Connection " in line for line in told)
-    assert "RuntimeError: first line" in told
+    assert [line.strip() for line in told].count("RuntimeError: first line") == 1
+    if form == "text":
+        assert "  second line" in told
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_an_application_writes_to_its_error_stream_is_one_record(form: str) -> None:
     lines = written(configure_logging, "info", form)
-    stream = ErrorStream(LOGGER)
+    stream = ErrorStream(get_logger("server"))
     stream.write("it failed\nTraceback …\n  here\n")
     stream.writelines(["one\n", "two\n"])
     stream.write("\n")
@@ -137,12 +142,12 @@ def test_what_an_application_writes_to_its_error_stream_is_one_record(form: str)
     if form == "json":
         records = [json.loads(line) for line in told]
         assert [each["message"] for each in records] == ["it failed", "one"]
-        assert records[0]["exc_info"] == "Traceback …\n  here"
+        assert records[0]["exc_info"] == "  Traceback …\n    here"
     else:
         assert told[0].endswith("it failed")
-        assert told[1:3] == ["Traceback …", "  here"]
+        assert told[1:3] == ["  Traceback …", "    here"]
         assert told[3].endswith("one")
-        assert told[4:] == ["two"]
+        assert told[4:] == ["  two"]
 
 
 def test_what_a_view_writes_there_stands_in_the_servers_log(serve: Serve) -> None:
@@ -156,5 +161,93 @@ def test_what_a_view_writes_there_stands_in_the_servers_log(serve: Serve) -> Non
     (answer,) = exchange(server, request("GET / HTTP/1.1", "Connection: close"))
     assert answer.status == 500
     told = lines()
-    assert "RuntimeError: as told" in told
+    assert "  RuntimeError: as told" in told
     assert any("ERROR" in line and "Exception on /" in line for line in told)
+
+
+FORGED = "2000-01-01 00:00:00,000 CRITICAL forged"
+HOSTILE = f"x\n{FORGED}\r{FORGED}\u2028{FORGED}\x1b]0;title\x07\x9b31m\u202e"
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]")
+
+
+def no_forgery(text: str) -> None:
+    """Nothing in the lines of a log begins a record that is none, or commands a terminal."""
+    assert "forged" in text
+    assert not UNSAFE.search(text)
+    assert not any(line.startswith("2000") for line in text.split("\n"))
+
+
+def raise_hostile() -> None:
+    try:
+        try:
+            raise KeyError(HOSTILE)
+        except KeyError as error:
+            error.add_note(HOSTILE)
+            raise ValueError(HOSTILE) from error
+    except ValueError as error:
+        get_logger("server").exception("it failed: %s", error, stack_info=True)
+
+
+CONFIGURATIONS: dict[str, Callable[[], None]] = {
+    "ours": configure_logging,
+    "the application's": lambda: logging.basicConfig(
+        force=True, format="%(asctime)s %(levelname)s %(message)s"
+    ),
+}
+
+
+@pytest.mark.parametrize("whose", CONFIGURATIONS)
+@pytest.mark.parametrize("how", ["message", "exception", "errors", "other logger"])
+def test_no_part_of_a_record_forges_a_line_or_commands_a_terminal(
+    how: str, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    LOGGER.handlers, LOGGER.propagate = [], True
+    lines = written(CONFIGURATIONS[whose])
+    if how == "message":
+        get_logger("server").warning("%s, %s", HOSTILE, ValueError(HOSTILE))
+    elif how == "exception":
+        raise_hostile()
+    elif how == "errors":
+        ErrorStream(get_logger("server")).write(f"one {HOSTILE}\n  two {HOSTILE}")
+    elif whose == "ours":
+        LOGGER.getChild("a.users.own").error("%s", HOSTILE, exc_info=ValueError(HOSTILE))
+    else:
+        return
+    no_forgery("\n".join(lines()))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nobody_waits_for_a_log_that_is_not_read_and_it_says_what_was_dropped(form: str) -> None:
+    pipe = Pipe()
+    with redirect_stderr(pipe.stream):
+        configure_logging("info", form)
+    for number in range(3000):
+        LOGGER.warning("line %d %s", number, "x" * 1000)
+    told = pipe.read_until("dropped")
+    LOGGER.warning("the last")
+    told += pipe.read_until("the last")
+    pipe.close()
+    kept = [line for line in told if " " + "x" * 1000 in line]
+    (dropped,) = [line for line in told if "log lines dropped" in line]
+    if form == "json":
+        dropped = json.loads(dropped)["message"]
+    found = re.search(r"(\d+) log lines dropped", dropped)
+    assert found is not None
+    assert len(kept) + int(found[1]) == 3000
+
+
+def test_a_handler_of_the_programs_own_takes_over_from_the_stopgap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    LOGGER.handlers, LOGGER.propagate = [], True
+    lines = written(configure_if_silent, "info", "text")
+    LOGGER.warning("before")
+    theirs = StringIO()
+    root.addHandler(logging.StreamHandler(theirs))
+    LOGGER.warning("after")
+    assert [line.rsplit(" ", 1)[1] for line in lines()] == ["before"]
+    assert theirs.getvalue() == "after\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from gevent.event import Event
 from redis.exceptions import AskError, MovedError, NoScriptError
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from . import entries
 from .backoff import LONGEST, Backoff, pause_after
 from .entries import format_id
@@ -27,7 +27,7 @@ from .scripts import RESUME
 from .servers import Place as ServerName
 from .servers import RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 FEEDS = 32
 """Feeds that are asked for together."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..loggers import get_logger
 from .link import Link
 from .servers import RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 _GLOB = re.compile(r"[*?\[\\]")
 

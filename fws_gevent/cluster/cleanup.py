@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from time import monotonic
@@ -11,11 +10,12 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from .keys import Keys
 from .membership import GROUPS, MemberKeys, try_each
 from .servers import RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 RESERVED = 30.0
 """Seconds that one node has for a part of the work before another one tries."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -15,6 +14,7 @@ from greenlet import getcurrent
 from ..engine.inbox import Inbox
 from ..engine.supervision import Loop
 from ..errors import PublishFailed
+from ..loggers import get_logger
 from ..protocol.frames import TEXT
 from . import entries
 from .backoff import Backoff
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..engine.connection import Connection
     from ..engine.server import Server
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 PATIENCE = 2.0
 """Seconds that a join waits until Redis has confirmed that the group is followed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -10,13 +9,14 @@ from time import monotonic
 from gevent.event import Event
 
 from ..engine.inbox import Inbox
+from ..loggers import get_logger
 from . import entries
 from .effects import Effect, Effects, When
 from .entries import Entry, MalformedEntry
 from .follower import Follower, Place, Verdict
 from .gaps import GAPS, LATE, LOCAL, LOST, OVERRUN
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 HELD, HELD_SIZE = 1000, 4 << 20
 """Entries, and bytes, that are kept while what comes before them is read."""

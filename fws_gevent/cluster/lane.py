@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic
@@ -22,13 +21,14 @@ from redis.exceptions import (
 
 from ..engine.supervision import Loop
 from ..errors import PublishFailed
+from ..loggers import get_logger
 from .backoff import Backoff, pause_after
 from .keys import Keys
 from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
 from .scripts import PUBLISH
 from .servers import Place, RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 MAX_WAITING = 10_000
 """Messages that may wait for Redis at once; more are refused."""

@@ -6,7 +6,6 @@ health check never looks at the answer. Here a connection is either known to lis
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from time import monotonic
@@ -20,9 +19,10 @@ from gevent.lock import BoundedSemaphore
 from greenlet import getcurrent
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from .backoff import Backoff
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 PING_INTERVAL = 3.0
 """Seconds between two pings, which are answered over the same subscription."""

@@ -6,7 +6,6 @@ group's failure, or one server's, is that group's alone.
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -14,12 +13,13 @@ from typing import Any, TypeAlias, TypeVar
 import redis
 from redis.exceptions import NoScriptError
 
+from ..loggers import get_logger
 from .keys import Keys
 from .publishing import StreamTerms
 from .scripts import PRESENCE
 from .servers import Place, RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 KEPT = 3600.0
 """Seconds that a group's members are kept in Redis after the node last spoke of them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import secrets
 import socket
@@ -15,6 +14,7 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from .backoff import Backoff
 from .cleanup import Cleanup
 from .keys import Keys
@@ -22,7 +22,7 @@ from .membership import KEPT, MemberKeys
 from .presence import Presence
 from .servers import RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 BEAT = 2.5
 """Seconds between two signs of life."""

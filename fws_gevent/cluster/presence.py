@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from time import monotonic
@@ -11,10 +10,11 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from .membership import GROUPS, Change, MemberKeys, Outcome, encode
 from .servers import Place
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 MAX_CHANGES = 1000
 """Changes of one group that may wait; with more, all its members are told anew."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import time
 from typing import Any, get_args
@@ -12,6 +11,7 @@ import redis
 from redis.exceptions import NoScriptError
 
 from ..errors import StorageAway, StoreFull, SubjectFull
+from ..loggers import get_logger
 from ..tokens.store import (
     REFRESH_EACH,
     REVOKED_EACH,
@@ -30,7 +30,7 @@ from .publishing import StreamTerms
 from .scripts import OWN, REVOKE, SPEND, Script
 from .servers import RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 MAX_REVOCATIONS = 100_000
 """Revocations that are kept at most."""

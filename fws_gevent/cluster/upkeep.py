@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,6 +12,7 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from .keys import Keys
 from .membership import KEPT, MemberKeys, Outcome, encode, try_each
 from .nodes import LEASE, Nodes
@@ -20,7 +20,7 @@ from .presence import Presence
 from .publishing import StreamTerms
 from .servers import RedisServers
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 INTERVAL = 2.5
 """Seconds between two looks."""

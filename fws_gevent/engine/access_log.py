@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from time import monotonic
 
+from ..loggers import get_logger
 from .connection import Connection
 from .facts import Closed
 
-_access = logging.getLogger("fws_gevent.access")
+_access = get_logger("access")
 
 
 def log_open(connection: Connection) -> None:

@@ -164,6 +164,10 @@ class Connection(Inbound):
         """Send as the ancestor did: as `send`, but bytes go as text if they are UTF-8."""
         return self.send(as_text_if_utf8(data))
 
+    def print(self, text: str) -> None:
+        """Print a line to standard output, as `print` does, but without waiting for its reader."""
+        self.server.print(text)
+
     def broadcast(self, data: Data, group: str | None = None, include_self: bool = False) -> None:
         """Send to all connections, or to a group's, without this one unless `include_self`.
 

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import logging
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CloseCode
+from ..loggers import get_logger
 from ..protocol import frames
 from .facts import Closed, Peer
 from .keepalive import Watched
@@ -19,7 +19,7 @@ from .tls import SecureSocket
 if TYPE_CHECKING:
     from .server import Server
 
-_log = logging.getLogger("fws_gevent.engine")
+_log = get_logger("engine")
 
 LOST = Closed(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
 _PING = frames.encode(frames.PING, b"")
@@ -164,7 +164,10 @@ class Conversation(Watched):
             return
         code = CloseCode.TRY_AGAIN_LATER
         dropped = self.drop_waiting()
-        _log.warning("%s %s: reads too slowly; %d bytes dropped", self.id, self.peer_name, dropped)
+        if self.server.slow_told.due():
+            _log.warning(
+                "%s %s: reads too slowly; %d bytes dropped", self.id, self.peer_name, dropped
+            )
         self.server.losses["slow"] += 1
         self._advance(Step.FAIL, Closed(code, code.meaning))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from time import monotonic
 
+from ..loggers import get_logger
 from ..protocol.forwarded import Client, who_is
 from ..protocol.handshake import Headers
 from ..settings import Settings
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 TOLD_EVERY = 60.0
 """Seconds between two lines about entries of X-Forwarded-For that can't be read."""

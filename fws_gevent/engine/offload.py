@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
 
 from gevent.threadpool import ThreadPool
 
+from ..loggers import get_logger
 from .marks import Runner
 from .notice import Notice
 
-_log = logging.getLogger("fws_gevent.engine")
+_log = get_logger("engine")
 
 IDLE = 10
 """Seconds without work after which a thread ends."""

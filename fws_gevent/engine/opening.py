@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CloseCode
+from ..loggers import get_logger
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .server import Server
 
-_log = logging.getLogger("fws_gevent.filters")
+_log = get_logger("filters")
 
 _REASON = "the application failed"
 

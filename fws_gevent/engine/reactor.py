@@ -10,7 +10,6 @@ the next one.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -22,6 +21,7 @@ from gevent import get_hub
 from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
+from ..loggers import Repeats, get_logger
 from .calls import Calls
 from .marks import PlainThread, Runner, references
 from .notice import Notice
@@ -29,7 +29,7 @@ from .offload import Offload
 from .poller import HANGUP, READ, WRITE, Poller, make_poller
 from .supervision import Failures
 
-_log = logging.getLogger("fws_gevent.engine")
+_log = get_logger("engine")
 
 BUFFER_SIZE = 256 * 1024
 """Bytes read at once, into one buffer for all: a runner decodes them before anything can yield."""
@@ -107,6 +107,7 @@ class Reactor:
         self._runner: greenlet | None = None
         self._parked: greenlet | None = None
         self._starved = Notice()
+        self._failed_told = Repeats(_log)
         self._poller: Poller | None = None
         self._ask = True
         self._clean = 0  # references to a runner that nobody marked
@@ -387,7 +388,7 @@ class Reactor:
             self.failures.add(other)
         if isinstance(error, KeyboardInterrupt):
             self._hub.handle_system_error(type(error), error)
-        else:
+        elif self._failed_told.due(type(error).__name__):
             _log.error("%s failed", task, exc_info=error)
 
     def _poll(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -34,6 +33,7 @@ from ..filters.base import (
 )
 from ..filters.chain import Chain
 from ..filters.results import FITS, any_value
+from ..loggers import Repeats, get_logger
 from ..protocol.handshake import Headers
 from ..protocol.paths import unescaped
 from ..protocol.receiver import Limits
@@ -54,13 +54,14 @@ from .guard import Gate, Guard
 from .keepalive import patience_of
 from .members import Membership, OtherNodes
 from .message_rates import MessageRates
+from .printing import Printer
 from .reactor import Reactor
 from .statistics import Statistics, counted_as
 from .supervision import Failures
 from .watchdog import Watchdog
 from .wheel import Wheel, resolution_for
 
-_log = logging.getLogger("fws_gevent.server")
+_log = get_logger("server")
 
 _BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
     ("connect", signals.client_connected, WebSocketConnectFilter),
@@ -99,6 +100,8 @@ class Server(Membership):
         super().__init__(Reactor(settings.max_runners, settings.offload_threads))
         self.settings = settings
         self.storage_object = storage_object or MemoryStorageObject()
+        self.print = Printer()
+        """Prints a line to standard output without waiting for its reader."""
         self.tokens = tokens or Tokens(
             settings, KeyRing.from_settings(settings), self.storage_object.token_store
         )
@@ -114,6 +117,8 @@ class Server(Membership):
         """Connections that ended, by close code as `counted_as` has it."""
         self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
         self.losses: Counter[str] = Counter(slow=0, keepalive=0)
+        self.slow_told = Repeats(_log)
+        """Which slow readers have a line in the log."""
         self.started_at: float | None = None
         self.draining = False
         self.end_code = CloseCode.GOING_AWAY
@@ -240,6 +245,7 @@ class Server(Membership):
         self._ticker.stop()
         self._ticker.close()
         self.reactor.stop()
+        self.print.drain()
 
     @property
     def background(self) -> list[Failures]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from time import monotonic
 
 import gevent
 
-_log = logging.getLogger("fws_gevent.engine")
+from ..loggers import get_logger
+
+_log = get_logger("engine")
 
 PAUSE = 1.0
 """Seconds until a loop that raised is run again."""

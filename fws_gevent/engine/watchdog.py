@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 from _thread import interrupt_main
 from collections.abc import Callable
@@ -15,8 +14,9 @@ from gevent import get_hub
 from gevent.monkey import get_original
 
 from ..filters.chain import Chain
+from ..loggers import get_logger
 
-_log = logging.getLogger("fws_gevent.engine")
+_log = get_logger("engine")
 
 BEAT = 0.5
 """Seconds between two signs of life of the loop."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
 from ..errors import GroupNameInvalid, GroupRefused, StorageAway, TextNotUTF8, UnfitResult
+from ..loggers import Repeats, get_logger
 from ..message import Message
 from .base import Call, FilterBase, StopChain
 from .results import Fit, any_value, checked
 
-_log = logging.getLogger("fws_gevent.filters")
+_log = get_logger("filters")
 
 Offload = Callable[[Call, Any, Any], Any]
 Rescue = Callable[[Any, BaseException], None]
@@ -54,6 +54,7 @@ class Chain:
         }
         self._ended: Counter[type[FilterBase]] = Counter()
         self._rescue = rescue
+        self._told = Repeats(_log)
         self._fit = fit
         self._calls = tuple(
             _offloaded(link.call_filter, offload) if link.offload else link.call_filter
@@ -115,6 +116,8 @@ class Chain:
         if isinstance(error, StorageAway):
             # Who watches the storage has said so once; here it would be once for each message.
             _log.debug("filter %s on %s: %s", name, instance, error)
+        elif not self._told.due(link):
+            _log.debug("filter %s failed again on %s: %s", name, instance, error)
         elif isinstance(error, TextNotUTF8 | UnfitResult):
             _log.error("filter %s failed on %s: %s", name, instance, error)
         else:

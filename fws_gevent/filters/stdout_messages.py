@@ -13,4 +13,4 @@ class StdoutMessageFilter(WebSocketMessageFilter):
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
         """Print the message."""
-        print(f"--MESSAGE--\n{web_socket_instance.id} => {data}", flush=True)
+        web_socket_instance.print(f"--MESSAGE--\n{web_socket_instance.id} => {data}")

@@ -11,6 +11,6 @@ class StdoutPubSubFilter(WebSocketConsumerFilter):
     """Prints each event of the consumer chain."""
 
     @classmethod
-    def filter(cls, _server: Any, data: Any = None) -> None:
+    def filter(cls, server: Any, data: Any = None) -> None:
         """Print the event."""
-        print(f"--PUBSUB--\n{data}", flush=True)
+        server.print(f"--PUBSUB--\n{data}")

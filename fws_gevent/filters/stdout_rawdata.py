@@ -11,6 +11,6 @@ class StdoutRawDataFilter(WebSocketDataFilter):
     """Prints raw data, before it is decoded."""
 
     @classmethod
-    def filter(cls, _web_socket_instance: Any, data: Any = None) -> None:
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
         """Print the bytes."""
-        print(f"--RAWDATA--\n{data!r}", flush=True)
+        web_socket_instance.print(f"--RAWDATA--\n{data!r}")

@@ -1,0 +1,144 @@
+"""The project's loggers: what they escape, what switches them off, how often a line comes."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import logging.config
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import fws_gevent
+from fws_gevent.loggers import Log, Repeats, get_logger, indented, printable
+
+from .clients import ROOT
+
+CONFIGURATION: dict[str, Any] = {
+    "version": 1,
+    "formatters": {"plain": {"format": "%(levelname)s %(message)s"}},
+    "handlers": {},
+    "root": {"level": "INFO", "handlers": []},
+}
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
+    """A logger with the level and the handlers that it had before, afterwards."""
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    yield get_logger("tests")
+    root.level, root.handlers[:] = before
+
+
+@pytest.mark.parametrize("text", ["", "plain text", "grüße 🎉", "C:\\path", "日本"])
+def test_text_that_is_harmless_stays(text: str) -> None:
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a\nb", "a\\x0ab"),
+        ("\r\t\0", "\\x0d\\x09\\x00"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x9b\x85\x7f", "\\x9b\\x85\\x7f"),
+        ("a\u2028b\u2029", "a\\u2028b\\u2029"),
+        ("\u202eabc\u2066", "\\u202eabc\\u2066"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_ends_a_line_or_commands_a_terminal_is_escaped(text: str, escaped: str) -> None:
+    assert printable(text) == escaped
+
+
+def test_the_lines_of_a_traceback_can_not_pass_for_records() -> None:
+    assert indented("Traceback:\n  File\r\n2000 forged") == (
+        "  Traceback:\n    File\\x0d\n  2000 forged"
+    )
+
+
+@pytest.mark.parametrize("disable", [None, True])
+def test_a_configuration_of_the_applications_switches_no_logger_off(
+    disable: bool | None, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    more = {} if disable is None else {"disable_existing_loggers": disable}
+    logging.config.dictConfig({**CONFIGURATION, **more})
+    logging.getLogger().addHandler(caplog.handler)
+    assert log.logger.disabled
+    log.info("still %s", "here")
+    assert caplog.messages[-1] == "still here"
+
+
+def test_a_level_of_the_applications_counts(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.logger.setLevel(logging.ERROR)
+    log.warning("not told")
+    log.error("told")
+    log.logger.setLevel(logging.NOTSET)
+    assert caplog.messages == ["told"]
+
+
+def test_texts_and_errors_are_escaped_and_other_values_stay(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = ValueError("b\n")
+    log.warning("%s %r %s %d %s", "a\n", "a\n", error, 5, [1], extra={"field": "c\n"})
+    (record,) = caplog.records
+    assert record.getMessage() == "a\\x0a 'a\\n' b\\x0a 5 [1]"
+    assert record.__dict__["field"] == "c\n"
+    assert record.filename == "test_loggers.py"
+
+
+def test_a_logger_is_made_safe_once(log: Log) -> None:
+    assert get_logger("tests").logger is log.logger
+    assert len(log.logger.filters) == 1
+
+
+def test_every_logger_of_the_package_is_one_of_these() -> None:
+    for path in (ROOT / "fws_gevent").rglob("*.py"):
+        if path.name in ("logs.py", "loggers.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            assert not (isinstance(called, ast.Attribute) and called.attr == "getLogger"), path
+    assert fws_gevent
+
+
+class Times:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Times:
+    return Times()
+
+
+def test_the_first_lines_are_due_and_later_their_number_is_told(
+    log: Log, clock: Times, caplog: pytest.LogCaptureFixture
+) -> None:
+    repeats = Repeats(log, most=3, seconds=60, clock=clock)
+    assert [repeats.due() for _ in range(10)] == [True] * 3 + [False] * 7
+    clock.now += 59.9
+    assert not repeats.due()
+    assert caplog.messages == []
+    clock.now += 0.1
+    assert repeats.due()
+    assert caplog.messages == ["8 lines like the next one were left out"]
+    clock.now += 60
+    assert repeats.due()
+    assert len(caplog.messages) == 1
+
+
+def test_each_key_counts_for_itself_and_so_many_are_kept(log: Log, clock: Times) -> None:
+    repeats = Repeats(log, most=1, clock=clock)
+    assert [repeats.due("a"), repeats.due("b"), repeats.due("a")] == [True, True, False]
+    for number in range(Repeats.MAX_KEYS):
+        assert repeats.due(number)
+    assert len(repeats._seen) == Repeats.MAX_KEYS
+    assert repeats.due("a")  # forgotten meanwhile
