@@ -8,10 +8,8 @@ monkey.patch_all()
 
 # ruff: noqa: E402 - gevent patches before anything imports socket
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent
 import pytest
@@ -21,21 +19,23 @@ from fws_gevent.filters.base import FilterBase
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
+from . import programs
+from .certificates import Identity, make_identity
 from .clients import Client, Command
 from .redis_processes import RedisProcess, memory_folder
-
-
-class Identity(NamedTuple):
-    """Files of a private key and of the certificate that goes with it."""
-
-    key: str
-    cert: str
-
+from .skipped import pytest_terminal_summary  # noqa: F401 - a hook
 
 Serve = Callable[..., FilteredWebSocketServer]
 Connect = Callable[..., Client]
 Start = Callable[..., Command]
 StartRedis = Callable[..., RedisProcess]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a program which is missing, before anything is started for it."""
+    for mark in item.iter_markers("needs"):
+        programs.require(*mark.args)
 
 
 @pytest.fixture
@@ -109,19 +109,6 @@ def start() -> Iterator[Start]:
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     """A key and a self-signed certificate, for servers with TLS."""
     return make_identity(tmp_path_factory.mktemp("tls"))
-
-
-def make_identity(folder: Path) -> Identity:
-    """A new key and a certificate for it, made by the command `openssl`."""
-    made = Identity(str(folder / "key.pem"), str(folder / "cert.pem"))
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *curve, "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-keyout", made.key, "-out", made.cert],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return made
 
 
 @pytest.fixture

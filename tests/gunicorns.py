@@ -9,8 +9,9 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
+from .certificates import Identity
 from .clients import PATIENCE, ROOT, Command
-from .conftest import Identity, Start
+from .conftest import Start
 from .raw_http import Answer, parse, read_to_end
 
 WORKER = "fws_gevent.worker.FilteredWebSocketWorker"

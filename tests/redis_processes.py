@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import redis
 
+from .programs import REDIS, path_of
 from .waiting import free_port
 
 PATIENCE = 20.0
@@ -69,10 +69,8 @@ class RedisProcess:
 
     def start(self) -> None:
         """Start it (again), on the same port with the same folder; returns when it answers."""
-        binary = shutil.which("redis-server")
-        assert binary, "redis-server is not installed"
         save = ["--appendonly", "yes", "--appendfsync", "always"] if self._persistent else []
-        command = [binary]
+        command = [path_of(REDIS)]
         if self._sentinel:
             command += [str(self.folder / "sentinel.conf"), "--sentinel"]
         else:

@@ -17,8 +17,9 @@ import pytest
 from fws_gevent.application import build_application
 from fws_gevent.errors import ConfigurationError
 
+from .certificates import Identity
 from .clients import PATIENCE, ROOT, Client, Command, frame
-from .conftest import Connect, Identity, Start
+from .conftest import Connect, Start
 from .raw_http import exchange
 
 WORKER = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from .certificates import Identity
 from .clients import frame, upgrade
-from .conftest import Connect, Identity, Serve, Start
+from .conftest import Connect, Serve, Start
 from .waiting import until
 
 ECHO = """\

@@ -14,16 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Identity
 from tests.clients import PATIENCE, ROOT, Command, frame
-from tests.conftest import Connect, Identity, Start
+from tests.conftest import Connect, Start
+from tests.programs import path_of
 from tests.waiting import free_port, until
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 FOLDER = ROOT / "docs" / "deployment"
 
-needs_nginx = pytest.mark.skipif(
-    NGINX is None, reason="no `nginx` on the PATH (Debian: apt install nginx-light)"
-)
+needs_nginx = pytest.mark.needs("nginx")
 
 APPLICATION = """
 from flask import Flask, request
@@ -70,7 +69,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, identity: Identity, start: Start) -> Iterator[Site]:
     """nginx as docs/deployment has it, but for ports, files and the user."""
-    assert NGINX is not None
     (tmp_path / "app.py").write_text(APPLICATION)
     behind = start(
         *("-m", "fws_gevent", "--app", "app", "-p", "0", "--ping_interval", "0.3"),
@@ -100,7 +98,7 @@ def site(tmp_path: Path, identity: Identity, start: Start) -> Iterator[Site]:
         f"events {{}}\nhttp {{ {paths} include {tmp_path / 'site.conf'}; }}\n"
     )
     nginx = subprocess.Popen(
-        [NGINX, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")],
+        [path_of("nginx"), "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -226,7 +226,7 @@ def test_the_reload_of_the_command_can_be_pasted(
     tmp_path: Path, start: Start, connect: Connect
 ) -> None:
     file = tmp_path / "settings.json"
-    file.write_text('{"port": 0, "max_message_size": 5}')
+    file.write_text('{"port": 0, "max_message_size": 5, "ping_interval": 0}')
     command = start("-m", "fws_gevent", "-c", "settings.json", cwd=tmp_path)
     pid = str(command.process.pid)
     client = connect(command.port())

@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from fws_gevent.filters.notify_gap import NotifyGapFilter
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings, table
 from fws_gevent.web.groups import LISTED
+from tests import programs
 from tests.clients import PATIENCE, ROOT, Client
 from tests.conftest import Connect, Serve, Start, StartRedis
 from tests.redis_processes import RedisProcess
@@ -76,6 +76,7 @@ def shell(folder: Path, redis_server: RedisProcess) -> Shell:
 
 
 def run(text: str, folder: Path, port: int, **environ: str) -> str:
+    programs.require_those_in(text)
     text = re.sub(r"\bredis-cli\b", f"redis-cli -p {port}", text)
     text = text.replace("127.0.0.1:6379", f"127.0.0.1:{port}")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -195,7 +196,6 @@ exports.createClient = ({ url }) => {
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 @pytest.mark.parametrize("group", ["kitchen", "100% {of} *"])
 def test_the_script_from_nodejs_reaches_a_group(
     node: FilteredWebSocketServer, connect: Connect, shell: Shell, folder: Path, group: str

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import stat
-import subprocess
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +20,9 @@ from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilt
 from fws_gevent.listener import inherited_listener, pass_on
 from fws_gevent.server import build_server
 
+from .certificates import Identity, encrypt_key, make_identity
 from .clients import PATIENCE
-from .conftest import Connect, Identity, Serve, Start, make_identity
+from .conftest import Connect, Serve, Start
 
 Dial = Callable[..., websocket.WebSocket]
 
@@ -249,11 +249,7 @@ def other_key(identity: Identity, folder: Path) -> Identity:
 
 def encrypted_key(identity: Identity, folder: Path) -> Identity:
     encrypted = str(folder / "encrypted.pem")
-    subprocess.run(
-        ["openssl", "pkcs8", "-topk8", "-in", identity.key, "-out", encrypted,
-         "-passout", "pass:secret"],
-        check=True,
-    )  # fmt: skip
+    encrypt_key(identity.key, encrypted, b"secret")
     return identity._replace(key=encrypted)
 
 

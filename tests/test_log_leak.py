@@ -17,8 +17,9 @@ from fws_gevent.errors import ConfigurationError
 from fws_gevent.settings import Settings, from_flask
 from fws_gevent.tokens.keys import KeyRing
 
+from .certificates import Identity
 from .clients import PATIENCE, ROOT
-from .conftest import Identity, Start
+from .conftest import Start
 from .gunicorns import run
 from .web.leaks import APPLICATION, CLIENTS, KEY, PASSWORD, Provoker
 from .web.sites import ask, bearer

@@ -13,8 +13,9 @@ import pytest
 
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
 
+from .certificates import Identity
 from .clients import PATIENCE, frame, upgrade
-from .conftest import Connect, Identity, Serve
+from .conftest import Connect, Serve
 from .raw_http import open_socket, read_to_end
 from .waiting import until
 

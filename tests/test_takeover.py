@@ -14,8 +14,9 @@ from fws_gevent.engine.tls import SecureSocket
 from fws_gevent.handler import FilteredWebSocketHandler
 from fws_gevent.takeover import take_socket
 
+from .certificates import Identity
 from .clients import PATIENCE, upgrade
-from .conftest import Connect, Identity, Serve
+from .conftest import Connect, Serve
 from .raw_http import open_socket
 from .waiting import until
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from .certificates import Identity
 from .clients import Client, Command, frame, upgrade
-from .conftest import Connect, Identity, Start
+from .conftest import Connect, Start
 from .gunicorns import Running, read_until, run
 from .raw_http import read_to_end, request
 

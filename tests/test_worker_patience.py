@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from .certificates import Identity
 from .clients import Client, Command
-from .conftest import Identity
 from .gunicorns import Running, run
 from .raw_http import parse, read_to_end, request
 

@@ -24,7 +24,7 @@ from time import monotonic
 
 from processes import BUILD
 
-from tests.conftest import make_identity
+from tests.certificates import make_identity
 from tests.resilience.ways import COMMAND, OURS, STOCK
 
 from .computing import computing

@@ -17,7 +17,7 @@ from typing import Any
 import gevent
 from processes import ROOT, end, pinned, processors
 
-from tests.conftest import Identity
+from tests.certificates import Identity
 from tests.raw_http import request
 from tests.resilience.hostile import peak
 from tests.resilience.pages import with_pages

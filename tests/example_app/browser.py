@@ -18,6 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from ..clients import PATIENCE
+from ..programs import path_of
 
 FLAGS = (
     "--headless",
@@ -33,15 +34,15 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(binary: str, driver: str, folder: Path) -> Iterator[Chrome]:
+def chromium(folder: Path) -> Iterator[Chrome]:
     """A Chromium with an empty profile in `folder`; it has ended when this has."""
     options = Options()
-    options.binary_location = binary
+    options.binary_location = path_of("chromium")
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # Both paths are given, or Selenium would look for a driver on the network.
-    service = Service(driver, env={**os.environ, "HOME": str(folder)})
+    service = Service(path_of("chromedriver"), env={**os.environ, "HOME": str(folder)})
     browser = Chrome(options, service)
     process = int(browser.capabilities["goog:processID"])
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,15 +15,12 @@ from ..conftest import Start
 from .browser import Window, chromium
 from .person import Person
 
-CHROMIUM = shutil.which("chromium")
 SCRIPT = str(ROOT / "example_app" / "chat_server.py")
 SCREENSHOTS = ROOT / "build" / "screenshots"
 """Where pictures are kept for a person to look at."""
 SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no browser: `chromium` is not on the PATH (Debian: apt install it)"
-)
+needs_chromium = pytest.mark.needs("chromium", "chromedriver")
 
 Open = Callable[[int, str], Window]
 Meet = Callable[..., Person]
@@ -39,10 +35,7 @@ def _no_arrivals_of_others() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """One Chromium for all tests here; each server's port is an origin of its own."""
-    driver = shutil.which("chromedriver")
-    assert CHROMIUM is not None
-    assert driver is not None, "chromedriver is not on the PATH (Debian: chromium-driver)"
-    with chromium(CHROMIUM, driver, tmp_path_factory.mktemp("chromium")) as browser:
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
 

@@ -21,6 +21,7 @@ from fws_gevent.storage.redis import RedisStorageObject
 
 from ..clients import ROOT, Client
 from ..conftest import Connect, Serve
+from ..programs import require_cluster
 from ..redis_processes import RedisProcess
 from ..waiting import free_port, until
 
@@ -91,6 +92,7 @@ class RedisCluster:
     """Three masters, each with a third of the slots, and a replica of the first one."""
 
     def __init__(self, folder: Path) -> None:
+        require_cluster()
         self._processes: list[RedisProcess] = []
         self._folder = folder
         self._bus: dict[int, int] = {}

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from ..certificates import Identity
 from ..clients import PATIENCE, Client, Command, frame, upgrade
-from ..conftest import Connect, Identity
+from ..conftest import Connect
 from ..gunicorns import Running, run
 from ..raw_http import exchange
 from ..redis_processes import RedisProcess

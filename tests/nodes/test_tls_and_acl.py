@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,9 @@ from fws_gevent.errors import PublishFailed, StorageAway
 from fws_gevent.storage.redis import RedisStorageObject
 from fws_gevent.tokens.store import Refresh, Revocation
 
-from ..conftest import Connect, Identity, Serve, StartRedis, make_identity
+from .. import programs
+from ..certificates import Identity, make_identity, make_signed
+from ..conftest import Connect, Serve, StartRedis
 from ..redis_processes import RedisProcess
 from ..waiting import free_port, until
 from .redis_groups import TwoNodes, ask
@@ -28,10 +29,10 @@ USER = (
     "fws on >let+me:in resetkeys ~fws:* resetchannels &fws:* &global -@all "
     "+ping +time +client|setname +eval +evalsha +script|load "
     "+subscribe +unsubscribe +publish "
-    "+get +set +mget +getdel +del +exists +pexpire +expireat "
+    "+get +set +mget +getdel +del +exists +expire +pexpire +ttl +expireat "
     "+sadd +srem +smembers +sismember +sscan "
     "+hset +hget +hgetall +hscan +hlen +hdel "
-    "+zadd +zrem +zrange +zrangebyscore +zrevrange "
+    "+zadd +zcard +zpopmin +zscore +zrem +zremrangebyscore +zrange +zrangebyscore +zrevrange "
     "+xadd +xrange +xrevrange"
 )
 """What a node needs, and no more; docs/redis.md has the same. `global` is from --redis_channels."""
@@ -54,32 +55,15 @@ class Guarded(NamedTuple):
 
 @pytest.fixture
 def guarded(tmp_path: Path, start_redis: StartRedis) -> Guarded:
-    (tmp_path / "authority").mkdir()
+    programs.require_tls()
     authority = make_identity(tmp_path / "authority")
-    theirs, ours = (signed(authority, tmp_path / name) for name in ("theirs", "ours"))
+    theirs, ours = (make_signed(authority, tmp_path / name) for name in ("theirs", "ours"))
     port = free_port()
     redis = start_redis([
         "--tls-port", str(port), "--tls-cert-file", theirs.cert, "--tls-key-file", theirs.key,
         "--tls-ca-cert-file", authority.cert, "--tls-auth-clients", "yes",
     ])  # fmt: skip
     return Guarded(redis, port, authority, ours)
-
-
-def signed(authority: Identity, folder: Path) -> Identity:
-    """A key and a certificate for 127.0.0.1, signed by an authority."""
-    folder.mkdir()
-    made = Identity(str(folder / "key.pem"), str(folder / "cert.pem"))
-    request, names = folder / "request.pem", folder / "names"
-    names.write_text("subjectAltName=IP:127.0.0.1\n")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    for command in (
-        ["req", *curve, "-nodes", "-subj", f"/CN={folder.name}", "-keyout", made.key,
-         "-out", str(request)],
-        ["x509", "-req", "-in", str(request), "-CA", authority.cert, "-CAkey", authority.key,
-         "-set_serial", "7", "-days", "2", "-extfile", str(names), "-out", made.cert],
-    ):  # fmt: skip
-        subprocess.run(["openssl", *command], check=True, capture_output=True)
-    return made
 
 
 def test_messages_flow_over_tls_with_certificates_of_both_sides(
@@ -103,7 +87,6 @@ def test_a_redis_that_cannot_be_trusted_or_trusts_us_not_is_never_spoken_to(
     guarded: Guarded, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path, what: str
 ) -> None:
     if what == "another authority":
-        (tmp_path / "wrong").mkdir()
         url = guarded.url(make_identity(tmp_path / "wrong").cert, guarded.ours)
     else:
         url = guarded.url(guarded.authority.cert, None)
@@ -141,7 +124,7 @@ def test_a_user_with_the_least_permissions_can_do_all(
     now = time.time()
     ours.put_ticket("digest", {"sub": "me"}, now + 60, now)
     assert theirs.take_ticket("digest", now) == {"sub": "me"}
-    ours.put_refresh("digest", Refresh({}, "family"), now + 60, now)
+    ours.put_refresh("digest", Refresh({"subject": "me"}, "family"), now + 60, now)
     for spent in (False, True):
         found = theirs.spend_refresh("digest", now)
         assert found is not None
@@ -160,9 +143,12 @@ def test_a_user_with_the_least_permissions_can_do_all(
     for node in pair.nodes:
         node.stop(timeout=0.2)
     pair.close()
-    assert ask(redis, "ACL LOG") == []
+    # From 7.2 on, redis-py asks to tell its own name, and does without that where it may not.
+    denied = {each["object"] for each in ask(redis, "ACL LOG")}
+    assert denied <= {"client|setinfo"}
     allowed = {each[1:] for each in USER.split() if each.startswith("+")}
-    assert allowed - used(redis) == set()
+    # The oldest tokens of a subject give way only where there are too many.
+    assert allowed - used(redis) == {"zpopmin"}
 
 
 @pytest.mark.parametrize("user", ["fws:wrong", f"nobody:{PASSWORD}", ""])

@@ -6,8 +6,8 @@ import signal
 
 import gevent
 
+from ..certificates import Identity
 from ..clients import PATIENCE, Client
-from ..conftest import Identity
 from .conftest import Run
 from .ways import COMMAND, STOCK, Site
 

@@ -12,8 +12,8 @@ from time import monotonic
 import gevent
 import pytest
 
+from ..certificates import Identity
 from ..clients import PATIENCE, Client, upgrade
-from ..conftest import Identity
 from ..gunicorns import read_until
 from ..raw_http import parse, read_to_end, request
 from ..waiting import until

@@ -7,8 +7,8 @@ from collections import defaultdict
 
 import pytest
 
+from ..certificates import Identity
 from ..clients import PATIENCE, frame
-from ..conftest import Identity
 from ..waiting import until
 from .conftest import Run
 from .hostile import MIB, Bystander, Reader

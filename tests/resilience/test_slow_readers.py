@@ -7,8 +7,8 @@ from pathlib import Path
 import gevent
 import pytest
 
+from ..certificates import Identity
 from ..clients import PATIENCE, Client, frame
-from ..conftest import Identity
 from ..waiting import until
 from .conftest import Run
 from .hostile import Reader

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ..certificates import Identity
 from ..clients import Client, Command, frame
-from ..conftest import Identity, Start
+from ..conftest import Start
 from .conftest import Run
 from .hostile import MIB, Bystander, black_hole, come_back
 from .ways import Site

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..conftest import Identity
+from ..certificates import Identity
 from .conftest import Run
 
 

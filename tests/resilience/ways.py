@@ -9,8 +9,9 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from ..certificates import Identity
 from ..clients import PATIENCE, ROOT, Client, Command
-from ..conftest import Connect, Identity, Start
+from ..conftest import Connect, Start
 from ..raw_http import Answer, parse, read_to_end
 
 COMMAND, STOCK, OURS = "command", "stock worker", "our worker"

@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
 from fws_gevent.storage.memory import MemoryStorageObject
+from tests.certificates import Identity
 from tests.clients import Client
-from tests.conftest import Connect, Identity, Start
+from tests.conftest import Connect, Start
 from tests.gunicorns import Running, run
 from tests.waiting import until
 

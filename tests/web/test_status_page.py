@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,23 +19,17 @@ from tests.example_app.browser import chromium, wait_until
 from .conftest import MakeSite
 from .sites import Site
 
-CHROMIUM = shutil.which("chromium")
 SCREENSHOTS = ROOT / "build" / "screenshots"
 PASSWORD = "a password of the page's"
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no browser: `chromium` is not on the PATH (Debian: apt install it)"
-)
+pytestmark = pytest.mark.needs("chromium", "chromedriver")
 
 Open = Callable[..., Chrome]
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    driver = shutil.which("chromedriver")
-    assert CHROMIUM is not None
-    assert driver is not None, "chromedriver is not on the PATH (Debian: chromium-driver)"
-    with chromium(CHROMIUM, driver, tmp_path_factory.mktemp("chromium")) as browser:
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
 

@@ -1,0 +1,81 @@
+"""The Makefile with this and that Python: which environment it makes, and which it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.clients import ROOT
+
+
+def made(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """What make would do, as nobody's child."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**inherited, "HOME": str(home), "PYENV_ROOT": str(home / "pyenv"), **environ},
+    )  # fmt: skip
+
+
+def put_python(path: Path, version: str) -> str:
+    """Write something that says what a Python of a version says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = tuple(map(int, version.split("."))) >= (3, 11)
+    path.write_text(f"#!/bin/sh\necho {path} {version} {new}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("goal", ["run", "test"])
+@pytest.mark.parametrize("version", ["2.7", "3.9", "3.10"])
+def test_an_older_python_is_refused_in_one_line(version: str, goal: str, tmp_path: Path) -> None:
+    python = put_python(tmp_path / "python", version)
+    done = made(tmp_path, goal, f"PYTHON={python}")
+    assert done.returncode
+    [line] = done.stderr.splitlines()
+    assert f"{python} is Python {version}, and this needs 3.11 or newer" in line
+    assert not done.stdout
+
+
+def test_a_python_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    done = made(tmp_path, "run", "PYTHON=python9.9")
+    assert done.returncode
+    [line] = done.stderr.splitlines()
+    assert "there is no python9.9 here" in line
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.14", "4.0"])
+def test_each_version_has_an_environment_of_its_own(version: str, tmp_path: Path) -> None:
+    python = put_python(tmp_path / "python", version)
+    done = made(tmp_path, "run", "-B", f"PYTHON={python}")
+    assert done.returncode == 0, done.stderr
+    assert f"{python} -m venv --clear .venv-{version}\n" in done.stdout
+    assert f"\n.venv-{version}/bin/python example_app/chat_server.py\n" in done.stdout
+
+
+def test_the_environment_of_the_default_python_is_made_anew_for_another_version(
+    tmp_path: Path,
+) -> None:
+    put_python(tmp_path / "bin" / "python3", "9.9")
+    done = made(tmp_path, "run", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert f"{tmp_path / 'bin' / 'python3'} -m venv --clear .venv\n" in done.stdout
+    assert "\ntouch .venv/python-9.9\n" in done.stdout
+
+
+def test_one_that_pyenv_has_is_found_by_its_name(tmp_path: Path) -> None:
+    python = put_python(tmp_path / "pyenv" / "versions" / "9.9.1" / "bin" / "python9.9", "9.9")
+    done = made(tmp_path, "run", "PYTHON=python9.9")
+    assert f"{python} -m venv --clear .venv-9.9\n" in done.stdout
+
+
+def test_the_oldest_python_is_the_same_everywhere() -> None:
+    for name, words in (
+        ("pyproject.toml", ('requires-python = ">=3.11"', 'target-version = "py311"')),
+        ("README.md", ("Python 3.11 or newer",)),
+    ):
+        text = (ROOT / name).read_text("utf-8")
+        for each in words:
+            assert each in text, name

