@@ -13,8 +13,9 @@ import pytest
 from fws_gevent.http_answer import send_while_read
 from fws_gevent.http_body import TooSlow
 
+from .certificates import Identity
 from .clients import PATIENCE
-from .conftest import Identity, Serve
+from .conftest import Serve
 from .raw_http import open_socket, request
 from .waiting import until
 

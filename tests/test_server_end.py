@@ -16,8 +16,9 @@ from gevent import Timeout
 from fws_gevent.filters.base import WebSocketDisconnectFilter, WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer, build_server
 
+from .certificates import Identity
 from .clients import PATIENCE, frame, upgrade
-from .conftest import Connect, Identity, Serve
+from .conftest import Connect, Serve
 from .gunicorns import read_until
 from .raw_http import open_socket, read_to_end, request
 from .waiting import until
