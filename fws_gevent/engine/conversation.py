@@ -164,7 +164,7 @@ class Conversation(Watched):
             return
         code = CloseCode.TRY_AGAIN_LATER
         dropped = self.drop_waiting()
-        if self.server.slow_told.due():
+        if self.server.told.due("slow"):
             _log.warning(
                 "%s %s: reads too slowly; %d bytes dropped", self.id, self.peer_name, dropped
             )

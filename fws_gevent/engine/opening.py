@@ -33,8 +33,11 @@ def tell_open(server: Server, connection: Connection, environ: dict[str, Any]) -
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
-        _log.error(
-            "the application failed around the connect filters of %s", connection, exc_info=error
-        )
+        if server.told.due("connect"):
+            _log.error(
+                "the application failed around the connect filters of %s",
+                connection,
+                exc_info=error,
+            )
         connection.close(CloseCode.INTERNAL_ERROR, _REASON)
     return told

@@ -117,8 +117,8 @@ class Server(Membership):
         """Connections that ended, by close code as `counted_as` has it."""
         self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
         self.losses: Counter[str] = Counter(slow=0, keepalive=0)
-        self.slow_told = Repeats(_log)
-        """Which slow readers have a line in the log."""
+        self.told = Repeats(_log)
+        """Bounds the lines that clients can bring about."""
         self.started_at: float | None = None
         self.draining = False
         self.end_code = CloseCode.GOING_AWAY
@@ -361,7 +361,8 @@ class Server(Membership):
 
     def _application_failed(self, instance: Any, error: BaseException) -> None:
         """What stands around an event failed: the teardown of a Flask context."""
-        _log.error("the application failed around the filters of %s", instance, exc_info=error)
+        if self.told.due("application"):
+            _log.error("the application failed around the filters of %s", instance, exc_info=error)
         self._rescue(instance, error)
 
     def _rescue(self, instance: Any, error: BaseException) -> None:
