@@ -29,6 +29,7 @@ from .composition import (
     told_of_gaps,
     under_gunicorn,
     warn_of_many_workers,
+    workers_of_gunicorn,
 )
 from .engine.admission import admit
 from .engine.facts import Opening, Peer
@@ -86,6 +87,9 @@ class FilteredWebSocketApplication(Server):
         self._drained: Event | None = None
         self.on_start: Callable[[Mapping[str, Any]], None] | None = None
         """Called with the first request, when all is ready."""
+        self._told_of_many = False
+        if workers_of_gunicorn() > 1:
+            self._tell_of_many_workers()
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -196,8 +200,8 @@ class FilteredWebSocketApplication(Server):
         self._pid = os.getpid()
         self.start_engine()
         self.announce()
-        if several and not self.storage_object.shared:
-            warn_of_many_workers()
+        if several:
+            self._tell_of_many_workers()
         self._worker = environ.get(WORKER)
         if self._worker is not None:
             self.admission.capacity = min(self.admission.capacity, self._worker.capacity)
@@ -211,6 +215,11 @@ class FilteredWebSocketApplication(Server):
             )
         if self.on_start is not None:
             self.on_start(environ)
+
+    def _tell_of_many_workers(self) -> None:
+        if not self.storage_object.shared and not self._told_of_many:
+            self._told_of_many = True
+            warn_of_many_workers()
 
     def finish(self, grace: float | None = None) -> None:
         """Close every connection with 1001 within `grace` seconds, the setting's by default.

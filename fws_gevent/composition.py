@@ -28,6 +28,9 @@ from .wsgi_environ import asks_for_websocket
 
 _log = get_logger("server")
 
+WORKERS = "WEB_CONCURRENCY"
+"""gunicorn's variable for how many workers there are."""
+
 APP_LOAD_ERROR = 4
 """The exit status by which a gunicorn worker says that it will never serve this application."""
 
@@ -167,6 +170,15 @@ def is_loopback(host: str) -> bool:
 def under_gunicorn() -> bool:
     """Whether gunicorn loads us: it says so in the environment of its workers."""
     return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
+
+
+def workers_of_gunicorn() -> int:
+    """Return how many workers gunicorn has, as far as that is known before the first request.
+
+    Our worker puts it where gunicorn itself looks for its default.
+    """
+    said = os.environ.get(WORKERS, "")
+    return int(said) if under_gunicorn() and said.isdecimal() else 0
 
 
 def warn_of_many_workers() -> None:

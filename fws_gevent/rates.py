@@ -37,6 +37,12 @@ class Bucket:
         self._left -= tokens
         return 0.0
 
+    def peek(self) -> float:
+        """Return 0, or the seconds until there is a token, and take none."""
+        left = self._left + (monotonic() - self._at) * self._rate
+        lacking = min(1.0, self._burst) - left
+        return lacking / self._rate if lacking > _ROUNDING else 0.0
+
 
 class Buckets:
     """A bucket for each key; the rate 0 is no bound."""
@@ -58,6 +64,11 @@ class Buckets:
         else:
             self._buckets.move_to_end(key)
         return bucket.wait(tokens)
+
+    def peek(self, key: Hashable) -> float:
+        """Return what `wait` would for one token, and take none."""
+        bucket = self._buckets.get(key)
+        return 0.0 if bucket is None else bucket.peek()
 
 
 def retry_after(seconds: float) -> int:

@@ -25,6 +25,7 @@ from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has 
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from .accepting import PatientStreamServer
+from .composition import WORKERS
 from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .http_body import PatientInput, TooSlow
 from .http_connections import hang_up
@@ -88,6 +89,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
 
     def load_wsgi(self) -> None:
         """Load the application, and put ourselves between it and gunicorn."""
+        os.environ[WORKERS] = str(self.cfg.workers)
         super().load_wsgi()
         self._application: Callable[..., Iterable[bytes]] = self.wsgi
         self.wsgi = self._call

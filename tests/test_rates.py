@@ -100,3 +100,16 @@ def test_after_the_seconds_that_it_said_it_gives(rate: int, pauses: list[float])
 
 def test_a_header_says_whole_seconds_and_one_at_least() -> None:
     assert [retry_after(each) for each in (0.001, 1.0, 1.2, 60)] == [1, 1, 2, 60]
+
+
+def test_to_peek_takes_nothing(clock: Clock) -> None:
+    buckets = per_minute(2)
+    for _ in range(5):
+        assert buckets.peek("a") == 0
+    buckets.wait("a")
+    buckets.wait("a")
+    assert buckets.peek("a") == buckets.wait("a") == pytest.approx(30)
+    assert buckets.peek("b") == 0
+    clock.now += 30
+    assert buckets.peek("a") == 0
+    assert per_minute(0).peek("a") == 0

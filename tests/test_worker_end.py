@@ -236,3 +236,12 @@ def test_several_workers_are_warned_of_at_the_start(gunicorn: Gunicorn) -> None:
     before, found, _ = running.command.output.partition("SEVERAL WORKERS")
     assert found
     assert "Booting worker" not in before
+
+
+def test_they_are_warned_of_without_our_configuration_too(
+    gunicorn: Gunicorn, tmp_path: Path
+) -> None:
+    empty = tmp_path / "conf.py"
+    empty.write_text("")
+    running = gunicorn("-w", "2", "-c", str(empty))
+    running.command.wait_for("SEVERAL WORKERS")  # no request came yet

@@ -58,7 +58,11 @@ def unavailable(description: str) -> NoReturn:
 
 def bound(address: str) -> None:
     """End the request if its client asked for tokens too often."""
-    seconds = service().token_limiter.wait(address)
+    refuse_for(service().token_limiter.wait(address))
+
+
+def refuse_for(seconds: float) -> None:
+    """End the request if its client is to wait for some seconds."""
     if seconds:
         when = str(retry_after(seconds))
         refuse(429, "slow_down", "too many requests; see Retry-After", Retry_After=when)

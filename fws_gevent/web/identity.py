@@ -16,7 +16,7 @@ from ..protocol.peer import peer_of
 from ..tokens import Claims
 from ..tokens.claims import PROGRAM, covers, group_of, may_join, subject_of_program
 from ..tokens.clients import TokenClient
-from .answers import refuse, refuse_bearer, refuse_client, refuse_nobody
+from .answers import refuse, refuse_bearer, refuse_client, refuse_for, refuse_nobody
 from .service import TokenGrant, as_grant, service
 
 LONGEST_BODY = 64 * 1024
@@ -80,7 +80,8 @@ def is_secure() -> bool:
 def client(fields: Mapping[str, str]) -> TokenClient | None:
     """The client that authenticates itself, by HTTP Basic or in the form (RFC 6749 §2.3.1).
 
-    None if there is no attempt; one that fails ends the request.
+    None if there is no attempt; one that fails ends the request, and after too many of these
+    from one address, any does.
     """
     basic = request.authorization
     if basic is not None and basic.type == "basic":
@@ -92,8 +93,11 @@ def client(fields: Mapping[str, str]) -> TokenClient | None:
         client_id, secret = fields.get("client_id", ""), fields["client_secret"]
     else:
         return None
+    guesses, address = service().guess_limiter, client_key()
+    refuse_for(guesses.peek(address))
     found = service().clients.authenticate(client_id, secret)
     if found is None:
+        guesses.wait(address)
         refuse_client("unknown client or wrong secret")
     return found
 

@@ -88,6 +88,8 @@ class WebService:
         self.server = server
         self.clients = TokenClients.from_file(settings.token_clients)
         self.token_limiter = per_minute(settings.token_rate)
+        self.guess_limiter = per_minute(settings.token_rate)
+        """Counts wrong secrets of programs, by the address that they come from."""
         self.log_in_limiter = per_minute(LOG_INS)
         self.admin = Admin(settings, server.tokens)
         server.annexes[LIVE] = StatusFeed(server, self.admin, self.snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .conftest import MakeSite
-from .sites import Site, bearer
+from .sites import FORM, Answer, Site, basic, bearer, login
 
 pytestmark = pytest.mark.usefixtures("no_time_passes")
 
@@ -19,10 +19,29 @@ def test_the_endpoints_say_when_to_come_again(make_site: MakeSite) -> None:
         answer = site.post(f"/fws/{path}", Authorization=bearer(token))
         assert answer.refusal == (429, "slow_down")
         assert 1 <= int(answer.headers["retry-after"]) <= 30
-    # The others take a proof that can't be guessed.
+    # The others count wrong secrets alone.
     for path in ("revoke", "introspect"):
         answer = site.post(f"/fws/{path}", {"token": "x"}, Authorization=bearer(token))
         assert answer.status == 200
+
+
+@pytest.mark.parametrize("path", ["revoke", "introspect", "publish", "groups/room:a"])
+def test_wrong_secrets_are_counted_wherever_they_are_tried(path: str, make_site: MakeSite) -> None:
+    site = make_site(token_rate=2, trusted_proxies=["127.0.0.1"])
+    method = "GET" if path.startswith("groups") else "POST"
+
+    def ask(authorization: str, address: str = "192.0.2.1") -> Answer:
+        headers = {"Authorization": authorization, "X-Forwarded-For": address,
+                   "Content-Type": FORM}  # fmt: skip
+        body = b"token=x&data=x&group=room:a" if method == "POST" else None
+        return site.ask(method, f"/fws/{path}", body, headers)
+
+    for _ in range(5):
+        assert ask(login()).status == 200  # the right one is not counted
+    assert [ask(basic("billing", "wrong")).status for _ in range(3)] == [401, 401, 429]
+    assert ask(login()).refusal == (429, "slow_down")  # or guesses would be as quick as ever
+    assert 1 <= int(ask(login()).headers["retry-after"]) <= 30
+    assert ask(login(), "192.0.2.2").status == 200
 
 
 def test_without_a_bound_nobody_is_refused(make_site: MakeSite) -> None:
