@@ -77,11 +77,10 @@ class Roster:
             raise _Unclear("Redis has forgotten nodes that have not said yet that they live")
         found: list[Member] = []
         for name, is_listed in alive.items():
-            if encode(name) not in holders:
-                if is_listed:
-                    raise _Unclear(f"node {name} has members whose names are missing")
-                continue
-            found += self._of_node(group, name)
+            of_node = self._of_node(group, name) if encode(name) in holders else []
+            if is_listed and not of_node:
+                raise _Unclear(f"node {name} has members whose names are missing")
+            found += of_node
         return found
 
     def _alive(self, names: list[str], group: str) -> dict[str, bool]:

@@ -27,13 +27,18 @@ from ..tokens.store import (
 )
 from .keys import Keys
 from .publishing import StreamTerms
-from .scripts import OWN, REVOKE, SPEND, Script
+from .scripts import OWN, REVOKE, SPEND, TAKE, Script
 from .servers import RedisServers
 
 _log = get_logger("redis")
 
 MAX_REVOCATIONS = 100_000
 """Revocations that are kept at most."""
+
+TAKEN = 10.0
+"""Seconds for which a used ticket is remembered, for the attempt that used it."""
+
+_PAGE = 1000  # revocations in one answer
 
 
 class RedisTokenStore(TokenStore):
@@ -63,12 +68,26 @@ class RedisTokenStore(TokenStore):
 
     def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:  # noqa: ARG002 - Redis has a clock
         """The claims of a ticket, which ends with this; None for one that isn't there."""
-        found = self._ask("GETDEL", self._keys.ticket(digest))
+        found = self._take(self._keys.ticket(digest))
         if found is None:
             return None
         claims = dict(json.loads(found))
-        self._ask("ZREM", self._owned(str(claims.get("sub", "")), "tickets"), digest)
+        try:
+            self._ask("ZREM", self._owned(str(claims.get("sub", "")), "tickets"), digest)
+        except StorageAway as error:  # it is taken, and counts until it would have ended
+            _log.debug("a used ticket still counts: %s", error)
         return claims
+
+    def _take(self, key: bytes) -> Any:
+        """Take a ticket; ask again, for the same one, if the answer is lost."""
+        attempt = secrets.token_hex(8)
+        for left in (1, 0):
+            try:
+                return self._run(TAKE, [key], [attempt, _ms(TAKEN)])
+            except StorageAway:
+                if not left:
+                    raise
+        return None
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
         """Keep a refresh token, unless it is kept; the subject's oldest one gives way."""
@@ -141,11 +160,17 @@ class RedisTokenStore(TokenStore):
 
     def load(self) -> None:
         """Learn all that is revoked by now. Raises redis.RedisError."""
-        client = self._servers.client
-        times = dict(client.zrange(self._keys.revoked_until, 0, -1, withscores=True))
-        for name, at in client.hgetall(self._keys.revoked).items():
-            kind, _, value = name.decode().partition(":")
-            self._keep(kind, value, int(at), times.get(name, 0.0))
+        client, ignored = self._servers.client, 0
+        times = dict(client.zscan_iter(self._keys.revoked_until, count=_PAGE))
+        for name, at in client.hscan_iter(self._keys.revoked, count=_PAGE):
+            try:
+                kind, _, value = name.decode().partition(":")
+                self._keep(kind, value, int(at), times.get(name, 0.0))
+            except (ValueError, OverflowError, StoreFull) as error:
+                ignored += 1
+                _log.debug("a revocation is ignored: %s", error)
+        if ignored:
+            _log.warning("ignored %d malformed revocations", ignored)
         self.following = True
 
     def _keep(self, kind: str, value: str, at: int, until: float) -> None:

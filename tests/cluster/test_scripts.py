@@ -6,19 +6,28 @@ import pytest
 import redis
 
 from fws_gevent.cluster import scripts
-from fws_gevent.cluster.scripts import OWN, PRESENCE, PUBLISH, RESUME, REVOKE, SPEND, Script
+from fws_gevent.cluster.scripts import (
+    OWN,
+    PRESENCE,
+    PUBLISH,
+    RESUME,
+    REVOKE,
+    SPEND,
+    TAKE,
+    Script,
+)
 
 from .script_calls import SENT, STREAM, Calls, Listener
 
 
-@pytest.mark.parametrize("script", [PUBLISH, RESUME, PRESENCE, REVOKE, SPEND, OWN])
+@pytest.mark.parametrize("script", [PUBLISH, RESUME, PRESENCE, REVOKE, SPEND, OWN, TAKE])
 def test_redis_knows_a_script_by_the_name_that_we_give_it(calls: Calls, script: Script) -> None:
     assert calls.client.script_load(script.text) == script.sha
 
 
 def test_all_scripts_differ() -> None:
     every = [each for each in vars(scripts).values() if isinstance(each, Script)]
-    assert len({script.sha for script in every}) == len(every) == 6
+    assert len({script.sha for script in every}) == len(every) == 7
 
 
 def test_an_entry_has_all_fields(calls: Calls) -> None:

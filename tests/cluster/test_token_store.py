@@ -28,6 +28,7 @@ from ..conftest import Connect, Serve, StartRedis
 from ..engine.guarded import Script, bearer, enter, greeted, guarded
 from ..raw_http import exchange
 from ..redis_processes import RedisProcess
+from ..redis_proxy import proxy_to
 from ..waiting import until
 
 pytestmark = pytest.mark.usefixtures("chains")
@@ -99,7 +100,52 @@ def test_a_ticket_is_good_for_one_use_by_whoever_is_first(make: MakeStore, plain
     gevent.joinall(racing, raise_error=True)
     assert [each.value for each in racing if each.value] == [{"sub": "ada", "exp": 5}]
     assert stores[0].take_ticket("never", now) is None
-    assert plain.keys() == []
+    assert plain.keys() == [b"fws:{d1}:ticket"]
+    assert 0 < plain.pttl("fws:{d1}:ticket") <= token_store.TAKEN * 1000
+
+
+def test_a_ticket_whose_answer_was_lost_is_taken_all_the_same_and_once(
+    make: MakeStore, redis_server: RedisProcess
+) -> None:
+    with proxy_to(redis_server.port) as proxy:
+        store, other, now = make(proxy.port), make(), time.time()
+        for digest in ("d1", "d2"):
+            store.put_ticket(digest, {"sub": "ada"}, now + 30, now)
+            proxy.lose_answer(digest.encode())
+            assert store.take_ticket(digest, now) == {"sub": "ada"}
+            assert proxy.lost
+            for each in (store, other):
+                assert each.take_ticket(digest, now) is None
+
+
+@pytest.mark.parametrize("word", [b"successor", b"TTL", b"own:spent"])
+def test_a_refresh_whose_answer_was_lost_anywhere_is_repeated(
+    word: bytes, make: MakeStore, redis_server: RedisProcess
+) -> None:
+    with proxy_to(redis_server.port) as proxy:
+        store, now = make(proxy.port), time.time()
+        store.put_refresh("d", Refresh(GRANT, "f"), now + 60, now)
+        store.spend_refresh("unknown", now)  # so that Redis knows the script
+        proxy.lose_answer(word)
+        with pytest.raises(StorageAway):
+            store.spend_refresh("d", now, "salt", 20.0)
+        assert proxy.lost
+        found = make().spend_refresh("d", now, "another", 20.0)
+        assert found is not None
+        assert (found.spent, found.salt) == (True, "salt")
+
+
+def test_junk_among_the_revocations_keeps_none_from_being_learnt(
+    make: MakeStore, plain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, now = make(), int(time.time())
+    store.revoke(Revocation("sub", "ada", now), now + 60, now)
+    plain.hset("fws:{*}:revoked", mapping={b"\xff": 1, "sub:bob": "x", "who:eve": 5, "jti": "inf"})
+    late = make()
+    late.load()
+    assert late.following
+    assert late.revoked_at("sub", "ada") == now
+    assert "ignored 4 malformed revocations" in caplog.text
 
 
 def test_what_ends_is_forgotten_by_redis_itself(make: MakeStore, plain: Any) -> None:

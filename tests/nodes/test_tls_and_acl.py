@@ -29,10 +29,10 @@ USER = (
     "fws on >let+me:in resetkeys ~fws:* resetchannels &fws:* &global -@all "
     "+ping +time +client|setname +eval +evalsha +script|load "
     "+subscribe +unsubscribe +publish "
-    "+get +set +mget +getdel +del +exists +expire +pexpire +ttl +expireat "
+    "+get +set +mget +del +exists +expire +pexpire +ttl +expireat "
     "+sadd +srem +smembers +sismember +sscan "
-    "+hset +hget +hgetall +hscan +hlen +hdel "
-    "+zadd +zcard +zpopmin +zscore +zrem +zremrangebyscore +zrange +zrangebyscore +zrevrange "
+    "+hset +hget +hscan +hlen +hdel "
+    "+zadd +zcard +zpopmin +zscan +zscore +zrem +zremrangebyscore +zrangebyscore +zrevrange "
     "+xadd +xrange +xrevrange"
 )
 """What a node needs, and no more; docs/redis.md has the same. `global` is from --redis_channels."""

@@ -1,0 +1,96 @@
+"""What dead nodes left is taken away, whatever of it fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from fws_gevent.cluster import cleanup, nodes
+from fws_gevent.cluster.membership import MemberKeys
+
+from ..conftest import Connect, Serve
+from ..redis_processes import RedisProcess
+from ..waiting import until
+from .nodes_at_redis import GHOST, haunt, ids, join, node_at, traces
+
+pytestmark = pytest.mark.usefixtures("chains", "_quick")
+
+OTHER = "elsewhere:2:dead"
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(cleanup, "FIRST", 0.05)
+    monkeypatch.setattr(cleanup, "LONGEST", 0.1)
+
+
+@pytest.fixture
+def plain(redis_server: RedisProcess) -> Iterator[Any]:
+    client = redis_server.client()
+    yield client
+    client.close()
+
+
+def lines(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
+    return [each for each in caplog.messages if text in each]
+
+
+def test_a_group_that_redis_refuses_holds_up_neither_the_others_nor_other_nodes(
+    redis_server: RedisProcess, serve: Serve, plain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    groups = [f"g{number}" for number in range(120)]
+    haunt(plain, groups)
+    haunt(plain, ["room"], OTHER)
+    wrong = f"fws:{{g7}}:members:{GHOST}"
+    plain.delete(wrong)
+    plain.set(wrong, "of another type")
+    with caplog.at_level(logging.WARNING, "fws_gevent.redis"):
+        node_at(serve, redis_server.port)
+        until(lambda: not traces(plain, OTHER))
+        until(lambda: plain.smembers(f"fws:{{*}}:groups:{GHOST}") == {b"g7"})
+        assert plain.sismember("fws:{*}:nodes", GHOST)
+        plain.delete(wrong)
+        until(lambda: not traces(plain) and not plain.sismember("fws:{*}:nodes", GHOST))
+    assert len(lines(caplog, f"node {GHOST} is gone")) == 1
+    assert len(lines(caplog, f"node {GHOST}: can't clear away all that it left")) == 1
+
+
+def test_a_clean_up_that_fails_ends_no_sign_of_life(
+    redis_server: RedisProcess, serve: Serve, plain: Any, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    tried = []
+
+    def fail(self: MemberKeys, node: str, groups: Any) -> None:
+        tried.append(node)
+        raise (redis.ResponseError if len(tried) % 2 else ValueError)("as told")
+
+    monkeypatch.setattr(MemberKeys, "take_away", fail)
+    monkeypatch.setattr("fws_gevent.engine.supervision.PAUSE", 0.01)
+    haunt(plain, ["room"])
+    server = node_at(serve, redis_server.port)
+    until(lambda: len(tried) >= 4)
+    assert server.cluster is not None
+    lease = f"fws:{{*}}:node:{server.cluster.node}"
+    plain.pexpire(lease, 2000)
+    until(lambda: plain.pttl(lease) > 2000)
+    assert len(lines(caplog, f"node {GHOST} is gone")) == 1
+    monkeypatch.undo()
+    until(lambda: not traces(plain))
+
+
+def test_it_is_told_to_the_group_and_the_living_stay(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    server = node_at(serve, redis_server.port)
+    member = join(connect, server, "room")
+    haunt(plain, ["room"])
+    until(lambda: not traces(plain))
+    assert ids(server) == [member]
+    told = [fields[b"kind"] for _, fields in plain.xrange("fws:{room}:stream")]
+    assert told.count(b"leave") == 1

@@ -1,0 +1,133 @@
+"""Who is in a group: all of them, or the word that it can't be told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from fws_gevent.cluster import nodes, upkeep
+from fws_gevent.errors import PublishFailed, StorageAway
+from fws_gevent.server import FilteredWebSocketServer
+
+from ..conftest import Connect, Serve, StartRedis
+from ..redis_processes import RedisProcess
+from ..waiting import until
+from .nodes_at_redis import cluster_of, ids, join, node_at
+
+pytestmark = pytest.mark.usefixtures("chains")
+
+
+@pytest.fixture
+def _no_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has no node notice anything by itself."""
+    monkeypatch.setattr(nodes, "BEAT", 60.0)
+    monkeypatch.setattr(nodes, "LEASE", 300.0)
+    monkeypatch.setattr(upkeep, "INTERVAL", 60.0)
+
+
+@pytest.fixture
+def plain(redis_server: RedisProcess) -> Iterator[Any]:
+    client = redis_server.client()
+    yield client
+    client.close()
+
+
+def two_members(
+    port: int, serve: Serve, connect: Connect
+) -> tuple[FilteredWebSocketServer, FilteredWebSocketServer, list[str]]:
+    """Two nodes that know of a member of each."""
+    one, two = node_at(serve, port), node_at(serve, port)
+    here = sorted(join(connect, server, "room") for server in (one, two))
+    until(lambda: ids(one) == ids(two) == here)
+    return one, two, here
+
+
+@pytest.mark.usefixtures("_no_signs")
+@pytest.mark.parametrize("lost", ["members", "nodes", "all of the group"])
+def test_members_that_redis_lost_are_no_empty_list(
+    lost: str, redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    one, two, here = two_members(redis_server.port, serve, connect)
+    name = cluster_of(two).node
+    keys = {"members": [f"fws:{{room}}:members:{name}"], "nodes": ["fws:{room}:nodes"]}
+    plain.delete(*keys.get(lost, [*keys["members"], *keys["nodes"]]))
+    with pytest.raises(StorageAway, match="can't be told who is in the group"):
+        one.members("room")
+    cluster_of(two)._presence.compare(["room"])
+    cluster_of(one)._presence.compare(["room"])
+    until(lambda: plain.hlen(f"fws:{{room}}:members:{name}"))
+    assert ids(one) == here
+
+
+@pytest.mark.usefixtures("_no_signs")
+def test_after_redis_has_forgotten_all_there_is_no_half_list(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    one, two, here = two_members(redis_server.port, serve, connect)
+    cluster_of(one)._nodes.hurry()
+    until(lambda: cluster_of(one).others)
+    plain.flushall()
+    with pytest.raises(StorageAway):  # the other one has not noticed yet
+        one.members("room")
+    cluster_of(two)._nodes.hurry()
+    until(lambda: len(plain.keys("fws:{room}:members:*")) == 2)
+    assert ids(one) == ids(two) == here
+
+
+def test_while_redis_is_full_it_is_not_told_and_nodes_live_on(
+    start_redis: StartRedis, serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "LEASE", 3.0)
+    process = start_redis()
+    one, two, here = two_members(process.port, serve, connect)
+    names = [cluster_of(each).node for each in (one, two)]
+    client: Any = process.client()
+    client.config_set("maxmemory", 1)
+    with pytest.raises(StorageAway, match="maxmemory"):
+        one.members("room")
+    newest = join(connect, two, "room")  # which can't be told now
+    leases = [f"fws:{{*}}:node:{name}" for name in names]
+    for lease in leases:
+        client.pexpire(lease, 1500)
+    until(lambda: all(client.pttl(lease) > 1500 for lease in leases))
+    client.config_set("maxmemory", 0)
+    until(lambda: one.storage_object.healthy)
+    until(lambda: client.hexists(f"fws:{{room}}:members:{names[1]}", newest))
+    assert ids(one) == sorted([*here, newest])
+    assert [cluster_of(each).node for each in (one, two)] == names
+    client.close()
+
+
+def test_to_disconnect_goes_on_where_it_can_not_be_counted(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    one, *_ = two_members(redis_server.port, serve, connect)
+
+    def away(group: str) -> list[dict[str, Any]]:
+        raise StorageAway("as told")
+
+    monkeypatch.setattr(cluster_of(one), "members", away)
+    with pytest.raises(StorageAway, match="told to close, but how many is not known") as caught:
+        one.disconnect(subject="ada", code=4000)
+    assert not isinstance(caught.value, PublishFailed)
+    entries = [fields for _, fields in plain.xrange("fws:{subject:ada}:stream")]
+    assert [json.loads(each[b"data"])["code"] for each in entries] == [4000]
+
+
+def test_a_change_under_way_is_waited_for(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    one, two, here = two_members(redis_server.port, serve, connect)
+    name = cluster_of(two).node
+    plain.srem("fws:{room}:nodes", name)
+    asking = gevent.spawn(ids, one)
+    gevent.sleep(0.05)
+    assert not asking.ready()
+    plain.sadd("fws:{room}:nodes", name)
+    assert asking.get(timeout=20) == here
