@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import redis
+
 from ..loggers import get_logger
 from .link import Link
 from .servers import RedisServers
@@ -36,6 +38,10 @@ class Channels:
 
     def on_listening(self, channel: bytes) -> None:
         """A subscription was confirmed."""
+
+    def on_taken(self, channel: bytes) -> None:
+        """A subscription ended: begin anew. Only channels of streams belong to one server."""
+        raise redis.ConnectionError(f"the server ended the subscription to {channel!r}")
 
     def on_up(self, link: Link) -> None:
         """The link listens; what was sent before is nowhere kept."""

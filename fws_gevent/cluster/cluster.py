@@ -214,9 +214,9 @@ class Cluster:
         self._presence.join(group, connection.id, connection.subject or "")
         if first:
             self._follow(group)
-        feed = self._shards.feeds[self._keys.stream(group)]
-        if feed.ready.is_set():
-            return
+        feed = self._shards.feeds.get(self._keys.stream(group))
+        if feed is None or feed.ready.is_set():
+            return  # without one, all have left again while Redis was told
         on_hub = getcurrent() is get_hub()
         if on_hub or self._shards.of(feed.channel).link.failing or not feed.ready.wait(PATIENCE):
             feed.promised = not feed.ready.is_set()

@@ -43,6 +43,9 @@ class Listener(Protocol):
     def on_message(self, kind: bytes, message: list[bytes]) -> int:
         """A message, as Redis sends it: `kind` is its first word. Returns the work that it was."""
 
+    def on_taken(self, channel: bytes) -> None:
+        """The server ended a subscription that is wanted. A ConnectionError begins anew."""
+
     def on_up(self, link: Link) -> None:
         """The link listens."""
 
@@ -257,7 +260,7 @@ class Link:
         elif kind in _LEFT:
             if channel in self.wanted and channel not in self._unconfirmed:
                 # A Redis Cluster takes a channel away when its slot moves to another server.
-                raise redis.ConnectionError("a channel moved to another server")
+                self._listener.on_taken(channel)
         elif kind != b"pong":
             return self._listener.on_message(kind, answer)
         return 1

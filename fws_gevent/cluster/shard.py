@@ -12,6 +12,7 @@ from .feed import Feed
 from .keys import Keys
 from .lane import Lane
 from .link import Link
+from .moves import Moves
 from .publishing import StreamTerms
 from .servers import Place, RedisServers
 
@@ -69,6 +70,14 @@ class Shard:
         feed = self._shards.feeds.get(message[1])
         return 1 if feed is None else feed.on_push(message[2])
 
+    def on_taken(self, channel: bytes) -> None:
+        """The server of this shard took a channel away."""
+        self.link.wanted.pop(channel, None)
+        feed = self._shards.feeds.get(channel)
+        if feed is not None:
+            feed.live = False
+            self._shards.moves.put(channel, self)
+
     def on_up(self, _link: Link) -> None:
         """The link listens."""
 
@@ -89,6 +98,9 @@ class Shards:
         self.terms = terms
         self.feeds: dict[bytes, Feed] = {}
         self._shards: dict[Place, Shard] = {}
+        self.moves: Moves[Shard] = Moves(servers.look_again, self.of, self._follow_again)
+        if servers.sharded:
+            self.moves.loop.start()
 
     @property
     def subscribe_command(self) -> str:
@@ -111,16 +123,28 @@ class Shards:
         return self.of(stream).lane
 
     def follow(self, feed: Feed) -> None:
-        """Begin to follow a stream."""
+        """Begin to follow a stream. May wait for Redis, and then it may have been left again."""
         self.feeds[feed.channel] = feed
-        self.of(feed.channel).follow(feed)
+        self._follow(feed)
+
+    def _follow_again(self, channel: bytes) -> None:
+        feed = self.feeds.get(channel)
+        if feed is not None:
+            self._follow(feed)
+
+    def _follow(self, feed: Feed) -> None:
+        shard = self.of(feed.channel)
+        if not feed.closed:
+            shard.follow(feed)
 
     def leave(self, feed: Feed) -> None:
-        """Follow a stream no more."""
+        """Follow a stream no more. May wait for Redis, and then it may be followed again."""
         feed.closed = True
-        del self.feeds[feed.channel]
-        for shard in self._shards.values():
-            shard.link.unsubscribe(feed.channel)
+        if self.feeds.get(feed.channel) is feed:
+            del self.feeds[feed.channel]
+        for shard in tuple(self._shards.values()):
+            if feed.channel not in self.feeds:
+                shard.link.unsubscribe(feed.channel)
 
     def catch_up(self, feed: Feed, pause: float = 0.0) -> None:
         """Read what a feed has missed, in `pause` seconds."""
@@ -129,12 +153,13 @@ class Shards:
     @property
     def up(self) -> bool:
         """Whether all that is followed is heard."""
-        return all(shard.up for shard in tuple(self._shards.values()))
+        return not self.moves.pending and all(shard.up for shard in tuple(self._shards.values()))
 
     @property
     def loops(self) -> list[Loop]:
         """The background tasks of all of them."""
-        return [loop for shard in tuple(self._shards.values()) for loop in shard.loops]
+        of_shards = [loop for shard in tuple(self._shards.values()) for loop in shard.loops]
+        return [self.moves.loop, *of_shards]
 
     @property
     def losses(self) -> int:
@@ -147,14 +172,13 @@ class Shards:
             return
         self.servers.look_again()
         for channel in tuple(shard.link.wanted):
-            feed = self.feeds.get(channel)
-            other = self.of(channel)
-            if feed is not None and other is not shard:
+            if self.of(channel) is not shard:
                 shard.link.wanted.pop(channel, None)
-                other.follow(feed)
+                self._follow_again(channel)
 
     def stop(self, timeout: float) -> None:
         """End it all; waits for `timeout` seconds at most for each part."""
+        self.moves.stop(timeout)
         for shard in tuple(self._shards.values()):
             shard.stop(timeout)
         self._shards.clear()

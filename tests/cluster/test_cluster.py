@@ -418,3 +418,24 @@ def test_a_node_ends_while_redis_is_away(node: Node, start_redis: StartRedis) ->
         with gevent.Timeout(10):
             server.stop(0.1)
         assert not server.started
+
+
+def test_a_group_that_all_left_while_redis_was_told_of_the_join_is_not_followed(
+    node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = node()
+    cluster: Any = server.cluster
+    client = connect(server)
+    join(client, "another")
+    (connection,) = server.users.values()
+    follow = cluster._follow
+
+    def follow_while_all_leave(group: str) -> Any:
+        feed = follow(group)
+        server.leave(group, connection)
+        return feed
+
+    monkeypatch.setattr(cluster, "_follow", follow_while_all_leave)
+    server.join("room", connection)
+    assert STREAM.encode() not in cluster._shards.feeds
+    assert join(client, "another") == connection.id

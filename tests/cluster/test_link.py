@@ -70,6 +70,8 @@ class Ear:
     def __init__(self) -> None:
         self.listening: list[bytes] = []
         self.messages: list[tuple[bytes, ...]] = []
+        self.taken: list[bytes] = []
+        self.anew = True
         self.ups = self.downs = 0
         self.on: Callable[[list[bytes]], None] = lambda message: None
 
@@ -81,6 +83,11 @@ class Ear:
         self.messages.append(tuple(message[1:]))
         self.on(message)
         return 1
+
+    def on_taken(self, channel: bytes) -> None:
+        self.taken.append(channel)
+        if self.anew:
+            raise redis.ConnectionError("taken away")
 
     def on_up(self, link: Link) -> None:
         assert link.up
@@ -222,6 +229,18 @@ def test_a_channel_that_redis_takes_away_has_it_begin_anew(
     until(lambda: len(ear.listening) == 2)
     heard(redis_server, ear)
     assert link.losses == 1
+
+
+def test_a_channel_that_redis_takes_away_costs_the_others_nothing(
+    redis_server: RedisProcess, listen: Listen
+) -> None:
+    link, ear = listen(redis_server.port, b"a", b"b")
+    ear.anew = False
+    until(lambda: len(ear.listening) == 2)
+    link._send("UNSUBSCRIBE", b"b")
+    until(lambda: ear.taken == [b"b"])
+    heard(redis_server, ear)
+    assert link.losses == 0
 
 
 def test_it_comes_back_after_kill_9_and_a_restart_however_long_it_took(

@@ -324,3 +324,60 @@ def test_a_redis_that_is_away_at_the_start_is_followed_when_it_comes(
     node.publish(1)
     until(lambda: node.got)
     assert node.got == {"kitchen": data(1)}
+
+
+# What happens while Redis is waited for.
+
+
+def test_a_group_that_is_left_while_its_server_is_looked_for_is_not_listened_to(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = node.shards.of
+
+    def of_a_group_that_is_left(key: bytes) -> Any:
+        feed = node.shards.feeds.get(key)
+        if feed is not None:
+            node.shards.leave(feed)
+        return of(key)
+
+    monkeypatch.setattr(node.shards, "of", of_a_group_that_is_left)
+    feed = node.follow()
+    assert feed.closed
+    assert feed.channel not in node.link.wanted
+    monkeypatch.undo()
+    again = node.follow()
+    until(again.ready.is_set)
+    node.publish(1)
+    until(lambda: node.got == {"kitchen": data(1)})
+
+
+def test_a_group_that_is_joined_while_it_is_left_stays_listened_to(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = node.follow()
+    monkeypatch.setattr(node.servers, "place_of", lambda key: "elsewhere")
+    second = node.follow("other")
+    until(lambda: first.ready.is_set() and second.ready.is_set())
+    links = [each.link for each in node.shards._shards.values()]
+    assert len(links) == 2
+    unsubscribe, followed = links[0].unsubscribe, list[Feed]()
+
+    def follow_meanwhile(channel: bytes) -> None:
+        unsubscribe(channel)
+        followed.append(node.follow())
+
+    monkeypatch.setattr(links[0], "unsubscribe", follow_meanwhile)
+    node.shards.leave(first)
+    until(followed[0].ready.is_set)
+    assert followed[0].channel in links[1].wanted
+    node.publish(1)
+    until(lambda: node.got == {"kitchen": data(1)})
+
+
+def test_a_group_that_is_left_twice_is_left(node: Node) -> None:
+    feed = node.follow()
+    until(feed.ready.is_set)
+    node.shards.leave(feed)
+    again = node.follow()
+    node.shards.leave(feed)
+    assert node.shards.feeds == {again.channel: again}

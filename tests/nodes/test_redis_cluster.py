@@ -143,6 +143,8 @@ def test_a_slot_that_moves_keeps_its_group_in_order_and_loses_nothing(
     pair.settle(busy)
     assert pair.wrong(durable=True) == []
     assert [pair.gaps(each) for each in pair.groups] == [[[], []]] * 3
+    losses = [each.cluster.losses for each in pair.nodes if each.cluster]
+    assert losses == [0, 0], "the other groups were heard throughout"
 
 
 def test_while_a_slot_moves_the_other_groups_of_its_master_flow(
