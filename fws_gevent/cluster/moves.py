@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -11,9 +10,10 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
+from ..loggers import get_logger
 from .backoff import Backoff
 
-_log = logging.getLogger("fws_gevent.redis")
+_log = get_logger("redis")
 
 ATTEMPTS = 20
 """How often the cluster is asked where a slot is, until the old server counts as the right one."""
