@@ -33,7 +33,12 @@ class Kept(Generic[V]):
         return len(self._entries)
 
     def put(self, key: str, value: V, owner: str, until: float, now: float) -> None:
-        """Keep an entry, which counts until `until`. Raises StoreFull."""
+        """Keep an entry, which counts until `until`, in the place of one of that key.
+
+        Raises StoreFull.
+        """
+        if key in self._entries:
+            self._drop(key)
         # All of a sort live about equally long, so the oldest are the first to end.
         while self._entries and next(iter(self._entries.values()))[0] <= now:
             self._drop(next(iter(self._entries)))

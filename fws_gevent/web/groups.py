@@ -21,7 +21,7 @@ def group(group: str) -> Response:
     A subject's group is shown to that subject, and with the scope status where a pattern has it.
     """
     asking = identity({})
-    if not (asking.may_join(group) or (SCOPE in asking.scope and asking.may_send(group))):
+    if not (asking.may_join(group) or (SCOPE in asking.scope and asking.covers(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
     if request.environ.get("wsgi.multiprocess") and not service().server.storage_object.shared:
         unavailable("this would name one worker's members: run one worker, or add Redis")

@@ -36,10 +36,10 @@ class Identity(NamedTuple):
         """Return whether a group is granted to be joined."""
         return may_join(self.subject, self.groups, group)
 
-    def may_send(self, group: str | None) -> bool:
-        """Return whether the groups cover one, None being everybody; one's own always counts.
+    def covers(self, group: str | None) -> bool:
+        """Return whether a group, or everybody (None), is among those of the token.
 
-        Here `*` stands for subjects' groups too: everybody is in one of them.
+        It is for what a scope allows, beyond joining: here `*` stands for subjects' groups too.
         """
         return covers(self.groups, group) or group == group_of(self.subject)
 

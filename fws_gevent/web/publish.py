@@ -28,7 +28,7 @@ def publish() -> Response:
             checked_group(group)
     except GroupNameInvalid as error:
         refuse(400, "invalid_request", str(error))
-    if not asking.may_send(group):
+    if not asking.covers(group):
         what = "everybody needs the group *" if group is None else "the group is not granted"
         refuse_bearer(403, "insufficient_scope", what)
     data = request.form.get("data")  # an empty message is one

@@ -22,6 +22,14 @@ def test_an_entry_is_there_until_it_ends_or_is_taken() -> None:
     assert len(kept) == kept.count_of("ada") == 0
 
 
+def test_a_key_has_one_entry_and_one_owner() -> None:
+    kept: Kept[str] = Kept("entries", 1, 1)
+    kept.put("a", "first", "ada", 10, 0)
+    kept.put("a", "second", "bob", 10, 0)
+    assert kept.get("a", 0) == "second"
+    assert (len(kept), kept.count_of("ada"), kept.count_of("bob")) == (1, 0, 1)
+
+
 def test_the_oldest_of_all_gives_way_where_that_was_agreed() -> None:
     kept: Kept[str] = Kept("entries", 2, 2, gives_way=True)
     for number, owner in enumerate(("ada", "bob", "eve")):
