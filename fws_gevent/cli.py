@@ -19,9 +19,12 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo, pass_script_info
 from werkzeug.security import generate_password_hash
 
+from .composition import is_loopback
 from .engine.server import Server
 from .errors import FwsError, NotIssued
 from .extension import FilteredWebSocket, extension_of
+from .listener import check_listening
+from .protocol.addresses import in_url, parse_address
 from .protocol.names import checked_group
 from .settings import Settings
 from .tokens.claims import ALL, check_grant, subject_of_program
@@ -164,6 +167,9 @@ def check(info: ScriptInfo) -> None:
         app = info.load_app()
         with app.app_context():
             server = _extension().server
+        check_listening(server.settings)
+        if not is_loopback(server.settings.host):
+            server.settle_keys(alone=False)
         server.freeze_chains()
     if server.guard is not None and server.tokens.keys is None:
         click.echo("warning: no signing key, so this starts as one process on loopback alone")
@@ -211,12 +217,23 @@ def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
     click.echo(json.dumps({client_id: entry}))
 
 
+def _base(settings: Settings) -> str:
+    """The URL of the server that settings describe, as this machine reaches it."""
+    if settings.socket_path is not None:
+        _fail("the server listens on a socket file: give --url, as the proxy before it has it")
+    address = parse_address(settings.host)
+    host = settings.host
+    if address is not None and address.is_unspecified:  # all of this machine's addresses
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    scheme = "http" if settings.cert is None else "https"
+    return f"{scheme}://{in_url(host)}:{settings.port}"
+
+
 def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = None) -> Any:
     """What a running server answers, asked with a token of our own making."""
     extension = _extension()
     settings = extension.server.settings
-    scheme = "http" if settings.cert is None else "https"
-    base = (url or f"{scheme}://{settings.host}:{settings.port}").rstrip("/")
+    base = (url or _base(settings)).rstrip("/")
     try:
         made = extension.tokens.issue(_SELF, [ALL], scope, 60, program=True)
     except NotIssued as error:

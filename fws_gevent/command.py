@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import gevent
 from flask import Flask
@@ -16,8 +17,10 @@ from flask.cli import NoAppException, ScriptInfo, prepare_import
 from .composition import DEFAULT_FILTERS, Application, importable_from_here
 from .errors import ConfigurationError, FwsError
 from .extension import extension_of
+from .listener import check_listening
 from .reload import Reload
 from .server import FilteredWebSocketServer, build_server, default_parser
+from .settings.texts import UNIX_PREFIX
 
 PROGRAM = "fws_server"
 
@@ -60,9 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def check(options: argparse.Namespace, app: Application | None) -> None:
     """Make a server that never listens. Raises ConfigurationError for what is wrong."""
-    if str(options.host).startswith("unix:"):
+    host = str(options.host)
+    if host.startswith(UNIX_PREFIX):
         options.host = "127.0.0.1"  # a socket file would be made at once
-    build_server(options, application=app)
+    server = build_server(options, application=app)
+    check_listening(replace(server.settings, host=host))
     print(f"{PROGRAM}: good")
 
 

@@ -12,6 +12,7 @@ import gevent.socket
 import gevent.ssl
 
 from .errors import ConfigurationError
+from .settings import Settings
 
 BACKLOG = 4096
 """Connections that the kernel may hold until they are accepted."""
@@ -94,6 +95,40 @@ def tcp_listener(address: Any, backlog: int, family: Any) -> Any:
     listener.listen(backlog)
     listener.setblocking(False)
     return listener
+
+
+def check_listening(settings: Settings) -> None:
+    """Find out whether a server may listen where the settings say, without listening there.
+
+    The TLS identity is read, the host looked up, and the folder of a socket file looked at. It
+    is not tried whether the port is free, for a server that is to begin anew has it. Raises
+    ConfigurationError.
+    """
+    if settings.key is not None and settings.cert is not None:
+        tls_context(settings.key, settings.cert)
+    if settings.socket_path is not None:
+        _check_socket_file(Path(settings.socket_path))
+        return
+    family = sockets.AF_INET6 if ":" in settings.host else sockets.AF_INET  # as gevent has it
+    with gevent.socket.socket(family, sockets.SOCK_STREAM) as probe:
+        try:
+            probe.bind((settings.host, 0))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(f"can't listen on {settings.host}: {reason}") from None
+
+
+def _check_socket_file(path: Path) -> None:
+    folder = path.parent
+    reason = None
+    if not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"no file can be made in {folder}"
+    elif path.exists() and not path.is_socket():
+        reason = "it is there, and is not a socket"
+    if reason is not None:
+        raise ConfigurationError(f"can't listen on unix:{path}: {reason}")
 
 
 def unix_listener(path: str) -> Any:

@@ -44,6 +44,7 @@ from .loggers import get_logger
 from .logs import ErrorStream, configure_if_silent
 from .parser import OptionParser
 from .parser import default_parser as plain_parser
+from .protocol.addresses import in_url
 from .settings import Settings, from_flask
 from .storage.base import BaseStorageObject
 from .web.service import WebService
@@ -107,7 +108,7 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         if not isinstance(self.address, tuple):
             return f"{scheme}+unix:{self.address}"
         host, port = self.address[:2]
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+        return f"{scheme}://{in_url(host)}:{port}/"
 
     def start(self) -> None:
         """Listen and serve, also once more after a stop, at the same address.

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from werkzeug.security import check_password_hash
 
+from fws_gevent.cli import _base
+from fws_gevent.settings import Settings
 from fws_gevent.tokens.clients import TokenClients
 
 from .clients import Command
@@ -225,6 +227,37 @@ def test_check_fails_for_what_can_not_start(folder: Path) -> None:
     done = flask(folder, "check", app="open_to_all")
     assert done.status == 0
     assert done.out.startswith("warning: no signing key")
+
+
+def test_check_fails_where_the_start_would(folder: Path) -> None:
+    assert "can't listen on 192.0.2.1" in why(flask(folder, "check", FWS_HOST="192.0.2.1"))
+    open_to_all = flask(folder, "check", app="open_to_all", FWS_HOST="0.0.0.0")
+    assert "needs a signing key" in why(open_to_all)
+    files = {"FWS_KEY": "/nowhere/key.pem", "FWS_CERT": "/nowhere/cert.pem"}
+    assert "can't read -key /nowhere" in why(flask(folder, "check", **files))
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9000"),
+        ("chat.example", "http://chat.example:9000"),
+        ("::1", "http://[::1]:9000"),
+        ("0.0.0.0", "http://127.0.0.1:9000"),
+        ("::", "http://[::1]:9000"),
+    ],
+)
+def test_a_running_server_is_asked_where_this_machine_reaches_it(host: str, base: str) -> None:
+    assert _base(Settings(host=host)) == base
+    assert _base(Settings(host=host, key="k", cert="c")) == base.replace("http", "https")
+
+
+def test_where_it_listens_on_a_socket_file_the_url_must_be_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        _base(Settings(host="unix:/run/fws.sock"))
+    assert "give --url" in capsys.readouterr().err
 
 
 def test_hash_makes_what_the_setting_takes(folder: Path) -> None:

@@ -281,6 +281,8 @@ def test_a_socket_file_that_is_served_on_is_good_and_left_alone(
         (["-key", "{key}", "-cert", "broken.py"], "-cert broken.py"),
         (["--app", "no_such_site"], "--app no_such_site"),
         (["--auth", "required", "--host", "0.0.0.0"], "FWS_SIGNING_KEY"),
+        (["--host", "192.0.2.1"], "can't listen on 192.0.2.1"),
+        (["--host", "unix:no_such_folder/fws.sock"], "no_such_folder is not a folder"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line_with_status_2(

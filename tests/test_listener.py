@@ -17,8 +17,9 @@ import websocket
 from fws_gevent import listener
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
-from fws_gevent.listener import inherited_listener, pass_on
+from fws_gevent.listener import check_listening, inherited_listener, pass_on
 from fws_gevent.server import build_server
+from fws_gevent.settings import Settings
 
 from .certificates import Identity, encrypt_key, make_identity
 from .clients import PATIENCE
@@ -282,3 +283,37 @@ def test_a_key_without_a_certificate_or_the_reverse_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match="both -key and -cert"):
         build_server(Namespace(port=0, **{only: identity._asdict()[only]}))
+
+
+# What can be told without listening.
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_a_host_of_this_machine_is_good_whatever_listens_there(host: str, serve: Serve) -> None:
+    check_listening(Settings(host=host, port=serve().server_port or 0))
+
+
+def test_a_socket_file_is_good_where_one_may_be_made_or_is(serve: Serve, path: Path) -> None:
+    check_listening(Settings(host=f"unix:{path}"))
+    assert not path.exists()
+    serve(host=f"unix:{path}")
+    check_listening(Settings(host=f"unix:{path}"))
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("192.0.2.1", "can't listen on 192.0.2.1: "),
+        ("unix:{}/no_such_folder/fws.sock", "no_such_folder is not a folder"),
+        ("unix:{}", "it is there, and is not a socket"),
+    ],
+)
+def test_where_no_server_can_listen_is_told(host: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        check_listening(Settings(host=host.format(tmp_path)))
+
+
+def test_an_identity_that_can_not_be_used_is_told(identity: Identity, tmp_path: Path) -> None:
+    check_listening(Settings(**identity._asdict()))
+    with pytest.raises(ConfigurationError, match="can't read -cert"):
+        check_listening(Settings(key=identity.key, cert=str(tmp_path / "nothing.pem")))

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import redis
 
 from ..errors import ConfigurationError
+from ..protocol.addresses import in_url
 from .servers import CONNECTION, ClusterServers, OneServer, RedisServers, SentinelServers
 from .url_options import OPTIONS, SENTINEL_OPTIONS, number
 
@@ -184,7 +185,7 @@ def _decoded(text: str) -> str:
 
 
 def _shown(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{in_url(host)}:{port}"
 
 
 def _addresses(hosts: str, default_port: int, at_most: int | None = None) -> list[tuple[str, int]]:

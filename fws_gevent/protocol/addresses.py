@@ -57,6 +57,11 @@ def normal_address(text: str) -> str:
     return text if address is None else str(address)
 
 
+def in_url(host: str) -> str:
+    """Return a host as a URL has it: an IPv6 address is in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def counted_as(text: str) -> str:
     """Return what limits per address count an address as: itself, or the /64 of an IPv6 one.
 
