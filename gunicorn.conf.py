@@ -6,11 +6,12 @@ import tempfile
 from typing import Any
 
 from fws_gevent.composition import warn_of_many_workers
+from fws_gevent.errors import ConfigurationError
 from fws_gevent.logs import configure_if_silent, flush_logs
+from fws_gevent.settings import from_process
 
-_REDIS = ("FWS_REDIS_URL", "FWS_REDIS_HOST")
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-_made = None if _FOLDER in os.environ else tempfile.mkdtemp(prefix="fws-metrics-")
+_made = None if os.environ.get(_FOLDER) else tempfile.mkdtemp(prefix="fws-metrics-")
 if _made is not None:
     # Before any worker imports prometheus_client: over it, the workers add their numbers up.
     os.environ[_FOLDER] = _made
@@ -18,10 +19,13 @@ if _made is not None:
 
 def when_ready(server: Any) -> None:
     """In the master, before the first worker: several of them need a Redis."""
-    if server.cfg.workers > 1 and not any(name in os.environ for name in _REDIS):
+    try:
+        given = from_process(os.environ)
+    except ConfigurationError:
+        return  # each worker says so, and ends gunicorn
+    if server.cfg.workers > 1 and not (given.get("redis_url") or given.get("redis_host")):
         # What the workers inherit, so it is as their own settings have it.
-        level, form = os.environ.get("FWS_LOG_LEVEL"), os.environ.get("FWS_LOG_FORMAT")
-        configure_if_silent(level or "info", form or "text")
+        configure_if_silent(given.get("log_level", "info"), given.get("log_format", "text"))
         warn_of_many_workers()
         flush_logs()  # before the lines of the workers
 

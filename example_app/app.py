@@ -92,7 +92,7 @@ def _make_up_secrets(app: Flask) -> list[str]:
     if not app.config["SECRET_KEY"]:
         app.config["SECRET_KEY"] = secrets.token_hex(32)
         random.append("SECRET_KEY")
-    given = any(name in app.config or name in os.environ for name in SIGNING_KEYS)
+    given = any(app.config.get(name) or os.environ.get(name) for name in SIGNING_KEYS)
     if not given and under_gunicorn():  # our own server makes one itself, if it is on loopback
         app.config["FWS_SIGNING_KEY"] = secrets.token_hex(32)
         random.append("FWS_SIGNING_KEY")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from .errors import ConfigurationError
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -69,6 +72,19 @@ class Metrics:
         self._told: dict[tuple[str, ...], float] = {}
         self._last = b""
         self._until = 0.0
+
+    @staticmethod
+    def check_folder() -> None:
+        """Raise ConfigurationError if PROMETHEUS_MULTIPROC_DIR is set, and is not a folder.
+
+        The library takes an empty name for the current folder, and a missing one is an error of
+        each look at the numbers.
+        """
+        folder = os.environ.get(MULTIPROCESS)
+        if folder is not None and not (folder and Path(folder).is_dir()):
+            raise ConfigurationError(
+                f"{MULTIPROCESS} must name a folder that is there, or be unset"
+            )
 
     @property
     def multiprocess(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fws_gevent.engine.server import Server
 from fws_gevent.engine.statistics import counted_as
-from fws_gevent.errors import CloseCode
+from fws_gevent.errors import CloseCode, ConfigurationError
 from fws_gevent.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
 from fws_gevent.settings import Settings
 
@@ -164,3 +165,17 @@ def test_the_format_is_the_one_that_the_content_type_names() -> None:
     text = Metrics("chat").render().decode()
     assert "# HELP fws_connections WebSockets open now." in text
     assert "# TYPE fws_messages_received_total counter" in text
+
+
+def test_the_folder_of_several_processes_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Metrics.check_folder()
+    monkeypatch.setenv(MULTIPROCESS, str(tmp_path))
+    Metrics.check_folder()
+    for wrong in ("", str(tmp_path / "nothing")):
+        monkeypatch.setenv(MULTIPROCESS, wrong)
+        with pytest.raises(
+            ConfigurationError, match="must name a folder that is there, or be unset"
+        ):
+            Metrics.check_folder()

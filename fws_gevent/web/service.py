@@ -84,6 +84,7 @@ class WebService:
 
     def serve(self, server: Server) -> None:
         """Show `server` from now on, which is not started yet. Raises ConfigurationError."""
+        Metrics.check_folder()
         settings = server.settings
         self.server = server
         self.clients = TokenClients.from_file(settings.token_clients)

@@ -248,3 +248,11 @@ def test_nothing_secret_is_in_what_it_shows(make_site: MakeSite, connect: Connec
     ).body.decode()
     for secret in (KEY, family["access_token"], family["refresh_token"], ticket):
         assert secret not in text
+
+
+def test_it_does_not_start_where_the_numbers_of_several_processes_have_no_folder(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    with pytest.raises(ConfigurationError, match="PROMETHEUS_MULTIPROC_DIR must name a folder"):
+        make_site()
