@@ -38,10 +38,10 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     logger.handlers, logger.level, logger.propagate = before
 
 
-def warns(loaded: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> bool:
+def warns(loaded: dict[str, Any], caplog: pytest.LogCaptureFixture) -> bool:
     """Whether two workers are told that they share nothing."""
     loaded["when_ready"](SimpleNamespace(cfg=SimpleNamespace(workers=2)))
-    return "SEVERAL WORKERS" in capsys.readouterr().err
+    return "SEVERAL WORKERS" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_several_workers_without_a_redis_are_warned_of(
     warned: bool,
     load: Load,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for name, text in environ.items():
         monkeypatch.setenv(name, text)
-    assert warns(load(), capsys) is warned
+    assert warns(load(), caplog) is warned
 
 
 def test_a_file_that_the_environment_names_counts(
-    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "fws.json").write_text('{"redis_host": "redis"}')
     monkeypatch.setenv("FWS_CONFIG", str(tmp_path / "fws.json"))
-    assert not warns(load(), capsys)
+    assert not warns(load(), caplog)
 
 
 @pytest.mark.parametrize("given", [None, ""])

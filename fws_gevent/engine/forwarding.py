@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
-from ..loggers import get_logger
+from ..loggers import Repeats, get_logger
 from ..protocol.forwarded import Client, who_is
 from ..protocol.handshake import Headers
 from ..settings import Settings
@@ -22,8 +20,7 @@ class Forwarding:
 
     def __init__(self, settings: Settings) -> None:
         self._trusted = settings.proxies
-        self._unreadable = 0
-        self._told_at: float | None = None
+        self._told = Repeats(_log, most=1, seconds=TOLD_EVERY)
 
     def client_of(self, peer: str, headers: Headers) -> Client:
         """Return the client behind `peer`, the address of the socket's other end.
@@ -31,18 +28,10 @@ class Forwarding:
         An entry that can't be read is logged, at most every `TOLD_EVERY` seconds.
         """
         client = who_is(peer, headers, self._trusted)
-        if client.unreadable is not None:
-            self._unreadable += 1
-            self._tell(peer, client.unreadable)
+        if client.unreadable is not None and self._told.due():
+            _log.warning(
+                "X-Forwarded-For from %s has an entry that is not an address: %r; no limit per "
+                "address counts its clients; have the proxy write addresses",
+                peer or "unix", client.unreadable[:_SHOWN],
+            )  # fmt: skip
         return client
-
-    def _tell(self, peer: str, entry: str) -> None:
-        now = monotonic()
-        if self._told_at is not None and now - self._told_at < TOLD_EVERY:
-            return
-        self._told_at = now
-        _log.warning(
-            "X-Forwarded-For from %s has an entry that is not an address: %r (%d such so far); "
-            "no limit per address counts its clients; have the proxy write addresses",
-            peer or "unix", entry[:_SHOWN], self._unreadable,
-        )  # fmt: skip
