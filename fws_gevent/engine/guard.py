@@ -19,6 +19,7 @@ from ..errors import (
 from ..message import Message
 from ..protocol.credentials import find_credentials
 from ..protocol.handshake import Headers
+from ..protocol.receiver import Limits
 from ..signals import Route
 from ..tokens import Claims, Tokens
 from ..tokens.store import Revocation
@@ -32,6 +33,9 @@ PREFIX = b"token:"
 
 SWEEP = 1024
 """Connections that a revocation looks at before others have their turn."""
+
+PENDING_SIZE = 16 * 1024
+"""Bytes that a connection may send until its token came; a token has half of that at most."""
 
 _LONGEST = 86400.0  # seconds ahead that a deadline is set; a later one is set again then
 
@@ -65,6 +69,8 @@ class Guard:
         self.required = server.settings.auth == "required"
         self.pending: dict[str, Connection] = {}
         self._server = server
+        settings = server.settings
+        self._limits = Limits(min(settings.max_message_size, PENDING_SIZE), settings.max_fragments)
         self._stays: dict[str, Stay] = {}
         tokens.listen(self._on_revoked)
 
@@ -93,6 +99,7 @@ class Guard:
             self._hold(connection, claims)
         elif self.required:
             self.pending[connection.id] = connection
+            connection.restrict(self._limits, PENDING_SIZE)
             self._set(connection, time.time() + self.tokens.settings.token_timeout)
             return False
         return True
@@ -186,6 +193,7 @@ class Guard:
             connection.send("token:accepted")  # it may wait in here, and be closed meanwhile
             if pending and not connection.ending:
                 connection.begin()
+                connection.widen()
 
     def check_join(self, connection: Connection, group: str) -> None:
         """Raise GroupRefused unless the connection's token grants the group."""

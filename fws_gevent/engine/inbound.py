@@ -10,7 +10,7 @@ from greenlet import getcurrent
 
 from ..message import Message
 from ..protocol import frames
-from ..protocol.receiver import Receiver
+from ..protocol.receiver import Limits, Receiver
 from .conversation import LOST, Conversation
 from .facts import Closed, Opening, Peer
 from .opening import tell_open
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SLICE = 256  # events of one connection before others have their turn
 _SMALL = 256  # bytes that are not worth counting
+_NARROW = 2048  # bytes read at once from a connection that must still bring its token
 _NO_CONTEXT = Context()
 
 
@@ -40,6 +41,16 @@ class Inbound(Conversation):
         self._environ: dict[str, Any] | None = opening.environ  # until the connect event is told
         self._receiver = Receiver(server.limits, deflate=bool(peer.window_bits))
         self._backlog: list[frames.Event] | None = None
+
+    def restrict(self, limits: Limits, room: int) -> None:
+        """Take no more than `room` bytes and one message, within `limits`, until `widen`."""
+        self._receiver = Receiver(limits, deflate=bool(self.window_bits), room=room)
+
+    def widen(self) -> None:
+        """Take what every connection may send; the events behind the first message come next."""
+        self._resume_with(self._receiver.widen(self.server.limits))
+        self._steady = self._is_up_to_date()
+        self.again = True  # for what came meanwhile: its edge is used up
 
     def run(self) -> None:  # noqa: C901 - kept flat, as it says below
         """Handle what came, in a runner.
@@ -119,7 +130,7 @@ class Inbound(Conversation):
         """Return the events that come before what is to be read; None to read on."""
         if self._early is not None:
             self._resume_with(self._greet())  # in a greenlet without what connect filters left
-            self._steady = self._backlog is None and not (self.ending or self.hung_up)
+            self._steady = self._is_up_to_date()
             self.again = True
             return []
         if self._state is State.CLOSED:
@@ -134,6 +145,8 @@ class Inbound(Conversation):
             events = self._put_by(self._backlog)
             self.reactor.work += len(events) >> 2
             return events
+        if self._receiver.narrow:
+            return self._read_narrow()
         if self.queued > self.patience.max_queue and self._state is State.OPEN:
             return []  # back-pressure: a peer that does not read is not read either
         # The end of the stream comes without another edge, after what is still to be read.
@@ -143,9 +156,13 @@ class Inbound(Conversation):
     def _put_by(self, events: list[frames.Event]) -> list[frames.Event]:
         """Return so many events that others have their turn; the next run handles the rest."""
         self._backlog = events[_SLICE:] or None
-        self._steady = self._backlog is None and not (self.ending or self.hung_up)
+        self._steady = self._is_up_to_date()
         self.again = True  # for the rest, and then for what came meanwhile: its edge is used up
         return events[:_SLICE]
+
+    def _is_up_to_date(self) -> bool:
+        busy = self._backlog is not None or self._receiver.narrow
+        return not (busy or self.ending or self.hung_up)
 
     def _nothing_to_read(self) -> None:
         self.again = False
@@ -159,20 +176,38 @@ class Inbound(Conversation):
     def _discard(self) -> None:
         """Read input and drop it: nothing more that the peer says counts (RFC 6455 §1.4)."""
         self._backlog = None
-        try:
-            size: int = self._socket.recv_into(self.reactor.buffer)
-        except BlockingIOError:
-            self._nothing_to_read()
-            return
-        except OSError as error:
-            self.on_lost(error)
-            return
-        if not size:
-            self._end_input()
-            return
-        self.reactor.bytes_in += size
+        size = self._read(self.reactor.buffer)
         self.reactor.work += size >> 12
         self.again = self.again or self.hung_up or size == BUFFER_SIZE
+
+    def _read_narrow(self) -> list[frames.Event]:
+        """Read a little from a connection that must still bring its token."""
+        with memoryview(self.reactor.buffer)[:_NARROW] as piece:
+            raw = bytes(piece[: self._read(piece)])
+        if not raw:
+            return []
+        self.again = True  # for the rest of what came
+        self.heard = self.wheel.now
+        events = self._decode(raw)
+        if self.reactor.marked():
+            self._resume_with(events)
+            return []
+        return events
+
+    def _read(self, buffer: bytearray | memoryview) -> int:
+        """Read into `buffer`; returns the size, 0 where there is nothing, or nothing any more."""
+        try:
+            size: int = self._socket.recv_into(buffer)
+        except BlockingIOError:
+            self._nothing_to_read()
+            return 0
+        except OSError as error:
+            self.on_lost(error)
+            return 0
+        if not size:
+            self._end_input()
+        self.reactor.bytes_in += size
+        return size
 
     def _greet(self) -> list[frames.Event]:
         """Begin, unless a token is still awaited; return the events that came with the request."""
@@ -197,7 +232,8 @@ class Inbound(Conversation):
         if emit is not None and raw:
             answer = emit(self.server, self, raw)
             raw = raw if answer is None else answer
-        return self._receiver.feed(raw, len(raw))
+        receiver = self._receiver
+        return receiver.feed_narrow(raw) if receiver.narrow else receiver.feed(raw, len(raw))
 
     def _control(self, event: frames.Event) -> None:
         if isinstance(event, frames.Ping):

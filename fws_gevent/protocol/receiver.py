@@ -17,6 +17,7 @@ from .frames import (
     RSV1,
     TEXT,
     Event,
+    Fault,
     Ping,
     Pong,
     header_fault,
@@ -39,6 +40,9 @@ class Receiver:
     """The receiving half of one server-side connection, fed with bytes however they are split.
 
     After a Close or a Fault no more events come: what a client sends then means nothing (§7.1.1).
+
+    With `room`, it stops behind the first message until `widen` is called, and more bytes than
+    that before are a fault.
     """
 
     __slots__ = (
@@ -51,10 +55,12 @@ class Receiver:
         "_quick",
         "_remaining",
         "_rest",
+        "_room",
     )
 
-    def __init__(self, limits: Limits, *, deflate: bool = False) -> None:
+    def __init__(self, limits: Limits, *, deflate: bool = False, room: int | None = None) -> None:
         self._limits = limits
+        self._room = room
         self._deflate = deflate
         self._ended = False
         # Between two messages, with nothing left over, and a frame under 64 KiB breaks no limit.
@@ -64,6 +70,26 @@ class Receiver:
         self._remaining = 0  # bytes of the current data frame that are still to come
         self._mask = b""
         self._fin = False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether `widen` is still to be called; until then `feed_narrow` takes the bytes."""
+        return self._room is not None
+
+    def feed_narrow(self, data: bytes | bytearray) -> list[Event]:
+        """Return the events up to the first message, or the fault that there was no room."""
+        assert self._room is not None
+        self._room -= len(data)
+        if self._room >= 0 or self._ended:
+            return self.feed(data, len(data))
+        self._end()
+        return [Fault(CloseCode.MESSAGE_TOO_BIG, "too much before the first message")]
+
+    def widen(self, limits: Limits) -> list[Event]:
+        """Go on with other limits; returns the events that came behind the first message."""
+        self._limits, self._room = limits, None
+        rest, self._rest = self._rest, b""
+        return self.feed(rest, len(rest))
 
     def feed(self, data: bytes | bytearray, size: int) -> list[Event]:
         """The events that the next `size` bytes of `data` complete, in order.
@@ -81,11 +107,14 @@ class Receiver:
             if position != size:
                 self._pieces(data, position, size, events)
         except Broken as broken:
-            self._ended, self._quick = True, False
-            self._message = None
-            self._rest = b""
+            self._end()
             events.append(broken.fault)
         return events
+
+    def _end(self) -> None:
+        self._ended, self._quick = True, False
+        self._message = None
+        self._rest = b""
 
     def _whole(self, data: bytes | bytearray, size: int, events: list[Event]) -> int:
         """Take messages in one whole frame each, as nearly all of them are; returns their end.
@@ -136,7 +165,7 @@ class Receiver:
             position, size = 0, len(data)
         if self._remaining:
             position = self._payload(data, 0, size, events)
-        while not self._ended:
+        while not (self._ended or (self._room is not None and _has_message(events))):
             after = self._frame(data, position, size, events)
             if after < 0:
                 break
@@ -220,6 +249,10 @@ class Receiver:
             events.append(message.finish())
             self._message = None
         return start + take
+
+
+def _has_message(events: list[Event]) -> bool:
+    return bool(events) and isinstance(events[-1], Message)
 
 
 def _extended(field: bytes | bytearray) -> int:
