@@ -198,16 +198,17 @@ class FilteredWebSocketApplication(Server):
         self.settle_keys(alone=not several and is_loopback(environ.get("SERVER_NAME", "")))
         self.tokens.several_processes = several
         self._pid = os.getpid()
+        self._worker = environ.get(WORKER)
+        if self._worker is None:
+            enter_stock_servers(self.app_protocol)  # first: in a forked child it needs the loop
         self.start_engine()
         self.announce()
         if several:
             self._tell_of_many_workers()
-        self._worker = environ.get(WORKER)
         if self._worker is not None:
             self.admission.capacity = min(self.admission.capacity, self._worker.capacity)
             self._worker.serving(self)
         else:
-            enter_stock_servers(self.app_protocol)
             finish_at_the_end(self.finish)
             _log.warning(
                 "gunicorn's stock worker: silent and dripping clients are not dropped, and some "

@@ -139,6 +139,12 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         self.draining, self.end_code = False, CloseCode.GOING_AWAY
         self._finished.clear()
 
+    def on_fork(self) -> None:
+        """In a forked child: listen no more, and let go of all connections."""
+        if self.reactor.on_its_loop:  # else another server's child has ended that already
+            self.close()
+        super().on_fork()
+
     def stop(self, timeout: float | None = None, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """Take no more connections, answer requests, close WebSockets with `code`, and end.
 

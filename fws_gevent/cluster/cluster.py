@@ -106,6 +106,11 @@ class Cluster:
         self._loader = Loop("revocations", self._load)
         self._loader.start()
 
+    def on_fork(self) -> None:
+        """In a forked child: follow nothing. What is sent is published over a link of its own."""
+        self._started = False
+        self._tokens.following = False
+
     def _load(self) -> None:
         """Learn what was revoked, once everybody's stream is followed: so none is missed."""
         backoff = Backoff()

@@ -122,6 +122,12 @@ class Conversation(Watched):
         self.on_shut()
         self._run_soon()
 
+    def abandon(self) -> None:
+        """In a forked child: be gone, without an event and without a word to the peer."""
+        super().abandon()
+        self._state = State.GONE
+        self._steady, self._special = False, True
+
     def abort(self) -> None:
         """End at once, after an error of the engine's own."""
         self.give_up(CloseCode.INTERNAL_ERROR, "internal error")

@@ -68,6 +68,9 @@ class OtherNodes(Protocol):
     def start(self) -> None:
         """Begin to hear them."""
 
+    def on_fork(self) -> None:
+        """In a forked child: hear them no more, and take no part; publishing goes on."""
+
     def stop(self) -> None:
         """Say good-bye; nothing happens if it wasn't started."""
 

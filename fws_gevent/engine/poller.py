@@ -44,6 +44,9 @@ class Poller(Protocol):
     def close(self) -> None:
         """Free what the poller holds."""
 
+    def abandon(self) -> None:
+        """In a forked child: free descriptors, and leave the loop alone."""
+
 
 def make_poller(loop: Any, wake: Wake) -> Poller:
     """The best poller for this system; `wake` is called in the hub while there is something new."""
@@ -80,6 +83,10 @@ class EpollPoller:
         """Free the descriptor."""
         self._watcher.stop()
         self._watcher.close()
+        self._epoll.close()
+
+    def abandon(self) -> None:
+        """Close the child's copy of the descriptor: the epoll itself is the parent's."""
         self._epoll.close()
 
 
@@ -126,3 +133,7 @@ class WatcherPoller:
         """Free the watchers."""
         for descriptor in tuple(self._watchers):
             self.remove(descriptor)
+
+    def abandon(self) -> None:
+        """Do nothing: there are only watchers, which end with the loop."""
+        self._news.clear()

@@ -18,11 +18,13 @@ from typing import Any, Protocol
 from weakref import getweakrefcount
 
 from gevent import get_hub
+from gevent._hub_local import get_hub_if_exists  # get_hub would make one
 from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
 from ..loggers import Repeats, get_logger
 from .calls import Calls
+from .forks import leave_loop
 from .marks import PlainThread, Runner, references
 from .notice import Notice
 from .offload import Offload
@@ -75,6 +77,9 @@ class Socketed(Task, Protocol):
 
     def on_hang_up(self) -> None:
         """The other end sends nothing more. Runs anywhere; must not block."""
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the socket, without a word to the other end."""
 
     def drain(self) -> None:
         """Write more of what the kernel refused before. Runs anywhere; must not block."""
@@ -145,6 +150,29 @@ class Reactor:
         if self._parked is not None:
             self._hub.loop.run_callback(self._parked.throw)  # it ends into its parent, the hub
             self._parked = None
+
+    @property
+    def on_its_loop(self) -> bool:
+        """Whether the present thread's loop is the one that it runs in."""
+        return self.started and get_hub_if_exists() is self._hub
+
+    def on_fork(self) -> None:
+        """In a forked child: let go of all sockets and of the loop, which are the parent's."""
+        on_its_loop, poller = self.on_its_loop, self._poller
+        if poller is None:
+            return
+        self._poller = None
+        self._calls.close()
+        self.current = None
+        self.dirty.clear()
+        self._queue.clear()
+        self._undrained.clear()
+        for task in self._by_descriptor.values():
+            task.abandon()
+        self._by_descriptor.clear()
+        poller.abandon()
+        if on_its_loop:
+            leave_loop(self._hub)
 
     def add(self, descriptor: int, task: Socketed) -> None:
         """Run `task` whenever `descriptor` has something new."""

@@ -49,6 +49,7 @@ from .connection import Connection
 from .consumer import ConsumerQueue
 from .descriptors import room_for
 from .facts import Closed, Opening, Peer
+from .forks import tell_of_forks
 from .forwarding import Forwarding
 from .guard import Gate, Guard
 from .keepalive import patience_of
@@ -144,6 +145,7 @@ class Server(Membership):
 
     def start_engine(self) -> None:
         """Freeze the chains, subscribe them to their buses, and begin to serve."""
+        tell_of_forks(self)
         self.freeze_chains()
         routes = [self._subscribe(name, bus) for name, bus, _ in _BUSES]
         self.connect_route, self.data_route, self.message_bus = routes[:3]
@@ -165,6 +167,18 @@ class Server(Membership):
             self.cluster.start()
         for annex in self.annexes.values():
             annex.start_engine()
+
+    def on_fork(self) -> None:
+        """In a forked child: serve nobody, and say nothing to anybody; that is the parent's."""
+        for annex in self.annexes.values():
+            annex.on_fork()
+        self.users.clear()
+        self.groups.clear()
+        if self.guard is not None:
+            self.guard.pending.clear()
+        if self.cluster is not None:
+            self.cluster.on_fork()
+        self.reactor.on_fork()
 
     def freeze_chains(self) -> None:
         """Take the filters that there are now; later ones don't join."""

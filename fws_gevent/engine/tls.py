@@ -61,6 +61,11 @@ class SecureSocket:
         """The descriptor."""
         return self._socket.fileno()  # type: ignore[no-any-return]
 
+    def detach(self) -> int:
+        """Return the descriptor, which is the caller's to close; say nothing to the peer."""
+        bare = self._socket._sock  # noqa: SLF001 - gevent's own detach() needs the loop, which may be over
+        return bare.detach()  # type: ignore[no-any-return]
+
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import socket as sockets
 import sys
 import termios
@@ -228,6 +229,15 @@ class Transport:
     def unsent(self) -> int:
         """Return the bytes that the peer has not acknowledged, the kernel's among them."""
         return self.queued + in_kernel(self.descriptor)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the socket, which is the parent's."""
+        self.ending = True
+        self.descriptor = -1
+        os.close(self._socket.detach())
+        self._outbox.clear()
+        self.waiting = None
+        self.queued = self._offset = 0
 
     def shut(self, *, goodbye: bool) -> None:
         """Close the socket, over TLS with a close_notify before it if `goodbye`.

@@ -36,6 +36,9 @@ class SlowNodes:
     loops: ClassVar[list[Loop]] = []
     gaps = 0
 
+    def on_fork(self) -> None:
+        raise AssertionError
+
     def start(self) -> None:
         return
 

@@ -50,6 +50,9 @@ class Job:
     def on_hang_up(self) -> None:
         raise AssertionError
 
+    def abandon(self) -> None:
+        raise AssertionError
+
 
 @pytest.fixture
 def reactor() -> Iterator[Reactor]:

@@ -1,0 +1,218 @@
+"""A child that a filter forks: the parent's clients are the parent's alone."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Identity
+from tests.clients import Client, Command
+from tests.conftest import Connect, Start, StartRedis
+from tests.waiting import until
+
+PROGRAM = """
+import multiprocessing, os, signal, subprocess, sys, time
+import gevent
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+PARENT = os.getpid()
+
+def rest(path):
+    while not os.path.exists(path):
+        time.sleep(0.02)
+
+def job(ws, path):
+    time.sleep(0)
+    said = [ws.send("from the child"), ws.server.users, ws.server.groups]
+    ws.close(4000, "from the child")
+    ws.broadcast("from the child")
+    ran = subprocess.run(["echo", "ran"], capture_output=True, text=True).stdout
+    offloaded = gevent.get_hub().threadpool.apply(lambda: "threads")
+    print("CHILD", said, ran.strip(), offloaded, flush=True)
+    rest(path)
+    print("DONE", flush=True)
+
+class Fork(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, ws, data):
+        order, _, rest_of = data.text.partition(" ")
+        if order == "fork":
+            child = multiprocessing.get_context("fork").Process(target=job, args=(ws, rest_of))
+            child.start()
+            ws.send(str(child.pid))
+        elif order == "run":
+            ws.send(subprocess.run(["echo", "ran"], capture_output=True, text=True).stdout)
+        elif order == "through":
+            pid = os.fork()
+            if pid:
+                ws.send(str(os.waitpid(pid, 0)[0] == pid))
+        elif order == "end":
+            os.kill(int(rest_of), signal.SIGTERM)
+            ws.send(str(os.WTERMSIG(os.waitpid(int(rest_of), 0)[1])))
+        else:
+            ws.send("parent" if os.getpid() == PARENT else "child")
+"""
+
+
+IN_THREAD = """
+import os, time
+from gevent.monkey import get_original
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+PARENT = os.getpid()
+
+class Fork(WebSocketMessageFilter):
+    offload = True
+
+    @classmethod
+    def filter(cls, ws, data):
+        order, _, path = data.text.partition(" ")
+        if order == "fork":
+            pid = get_original("os", "fork")()  # gevent's own is for the loop's thread alone
+            if not pid:
+                print("CHILD", ws.send("from the child"), flush=True)
+                while not os.path.exists(path):
+                    get_original("time", "sleep")(0.02)
+                print("DONE", flush=True)
+                os._exit(0)
+        ws.send("parent" if os.getpid() == PARENT else "child")
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, start: Start) -> Command:
+    (tmp_path / "forking.py").write_text(PROGRAM)
+    return start("-m", "fws_gevent", "-p", "0", "-f", "forking", cwd=tmp_path)
+
+
+def ask(client: Client, text: str) -> str | bytes:
+    client.send(text)
+    return client.receive()
+
+
+def fork(command: Command, client: Client, path: Path) -> str:
+    """Fork a child that works until there is a file at `path`; its number."""
+    pid = str(ask(client, f"fork {path}"))
+    command.wait_for("CHILD ")
+    return pid
+
+
+def test_the_parent_alone_answers_old_and_new_clients(
+    tmp_path: Path, command: Command, connect: Connect
+) -> None:
+    port = command.port()
+    old = connect(port)
+    fork(command, old, tmp_path / "end")
+    for _ in range(20):
+        assert ask(old, "who") == "parent"
+        assert ask(connect(port), "who") == "parent"
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+
+
+def test_a_child_can_say_nothing_to_clients_but_can_do_its_work(
+    tmp_path: Path, command: Command, connect: Connect
+) -> None:
+    client = connect(command.port())
+    fork(command, client, tmp_path / "end")
+    assert "CHILD [False, {}, {}] ran threads" in command.output
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+    assert ask(client, "who") == "parent"  # and nothing came before it
+
+
+def test_a_connection_ends_while_a_child_lives(
+    tmp_path: Path, command: Command, connect: Connect
+) -> None:
+    port = command.port()
+    client, other = connect(port), connect(port)
+    fork(command, client, tmp_path / "end")
+    other.close()
+    assert other.frame().close[0] == 1000
+    assert other.at_end()
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+
+
+def test_signals_do_to_a_child_what_they_do_to_any(
+    tmp_path: Path, command: Command, connect: Connect
+) -> None:
+    client = connect(command.port())
+    pid = fork(command, client, tmp_path / "end")
+    assert ask(client, f"end {pid}") == str(int(signal.SIGTERM))
+
+
+def test_the_address_is_free_while_a_child_outlives_its_parent(
+    tmp_path: Path, command: Command, start: Start, connect: Connect
+) -> None:
+    port = command.port()
+    client = connect(port)
+    fork(command, client, tmp_path / "end")
+    command.signal(signal.SIGTERM)
+    assert client.frame().close[0] == 1001
+    again = start("-m", "fws_gevent", "-p", str(port), "-f", "forking", cwd=tmp_path)
+    assert again.port() == port
+    assert ask(connect(port), "who") == "parent"
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+
+
+def test_a_child_that_comes_back_from_the_filter_ends(command: Command, connect: Connect) -> None:
+    client = connect(command.port())
+    assert ask(client, "through") == "True"
+    assert ask(client, "who") == "parent"
+
+
+def test_a_program_that_a_filter_runs_is_not_disturbed(command: Command, connect: Connect) -> None:
+    client = connect(command.port())
+    for _ in range(3):
+        assert ask(client, "run") == "ran\n"
+
+
+def test_a_child_of_a_thread_serves_nobody_either(
+    tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    (tmp_path / "forking.py").write_text(IN_THREAD)
+    command = start("-m", "fws_gevent", "-p", "0", "-f", "forking", cwd=tmp_path)
+    port = command.port()
+    client = connect(port)
+    fork(command, client, tmp_path / "end")
+    for _ in range(10):
+        assert ask(connect(port), "who") == "parent"
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+
+
+def test_with_tls_too(tmp_path: Path, start: Start, connect: Connect, identity: Identity) -> None:
+    (tmp_path / "forking.py").write_text(PROGRAM)
+    command = start(
+        "-m", "fws_gevent", "-p", "0", "-f", "forking",
+        "-key", identity.key, "-cert", identity.cert, cwd=tmp_path,
+    )  # fmt: skip
+    port = command.port()
+    client = connect(port, tls=True)
+    fork(command, client, tmp_path / "end")
+    assert ask(client, "who") == "parent"
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+    assert ask(client, "who") == "parent"
+
+
+def test_with_redis_a_child_publishes_over_a_link_of_its_own(
+    tmp_path: Path, start: Start, connect: Connect, start_redis: StartRedis
+) -> None:
+    (tmp_path / "forking.py").write_text(PROGRAM)
+    redis = start_redis()
+    command = start(
+        "-m", "fws_gevent", "-p", "0", "-f", "forking", "--redis_url", redis.url, cwd=tmp_path
+    )
+    port = command.port()
+    client, other = connect(port), connect(port)
+    fork(command, client, tmp_path / "end")
+    assert other.receive() == "from the child"
+    assert ask(client, "who") == "parent"
+    (tmp_path / "end").touch()
+    command.wait_for("DONE")
+    until(lambda: "ERROR" not in command.output)
