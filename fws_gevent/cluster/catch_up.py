@@ -36,6 +36,10 @@ ENTRIES, SIZE = 512, 4 << 20
 """Entries, and bytes, that all feeds of one trip are answered with together. A single entry that
 is larger is read alone."""
 
+WORK = 4096
+"""Messages to single connections that the entries of one trip are about, where more than one entry
+is read: all of them are sent before anything else has its turn."""
+
 CUTS = 6
 """How often the bounds of a trip are halved at most, for a Redis that is too slow for more."""
 
@@ -153,7 +157,8 @@ class CatchUp:
         """Return the arguments of the script for one of `sharing` feeds of a trip."""
         place, fresh = feed.place, secrets.token_hex(8)
         seen = ("", "", "") if place is None else (format_id(place.id), *place[1:])
-        count_, size = max(1, ENTRIES // sharing), (SIZE >> self._cuts) // sharing
+        most = min(ENTRIES, WORK // feed.work)
+        count_, size = max(1, most // sharing), (SIZE >> self._cuts) // sharing
         return [*seen, count_, size, fresh, fresh, self._terms.life_ms,
                 self._servers.publish_command, int(sharing == 1)]  # fmt: skip
 

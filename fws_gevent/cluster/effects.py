@@ -91,7 +91,7 @@ class Effects:
             raise MalformedEntry(f"disconnect without a good {error}") from None
         if not (name is None or _is_text(name)) or not is_close_code(code):
             raise MalformedEntry(f"disconnect without a good id or code: {code}")
-        if not _is_text(reason):
+        if not isinstance(reason, str):
             raise MalformedEntry("disconnect without a good reason")
         return Effect(self._server.disconnect_here, (group, name, code, reason))
 

@@ -67,6 +67,7 @@ class Feed:
         "promised",
         "queued",
         "ready",
+        "work",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +91,8 @@ class Feed:
         """Messages went to this node's clients alone."""
         self.queued = 0.0
         """When Redis is asked how it goes on, on the clock of `monotonic`; 0 for not at all."""
+        self.work = 1
+        """The work that the last entry was: for a message, how many connections got it."""
         self.large = False
         """Its next entry is larger than its share of a trip that it has together with others."""
         self.failures = 0
@@ -254,7 +257,10 @@ class Feed:
         except Exception:  # noqa: BLE001 - one entry must stop neither the link nor the reader
             _log.exception("group %s: an entry failed", self._name)
             return 1
-        return done if isinstance(done, int) else 1
+        if not isinstance(done, int):
+            return 1
+        self.work = max(1, done)
+        return done
 
     def _later(self, effect: Effect) -> None:
         if self._inbox is None:

@@ -94,10 +94,13 @@ class Publisher:
     ) -> Publication:
         """Return the message that has a subject's connections, or the one named, closed.
 
-        Raises TypeError unless one of the two is given, GroupNameInvalid.
+        Raises TypeError unless one of the two is given, as a text, GroupNameInvalid for a subject
+        that can't be one, and what `check_close` raises.
         """
         if (subject is None) == (name is None):
             raise TypeError("disconnect() needs a subject or an id")
+        if not (name is None or isinstance(name, str)):
+            raise TypeError(f"the id of a connection is a str, not {type(name).__name__}")
         check_close(code, reason)
         order = {"id": name, "code": int(code), "reason": reason}
         group = None if subject is None else group_of(subject)

@@ -38,6 +38,7 @@ class Reader:
         self.catch_up = CatchUp(self.servers, terms)
         self.publisher = Publisher(self.servers, terms=terms, timeout=10)
         self.got: dict[str | None, list[Any]] = {}
+        self.members = 1
         self._reactor = reactor
 
     def feed(self, group: str | None = "kitchen") -> Feed:
@@ -46,12 +47,16 @@ class Reader:
 
         effects = cast("Effects", type("Made", (), {"of": staticmethod(of)}))
         return Feed(
-            group, KEYS.stream(group), effects, self.note, self.catch_up.put,
+            group, KEYS.stream(group), effects, self.gap, self.catch_up.put,
             lambda: Inbox(self._reactor),
         )  # fmt: skip
 
-    def note(self, group: str | None, what: Any) -> None:
+    def gap(self, group: str | None, reason: str) -> None:
+        self.note(group, reason)
+
+    def note(self, group: str | None, what: Any) -> int:
         self.got.setdefault(group, []).append(what)
+        return self.members
 
     def begun(self, group: str | None = "kitchen") -> Feed:
         """A feed that is at the end of its stream."""
@@ -461,3 +466,20 @@ def test_an_entry_that_one_feed_chokes_on_costs_the_others_nothing(
     until(lambda: good.live and odd.live)
     assert reader.got == {"kitchen": data(1), "odd": data(2)}
     assert reader.catch_up.loop.count == 1
+
+
+def test_what_goes_to_many_connections_is_read_in_smaller_parts(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up_module, "WORK", 100)
+    monkeypatch.setattr(reader, "members", 30)
+    feed = reader.begun()
+    reader.publish(0)
+    feed.behind()
+    until(lambda: feed.live)
+    reader.publish(*range(1, 10))
+    asked = reader.asks()
+    feed.behind()
+    until(lambda: feed.live)
+    assert reader.got == {"kitchen": data(*range(10))}
+    assert len(asked) == 3, "three messages to thirty connections in each trip"

@@ -436,3 +436,11 @@ def test_what_is_no_groups_name_is_refused_and_reaches_nobody(
     client: Any = redis_server.client()
     assert client.dbsize() == 0
     client.close()
+
+
+@pytest.mark.parametrize("order", [{"id": 5}, {"id": b"c1"}, {"id": "c1", "reason": None}])
+def test_a_disconnect_that_no_node_could_obey_is_a_type_error(
+    publisher: Publisher, order: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError):
+        publisher.disconnect(**order)
