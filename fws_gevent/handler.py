@@ -16,6 +16,7 @@ from .engine.facts import Opening, Peer
 from .errors import HandshakeRefused
 from .http_answer import send_while_read
 from .http_body import CONTINUE, BadBody, Body, header_lines, without_line_end
+from .http_connections import linger, twin_of
 from .http_headers import WSGIHeaders
 from .loggers import get_logger
 from .protocol.addresses import normal_address
@@ -33,7 +34,7 @@ from .protocol.handshake import (
 )
 from .protocol.paths import path_of
 from .protocol.peer import PEER, SocketPeer
-from .takeover import take_socket
+from .takeover import take_socket, unread
 from .wsgi_environ import ignore_upgrade
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
     """
 
     server: FilteredWebSocketServer
+    socket: Any
     logger = _log
     ignored_socket_errors = (*WebSocketHandler.ignored_socket_errors, "timed out")
 
@@ -64,12 +66,17 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         self.state = "new"
         self._clean: Context = copy_context()
+        self._twin: Any = None
         self.server.http.entered(self)
         try:
             super().handle()
         except OSError as error:
             _log.debug("%s: lost: %s", self.client_address, error)
         finally:
+            self.socket = self._twin
+            if self.socket is not None:
+                self.server.http.move(self, "idle")
+                linger(self.socket)
             self.server.http.left(self)
 
     def handle_one_request(self) -> Any:
@@ -81,7 +88,10 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         self.command: str | None = None
         self.path: str | None = None
         try:
-            return super().handle_one_request()
+            result = super().handle_one_request()
+            if result is not True and self._more_may_come(malformed=result is not None):
+                self._twin = twin_of(self.socket)
+            return result
         except Timeout as expired:
             if expired is not self._patience:
                 raise
@@ -89,6 +99,12 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
             return None
         finally:
             self._patience.close()
+
+    def _more_may_come(self, *, malformed: bool) -> bool:
+        """Whether the client may still send something, though its last answer is there."""
+        if self.socket is None or (self.command is None and not malformed):
+            return False  # a WebSocket's by now, or the client hung up
+        return malformed or not self.wsgi_input.whole or bool(unread(self))
 
     def read_requestline(self) -> str:
         """The first line of a request, or the one after an empty line (RFC 9112 §2.2)."""

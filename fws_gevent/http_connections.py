@@ -1,18 +1,25 @@
-"""The connections of our own server that are not WebSockets, and their end."""
+"""HTTP connections that are not WebSockets: how many there are, and their end."""
 
 from __future__ import annotations
 
 import _socket
 import contextlib
+import fcntl
 import os
 import socket as sockets
+import termios
 from collections import Counter
 from time import monotonic
 from typing import Any, Protocol
 
 import gevent
+import gevent.socket
+
+LINGER = 2.0
+"""Seconds in which what a client still sends behind its last answer is thrown away."""
 
 _LOOK = 0.01  # seconds
+_PIECE = 1 << 16  # bytes
 
 
 class HTTPConnection(Protocol):
@@ -86,3 +93,33 @@ def _shut(socket: Any, how: int) -> None:
             bare.shutdown(how)
         finally:
             bare.close()
+
+
+def has_unread(socket: Any) -> bool:
+    """Whether the kernel holds bytes of a client's that nobody has read."""
+    descriptor, answer = socket.fileno(), bytearray(4)
+    if descriptor < 0:
+        return False  # closed, or another's by now
+    with contextlib.suppress(OSError):  # it may be gone
+        fcntl.ioctl(descriptor, termios.FIONREAD, answer)
+    return any(answer)
+
+
+def twin_of(socket: Any) -> Any:
+    """A second gevent socket for a connection, which stays open when the first one is closed."""
+    family, kind, protocol = socket.family, socket.type, socket.proto
+    return gevent.socket.socket(family, kind, protocol, fileno=os.dup(socket.fileno()))
+
+
+def linger(socket: Any) -> None:
+    """Close a connection whose client may still be sending, after what was sent to it.
+
+    To close over bytes that nobody has read would make the kernel send a reset, which destroys
+    an answer on its way (RFC 9112 §9.6). So our side is shut first, and what comes is thrown away
+    until the client hangs up, for `LINGER` seconds at most.
+    """
+    with socket, contextlib.suppress(OSError):  # it may be gone
+        socket.shutdown(sockets.SHUT_WR)
+        with gevent.Timeout(LINGER, TimeoutError):
+            while socket.recv(_PIECE):
+                continue

@@ -23,16 +23,25 @@ def take_socket(handler: Any) -> tuple[Any, bytes]:
     is gone already.
     """
     socket = handler.socket
-    socket.settimeout(0)  # first, or peek() would wait for bytes where none are buffered
-    try:
-        early = handler.rfile.peek()
-    except ssl.SSLWantReadError:
-        early = b""
+    early = unread(handler)
     # A filter that keeps the environ would keep this file, and with it the socket, open.
     handler.rfile.close()
     taken = for_the_reactor(socket)
     handler.socket = None
     return taken, early
+
+
+def unread(handler: Any) -> bytes:
+    """The bytes that the handler's file has read past the request, or can read at once.
+
+    The socket is non-blocking afterwards. Raises OSError if the client is gone already.
+    """
+    handler.socket.settimeout(0)  # or peek() would wait for bytes where none are buffered
+    try:
+        early: bytes = handler.rfile.peek()
+    except ssl.SSLWantReadError:
+        early = b""
+    return early
 
 
 def for_the_reactor(socket: Any) -> Any:

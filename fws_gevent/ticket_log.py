@@ -31,6 +31,17 @@ def keep_tickets_from_the_log(environ: dict[str, Any]) -> dict[str, Any]:
     return private
 
 
+def hide_secrets_of(request: Any, error: BaseException) -> None:
+    """Have a request that failed, and the error, show no ticket and nothing that wasn't parsed."""
+    failed: tuple[Any, ...] = (request, getattr(error, "req", None))
+    for each in failed:
+        if getattr(each, "uri", None):
+            each.uri, each.query = without_ticket(each.uri), hide_ticket(each.query or "")
+    for name in ("req", "hdr", "method", "data"):
+        if isinstance(getattr(error, name, None), str | bytes):
+            setattr(error, name, "(not shown)")  # what couldn't be parsed may hold a secret
+
+
 def without_ticket(target: str) -> str:
     """A request target with the value of its ticket hidden."""
     path, mark, query = target.partition("?")

@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from functools import partial
-from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -28,19 +27,15 @@ from .accepting import PatientStreamServer
 from .composition import WORKERS
 from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .http_body import PatientInput, TooSlow
-from .http_connections import hang_up
+from .http_connections import hang_up, has_unread, linger, twin_of
 from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
-from .ticket_log import hide_ticket, keep_tickets_from_the_log, without_ticket
+from .ticket_log import hide_secrets_of, keep_tickets_from_the_log
 from .upgrade import UPGRADE, WORKER, Node
+from .worker_end import WorkerEnd
 from .wsgi_environ import mend
 
 _PATIENCE = 10.0  # seconds for all that `request_timeout` is for, until that is known
-# Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
-_CLOSING, _ENDING = 0.8, 0.95
-# Seconds, and the part of graceful_timeout, for a connection accepted at the end to be heard.
-_HEARING, _HEARING_PART = 1.0, 0.1
-_LOOK = 0.01  # seconds
 _SPARE = 16  # connections over gunicorn's number, for as long as it takes to drop others
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1)
 _QUICK = 0.1  # seconds that gunicorn's workers leave themselves after SIGQUIT
@@ -56,11 +51,12 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._idle: set[Any] = set()
         # Those of whom a request is awaited; who has been silent longest is the first.
         self._silent: dict[Any, None] = {}
+        # Second sockets of connections that may send on though their last answer is there.
+        self._twins: dict[Any, Any] = {}
         self._upgrades: dict[Any, GunicornUpgrade] = {}
         self._requests: dict[Any, Any] = {}  # those that are being answered, by their sockets
         self._nodes: list[Node] = []
-        self._endings: list[gevent.Greenlet[..., Any]] = []
-        self._deadline: float | None = None
+        self._ending: WorkerEnd | None = None
         self._patience = _PATIENCE
         self._heads: dict[Any, Timeout] = {}
         self.wsgi: Callable[..., Any]
@@ -82,8 +78,8 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         """Count the node's WebSockets as this worker's, and finish it before the end."""
         self._nodes.append(node)
         self._patience = node.settings.request_timeout
-        if self._deadline is not None:
-            self._finish(node)
+        if self._ending is not None:
+            self._ending.finish(node)
 
     # Requests.
 
@@ -109,6 +105,9 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             self._silent.pop(client, None)
             self._http.discard(client)
             self._idle.discard(client)
+            twin = self._twins.pop(client, None)
+        if twin is not None:
+            linger(twin)
 
     def _shake_hands(self, client: Any, addr: Any) -> bool:
         try:
@@ -160,6 +159,12 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         except TooSlow as error:
             self.log.debug("%s: %s", addr, error)
             raise StopIteration from None
+        except StopIteration:
+            # There may be frames behind an upgrade that was refused, or a body that nobody read.
+            taken = upgrade is not None and upgrade.taken
+            if not taken and (upgrade is not None or has_unread(sock)):
+                self._linger_on(sock)
+            raise
         finally:
             self._upgrades.pop(sock, None)
             self._requests.pop(sock, None)
@@ -169,6 +174,11 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             raise StopIteration
         self._idle.add(sock)
         self._silent[sock] = None
+
+    def _linger_on(self, client: Any) -> None:
+        """Read on behind a client's last answer, once gunicorn has closed its socket."""
+        if client.fileno() >= 0 and client not in self._twins:
+            self._twins[client] = twin_of(client)
 
     def _call(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -188,13 +198,8 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer and log a request that failed; its ticket is no business of the log's."""
-        failed: tuple[Any, ...] = (req, getattr(exc, "req", None))
-        for each in failed:
-            if getattr(each, "uri", None):
-                each.uri, each.query = without_ticket(each.uri), hide_ticket(each.query or "")
-        for name in ("req", "hdr", "method", "data"):
-            if isinstance(getattr(exc, name, None), str | bytes):
-                setattr(exc, name, "(not shown)")  # what couldn't be parsed may hold a secret
+        hide_secrets_of(req, exc)
+        self._linger_on(client)
         super().handle_error(req, client, addr, exc)
 
     # Its life and its end.
@@ -244,47 +249,22 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
 
     def _end(self, pool: Pool) -> None:
         """Wait for requests to be answered and WebSockets to be closed, in graceful_timeout."""
-        self._deadline = monotonic() + _ENDING * self.cfg.graceful_timeout
+        end = self._ending = WorkerEnd(self.cfg.graceful_timeout, self.notify)
         for request in self._requests.values():
             request.force_close()
-        self._hear_the_last()
+        end.hear(lambda: self._silent.keys() - self._idle)
         for node in self._nodes:
-            self._finish(node)
-        in_time = self._wait_for_endings()
+            end.finish(node)
+        in_time = end.wait()
         for client in tuple(self._silent):
             hang_up(client)
-        self._endings.append(gevent.spawn(pool.join))
-        in_time = self._wait_for_endings() and in_time
+        end.await_(pool.join)
+        in_time = end.wait() and in_time
         for node in self._nodes:  # with the last requests, WebSockets may have come once more
-            self._finish(node)
-        if not (self._wait_for_endings() and in_time):
+            end.finish(node)
+        if not (end.wait() and in_time):
             self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
             pool.kill(block=False)
-
-    def _wait_for_endings(self) -> bool:
-        """Wait for what ends, until the deadline at most; whether it has ended."""
-        assert self._deadline is not None
-        while left := [each for each in self._endings if not each.ready()]:
-            seconds = self._deadline - monotonic()
-            if seconds <= 0:
-                return False
-            self.notify()
-            gevent.joinall(left, timeout=min(1.0, seconds))
-        return True
-
-    def _hear_the_last(self) -> None:
-        """Let connections that were accepted just before the end say what they want.
-
-        They can't know of the end. From then on the nodes drain, and refuse upgrades.
-        """
-        until = monotonic() + min(_HEARING, _HEARING_PART * self.cfg.graceful_timeout)
-        while monotonic() < until and self._silent.keys() - self._idle:
-            gevent.sleep(_LOOK)
-
-    def _finish(self, node: Node) -> None:
-        assert self._deadline is not None
-        until = self._deadline - (_ENDING - _CLOSING) * self.cfg.graceful_timeout
-        self._endings.append(gevent.spawn(node.finish, max(0.0, until - monotonic())))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM, which HUP of the master sends too: end when all connections have ended."""

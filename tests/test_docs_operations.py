@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]  # it has no types
 
-from fws_gevent import listener, reload
+from fws_gevent import listener, reload, worker_end
 from fws_gevent import worker as our_worker
 from fws_gevent.engine import (
     closing,
@@ -113,7 +113,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"measured over {statistics.STEP:g} s", f"{closing.CLOSES_PER_SECOND} a second where",
         f"For the consumer chain {consumer.QUEUE_SIZE:,} events", f"{MAX_TOKEN} characters",
         f"{live.MAX_WATCHERS} at most at once", f"{identity.LONGEST_BODY >> 10} KiB. The backlog",
-        f"{100 * worker._CLOSING:g} % of it for Closes, {100 * worker._ENDING:g} % for all",
+        f"{100 * worker_end._CLOSING:g} % of it for Closes, {100 * worker_end._ENDING:g} % for all",
         f"takes it in {worker._QUICK:g} s", f"room for {MemoryTokenStore()._limit:,} tickets",
     ):  # fmt: skip
         assert figure in text, figure

@@ -1,0 +1,58 @@
+"""The last seconds of a gunicorn worker: what ends in them, and how long that is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import gevent
+
+from .upgrade import Node
+
+# Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
+_CLOSING, _ENDING = 0.8, 0.95
+# Seconds, and the part of graceful_timeout, for a connection accepted at the end to be heard.
+_HEARING, _HEARING_PART = 1.0, 0.1
+_LOOK = 0.01  # seconds
+
+
+class WorkerEnd:
+    """Begins when it is made; `graceful_timeout` is gunicorn's, in seconds.
+
+    `notify` is called once a second at least while something is waited for.
+    """
+
+    def __init__(self, graceful_timeout: float, notify: Callable[[], None]) -> None:
+        begun = monotonic()
+        self._notify = notify
+        self._heard_until = begun + min(_HEARING, _HEARING_PART * graceful_timeout)
+        self._closed_until = begun + _CLOSING * graceful_timeout
+        self._deadline = begun + _ENDING * graceful_timeout
+        self._endings: list[gevent.Greenlet[..., Any]] = []
+
+    def hear(self, somebody_new: Callable[[], object]) -> None:
+        """Let connections that were accepted just before the end say what they want.
+
+        They can't know of the end. From then on the nodes drain, and refuse upgrades.
+        """
+        while monotonic() < self._heard_until and somebody_new():
+            gevent.sleep(_LOOK)
+
+    def finish(self, node: Node) -> None:
+        """Begin to close a node's connections."""
+        self.await_(node.finish, max(0.0, self._closed_until - monotonic()))
+
+    def await_(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call what ends something, and have it waited for."""
+        self._endings.append(gevent.spawn(function, *arguments))
+
+    def wait(self) -> bool:
+        """Wait for all that, until the deadline at most; return whether it has ended."""
+        while left := [each for each in self._endings if not each.ready()]:
+            seconds = self._deadline - monotonic()
+            if seconds <= 0:
+                return False
+            self._notify()
+            gevent.joinall(left, timeout=min(1.0, seconds))
+        return True
