@@ -66,7 +66,10 @@ def receiver(data: bytes) -> None:
 def _events(stream: bytes, step: int, limits: Limits, deflate: bool) -> list[tuple[str, Any]]:
     receiving, seen = Receiver(limits, deflate=deflate), list[tuple[str, Any]]()
     for start, end in pairwise([*range(0, len(stream), step), len(stream)]):
-        for event in receiving.feed(stream[start:end], end - start):
+        events = receiving.feed(stream[start:end], end - start)
+        while receiving.more:
+            events += receiving.go_on()
+        for event in events:
             content: Any = tuple(event)
             if isinstance(event, Message):
                 content = bytes(event)

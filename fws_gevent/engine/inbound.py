@@ -85,9 +85,11 @@ class Inbound(Conversation):
             if size > _SMALL:
                 if size == BUFFER_SIZE:
                     self.again = True  # there may be more, and no edge comes for it
-                if len(events) > _SLICE:
+                if len(events) > _SLICE or self._receiver.more:
                     events = self._put_by(events)
                 reactor.work += (size >> 12) + (len(events) >> 2)
+                if self.window_bits:
+                    reactor.work += self._receiver.take_inflated() >> 12
         if len(events) > 1:
             self._handle(events)
             return
@@ -145,6 +147,8 @@ class Inbound(Conversation):
             events = self._put_by(self._backlog)
             self.reactor.work += len(events) >> 2
             return events
+        if self._receiver.more:
+            return self._put_by(self._receiver.go_on())
         if self._receiver.narrow:
             return self._read_narrow()
         if self.queued > self.patience.max_queue and self._state is State.OPEN:
@@ -156,12 +160,14 @@ class Inbound(Conversation):
     def _put_by(self, events: list[frames.Event]) -> list[frames.Event]:
         """Return so many events that others have their turn; the next run handles the rest."""
         self._backlog = events[_SLICE:] or None
+        self.reactor.work += self._receiver.take_inflated() >> 12
         self._steady = self._is_up_to_date()
         self.again = True  # for the rest, and then for what came meanwhile: its edge is used up
         return events[:_SLICE]
 
     def _is_up_to_date(self) -> bool:
-        busy = self._backlog is not None or self._receiver.narrow
+        receiver = self._receiver
+        busy = self._backlog is not None or receiver.narrow or receiver.more
         return not (busy or self.ending or self.hung_up)
 
     def _nothing_to_read(self) -> None:

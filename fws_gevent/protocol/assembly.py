@@ -14,6 +14,8 @@ from .utf8 import unfinished_utf8
 _STEP = 2048
 """Bytes inflated at once: what they become, up to 2 MiB, is there three times for a moment."""
 
+_FINAL_BLOCK = 1024  # bytes that could be inflated in the time that a final block takes
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -36,7 +38,7 @@ class Broken(Exception):
 class Assembly:
     """The message whose frames are coming; every method raises Broken."""
 
-    __slots__ = ("_fragments", "_inflater", "_limits", "_pending", "message")
+    __slots__ = ("_fragments", "_inflater", "_limits", "_pending", "inflated", "message")
 
     def __init__(self, limits: Limits, *, binary: bool, compressed: bool) -> None:
         self.message = BinaryMessage() if binary else Message()
@@ -44,6 +46,8 @@ class Assembly:
         self._fragments = 1
         self._pending = b""  # the start of a character at the end of a text so far
         self._inflater = Inflater() if compressed else None
+        self.inflated = 0
+        """Bytes that were inflated, and as much for each final block as it costs."""
 
     def __len__(self) -> int:
         """The bytes that are kept until the message is complete."""
@@ -97,15 +101,18 @@ class Assembly:
     def _inflate(self, inflater: Inflater, piece: bytes) -> bytes:
         most = self._limits.max_message_size - len(self.message) + 1  # one more is too big
         try:
-            return inflater.feed(piece, most)
+            inflated = inflater.feed(piece, most)
         except zlib.error:
             raise Broken(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
+        self.inflated += len(inflated)
+        return inflated
 
     def _go_on(self, inflater: Inflater) -> bytes:
         """Return the bytes behind a final block. Each of these costs a new decompressor."""
         most = self._limits.max_fragments
         if inflater.final_blocks >= most:
             raise Broken(CloseCode.POLICY_VIOLATION, f"message of over {most} final blocks")
+        self.inflated += _FINAL_BLOCK
         return inflater.go_on(self.message)
 
     def _check_end(self, inflater: Inflater) -> None:

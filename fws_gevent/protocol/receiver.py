@@ -31,6 +31,9 @@ except ImportError:  # a platform for which websockets has no wheel and no compi
 
 __all__ = ["Limits", "Receiver"]
 
+INFLATED = 1 << 20
+"""Bytes of inflated messages after which others have their turn: a millisecond or two."""
+
 _FIN_TEXT = FIN | TEXT
 _WHOLE: dict[int, type[Message]] = {FIN | TEXT: CheckedMessage, FIN | BINARY: BinaryMessage}
 """What a frame is whose first byte says that it is a whole, uncompressed message."""
@@ -41,14 +44,16 @@ class Receiver:
 
     After a Close or a Fault no more events come: what a client sends then means nothing (§7.1.1).
 
-    With `room`, it stops behind the first message until `widen` is called, and more bytes than
-    that before are a fault.
+    After `INFLATED` bytes of inflated messages it stops, too: then `more` is true, and `go_on` is
+    called before more bytes are fed. With `room`, it stops behind the first message until `widen`
+    is called, and more bytes than that before are a fault.
     """
 
     __slots__ = (
         "_deflate",
         "_ended",
         "_fin",
+        "_inflated",
         "_limits",
         "_mask",
         "_message",
@@ -56,11 +61,15 @@ class Receiver:
         "_remaining",
         "_rest",
         "_room",
+        "more",
     )
 
     def __init__(self, limits: Limits, *, deflate: bool = False, room: int | None = None) -> None:
         self._limits = limits
         self._room = room
+        self.more = False
+        """Whether it stopped among the bytes that it was fed."""
+        self._inflated = 0
         self._deflate = deflate
         self._ended = False
         # Between two messages, with nothing left over, and a frame under 64 KiB breaks no limit.
@@ -88,6 +97,16 @@ class Receiver:
     def widen(self, limits: Limits) -> list[Event]:
         """Go on with other limits; returns the events that came behind the first message."""
         self._limits, self._room = limits, None
+        return self.go_on()
+
+    def take_inflated(self) -> int:
+        """Return how many bytes were inflated since the last time."""
+        inflated, self._inflated = self._inflated, 0
+        return inflated
+
+    def go_on(self) -> list[Event]:
+        """Return the events of the bytes that it stopped before."""
+        self.more = False
         rest, self._rest = self._rest, b""
         return self.feed(rest, len(rest))
 
@@ -160,12 +179,18 @@ class Receiver:
         """Take whatever comes, frame by frame; what is no whole header yet waits for more."""
         if self._ended:
             return
+        most = self._inflated + INFLATED
         if self._rest:
             data = self._rest + data[position:size]
             position, size = 0, len(data)
         if self._remaining:
             position = self._payload(data, 0, size, events)
-        while not (self._ended or (self._room is not None and _has_message(events))):
+        while not self._ended:
+            if self._inflated >= most:
+                self.more = position < size
+                break
+            if self._room is not None and self._waits(events):
+                break
             after = self._frame(data, position, size, events)
             if after < 0:
                 break
@@ -173,6 +198,10 @@ class Receiver:
         self._rest = b"" if self._ended else bytes(data[position:size])
         between_messages = not (self._rest or self._ended or self._message is not None)
         self._quick = between_messages and self._limits.max_message_size >= 65535
+
+    def _waits(self, events: list[Event]) -> bool:
+        """Whether the first message came, and what follows waits until `widen`."""
+        return self._room is not None and bool(events) and isinstance(events[-1], Message)
 
     def _frame(self, data: bytes | bytearray, position: int, size: int, events: list[Event]) -> int:
         """Take one frame, or as much of its payload as is here; -1 if its header isn't whole."""
@@ -247,12 +276,9 @@ class Receiver:
             message.absorb(piece)
         if not self._remaining and self._fin:
             events.append(message.finish())
+            self._inflated += message.inflated
             self._message = None
         return start + take
-
-
-def _has_message(events: list[Event]) -> bool:
-    return bool(events) and isinstance(events[-1], Message)
 
 
 def _extended(field: bytes | bytearray) -> int:

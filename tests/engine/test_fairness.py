@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -66,3 +67,15 @@ def test_large_messages_for_many(serve: Serve, connect: Connect, turns: list[int
     until(lambda: handled[0] == 200)
     gevent.sleep(0)
     assert longest(turns) <= 40  # what is read at once is 16 of them
+
+
+def test_a_flood_of_messages_that_inflate_to_the_limit(
+    serve: Serve, connect: Connect, turns: list[int]
+) -> None:
+    client = connect(serve([Count]), headers=["Sec-WebSocket-Extensions: permessage-deflate"])
+    deflater = zlib.compressobj(wbits=-15)
+    bomb = deflater.compress(bytes(1 << 20)) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    client.raw(frame(2, bomb[:-4], first=0xC0) * 150)
+    until(lambda: handled[0] == 150)
+    gevent.sleep(0)
+    assert longest(turns) <= 4

@@ -10,7 +10,7 @@ from websockets.frames import Frame, Opcode
 
 from fws_gevent.message import Message
 from fws_gevent.protocol.frames import Close, Event, Fault, Ping
-from fws_gevent.protocol.receiver import Limits, Receiver
+from fws_gevent.protocol.receiver import INFLATED, Limits, Receiver
 
 CONT, TEXT, BINARY, PING = Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.PING
 
@@ -203,3 +203,21 @@ def test_each_message_is_an_object_of_its_own() -> None:
     assert isinstance(first, Message)
     first += b", changed"
     assert second == "same text"
+
+
+@pytest.mark.parametrize("step", [1 << 20, 1000, 7])
+def test_no_feed_inflates_much_more_than_its_share_and_what_follows_comes_later(step: int) -> None:
+    size = 300_000
+    receiver = Receiver(Limits(), deflate=True)
+    stream = squeezed(bytes(size)) * 20 + frame(PING, b"x") + frame(TEXT, b"the last")
+    events: list[Event] = []
+    for start in range(0, len(stream), step):
+        piece = stream[start : start + step]
+        portions = [receiver.feed(piece, len(piece))]
+        while receiver.more:
+            portions.append(receiver.go_on())
+        assert max(len(each) for each in portions) * size <= INFLATED + size or len(portions) == 1
+        events += [event for portion in portions for event in portion]
+    assert events == [*[bytes(size)] * 20, Ping(b"x"), "the last"]
+    assert receiver.take_inflated() == 20 * size
+    assert receiver.take_inflated() == 0
