@@ -29,6 +29,7 @@ from .composition import (
     told_of_gaps,
     under_gunicorn,
     warn_of_many_workers,
+    warn_of_unused_tls,
     workers_of_gunicorn,
 )
 from .engine.admission import admit
@@ -203,6 +204,7 @@ class FilteredWebSocketApplication(Server):
             enter_stock_servers(self.app_protocol)  # first: in a forked child it needs the loop
         self.start_engine()
         self.announce()
+        warn_of_unused_tls(self.settings, environ.get("wsgi.url_scheme", "http"))
         if several:
             self._tell_of_many_workers()
         if self._worker is not None:

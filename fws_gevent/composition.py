@@ -190,6 +190,15 @@ def warn_of_many_workers() -> None:
     )
 
 
+def warn_of_unused_tls(settings: Settings, scheme: str) -> None:
+    """Say that gunicorn, which serves requests of this scheme, knows nothing of our TLS files."""
+    if settings.cert is not None and scheme != "https":
+        _log.error(
+            "NO TLS: FWS_KEY and FWS_CERT are for fws_server; under gunicorn TLS is "
+            "--keyfile and --certfile"
+        )
+
+
 @contextmanager
 def one_line_under_gunicorn() -> Iterator[None]:
     """Under gunicorn, end the worker in an orderly way for a wrong setting, with one line."""

@@ -25,6 +25,7 @@ from fws_gevent.composition import (
     told_of_gaps,
     under_gunicorn,
     warn_of_many_workers,
+    warn_of_unused_tls,
 )
 from fws_gevent.errors import ConfigurationError, FwsError
 from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
@@ -200,6 +201,21 @@ def test_a_policy_is_what_the_settings_say() -> None:
 )  # fmt: skip
 def test_loopback_is_where_only_this_machine_comes_in(host: str, yes: bool) -> None:
     assert is_loopback(host) is yes
+
+
+@pytest.mark.parametrize(
+    ("files", "scheme", "said"),
+    [
+        ({"key": "k", "cert": "c"}, "http", True),
+        ({"key": "k", "cert": "c"}, "https", False),
+        ({}, "http", False),
+    ],
+)
+def test_tls_files_that_gunicorn_knows_nothing_of_are_warned_of_loudly(
+    files: dict[str, str], scheme: str, said: bool, log: list[str]
+) -> None:
+    warn_of_unused_tls(Settings(**files), scheme)  # type: ignore[arg-type]
+    assert [line[:7] for line in log] == (["NO TLS:"] if said else [])
 
 
 def test_several_workers_are_warned_of_loudly(log: list[str]) -> None:

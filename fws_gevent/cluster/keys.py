@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ..errors import ConfigurationError
+from ..settings.texts import key_prefix
+
 EVERYBODY = "*"
 """Stands for all connections where a group's name would stand."""
 
@@ -13,11 +16,15 @@ _SPECIAL = re.compile(r"[%{}*]")
 class Keys:
     """The names of one server's keys, all beginning with `prefix`.
 
-    What is in braces is a hash tag: Redis Cluster keeps the keys that share one together.
+    What is in braces is a hash tag: Redis Cluster keeps the keys that share one together. Raises
+    ConfigurationError for a prefix that would change that.
     """
 
     def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+        try:
+            self.prefix = key_prefix(prefix)
+        except ValueError as error:
+            raise ConfigurationError(f"the prefix of Redis keys {error}, not {prefix!r}") from None
 
     def data(self, key: bytes) -> bytes:
         """A storage object's set. Raises ValueError for the names of the server's own keys."""

@@ -14,6 +14,8 @@ UNIX = "unix"
 """The name of the peer at the other end of a socket file, among trusted proxies."""
 
 _UNIX_ENTRIES = (UNIX, "unix:")  # the second is what nginx calls such a peer
+# Some proxies tell the scheme of a WebSocket's URL; the request is HTTP's all the same.
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
@@ -66,9 +68,8 @@ def who_is(peer: str, headers: Headers, trusted: Sequence[Network | str]) -> Cli
             break
     scheme = _members(headers, "x-forwarded-proto")[-1:]
     host = _members(headers, "x-forwarded-host")[-1:]
-    return Client(
-        address, scheme[0].lower() if scheme else None, host[0] if host else None, unreadable
-    )
+    known = _SCHEMES.get(scheme[0].lower()) if scheme else None
+    return Client(address, known, host[0] if host else None, unreadable)
 
 
 def _network(entry: str) -> Network:

@@ -193,7 +193,7 @@ class Settings:
             raise ConfigurationError("--redis_port goes with --redis_host; a URL has its own port")
         # Without any key a server on loopback takes a random one, and that is for HS256.
         keyless = self.signing_key is None and not self.signing_key_files
-        if self.auth != "off" and self.signing_algorithm != "HS256" and keyless:
+        if self.signing_algorithm != "HS256" and keyless:
             raise ConfigurationError(
                 f"--signing_algorithm {self.signing_algorithm} needs --signing_key_files"
             )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from fws_gevent.cluster.keys import EVERYBODY, Keys, tag
+from fws_gevent.errors import ConfigurationError
 
 KEYS = Keys("fws")
 
@@ -51,6 +52,12 @@ def test_every_key_begins_with_the_prefix() -> None:
     ours = Keys("shop/é")
     for name in (ours.stream("a"), ours.nodes, ours.ticket("d"), ours.data(b"x")):
         assert name.startswith("shop/é:".encode())
+
+
+@pytest.mark.parametrize("prefix", ["", "{fws}", "f{ws", "my key", "fws*", "fws\n"])
+def test_a_prefix_that_would_change_slots_or_patterns_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^the prefix of Redis keys must"):
+        Keys(prefix)
 
 
 @settings(deadline=None)

@@ -97,6 +97,15 @@ def test_scheme_and_host_are_the_ones_that_the_nearest_proxy_told() -> None:
     assert who_is(NEAR, given, parse_networks(TRUSTED)) == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "scheme"),
+    [("http", "http"), ("HTTPS", "https"), ("ws", "http"), ("wss", "https"), ("gopher", None)],
+)
+def test_the_scheme_of_a_websocket_is_that_of_its_request(told: str, scheme: str | None) -> None:
+    given = headers(X_Forwarded_Proto=told)
+    assert who_is(NEAR, given, parse_networks(TRUSTED)) == Client(NEAR, scheme)
+
+
 @pytest.mark.parametrize(("peer", "trusted"), [(CLIENT, TRUSTED), (NEAR, ()), ("", TRUSTED)])
 def test_of_a_peer_that_is_not_trusted_no_header_counts(
     peer: str, trusted: tuple[str, ...]

@@ -44,7 +44,6 @@ Ax4ABB4SIF1Al7l1ceVLG76VTXwdr2nyJ2IrmjP6N/4=
 
 def test_without_any_key_there_is_no_ring() -> None:
     assert KeyRing.from_settings(Settings()) is None
-    assert ring("RS256") is None
 
 
 def test_a_secret_signs_and_checks() -> None:
