@@ -35,7 +35,7 @@ from .composition import (
 from .engine.admission import admit
 from .engine.facts import Opening, Peer
 from .engine.server import Server
-from .errors import HandshakeRefused, NoRoom
+from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .loggers import Repeats, get_logger
 from .logs import configure_if_silent
@@ -58,6 +58,7 @@ from .stock_worker import (
 from .storage.base import BaseStorageObject
 from .tokens import Claims
 from .upgrade import UPGRADE, WORKER, Upgrade, Worker
+from .wrapped import flask_app_in
 from .wsgi_environ import asks_for_websocket, mend
 
 _log = get_logger("server")
@@ -257,6 +258,12 @@ def build_application(
     defined so far it has the command's default filters. Raises ConfigurationError.
     """
     with one_line_under_gunicorn():
+        app = flask_app_in(application)
+        if app is not None:
+            raise ConfigurationError(
+                f"{app.name} has a FilteredWebSocket, whose settings build_application doesn't "
+                "have: name the Flask application itself to gunicorn"
+            )
         chosen = Settings(**{**from_process(os.environ), **from_keywords(settings)})
         configure_if_silent(chosen.log_level, chosen.log_format)
         nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from .application import FilteredWebSocketApplication
 from .composition import Application, refuse
 from .errors import HandshakeRefused
 from .loggers import get_logger
@@ -17,11 +16,15 @@ _log = get_logger("server")
 
 
 class Door:
-    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application."""
+    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application.
 
-    def __init__(self, node: FilteredWebSocketApplication) -> None:
+    `node` does both; `application` is what was there before.
+    """
+
+    def __init__(self, node: Application, application: Application) -> None:
+        self.application = application
         self._node = node
-        self._inner: Application = node
+        self._inner = node
         self._told = False
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -29,11 +32,6 @@ class Door:
         if SERVED in environ and self._inner is self._node:
             return self._not_served(start_response)
         return self._inner(environ, start_response)
-
-    @property
-    def application(self) -> Application:
-        """What is behind it: `wsgi_app` of the Flask application, as it was before."""
-        return self._node.application
 
     def close(self) -> None:
         """Another server has the WebSockets: only the application is left behind this."""

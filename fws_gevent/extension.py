@@ -90,7 +90,7 @@ class FilteredWebSocket(TokensForViews):
         node.on_start = lambda environ: service.say_link(
             get_current_url(dict(environ), host_only=True)
         )
-        door = Door(node)
+        door = Door(node, node.application)
         service.close_door = door.close
         app.wsgi_app = door  # type: ignore[method-assign]  # Flask's own seam
         # gevent-websocket asks the application that gunicorn has for the subprotocol.

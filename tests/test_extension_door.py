@@ -181,7 +181,7 @@ def test_the_door_leads_to_the_application_alone_once_another_server_serves(run:
     app = talkative()
     door: Any = app.wsgi_app
     assert isinstance(door, Door)
-    node = door._node
+    node: Any = door._node
     server = run(app)
     get(server, "/in/ada")
     assert not node.reactor.started

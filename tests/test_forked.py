@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .clients import ROOT
-from .conftest import Start
+from .conftest import Connect, Start
 from .flask_sites import get
 from .gunicorns import STOCK, WORKER
 from .waiting import until
@@ -17,6 +17,7 @@ SITE = """
 import multiprocessing, os, time
 from flask import Flask
 from fws_gevent import FilteredWebSocket
+from fws_gevent.filters.base import WebSocketMessageFilter
 
 app = Flask(__name__)
 children = []
@@ -42,13 +43,18 @@ def end():
 def who():
     return str(os.getpid())
 
+class Who(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance, data):
+        web_socket_instance.send(str(os.getpid()))
+
 FilteredWebSocket(app)
 """
 
 
 @pytest.mark.parametrize("worker", [WORKER, STOCK], ids=["our worker", "stock worker"])
 def test_it_ends_its_work_and_leaves_the_clients_to_its_parent(
-    worker: str, start: Start, tmp_path: Path
+    worker: str, start: Start, connect: Connect, tmp_path: Path
 ) -> None:
     (tmp_path / "forking.py").write_text(SITE, "utf-8")
     command = start(
@@ -57,8 +63,11 @@ def test_it_ends_its_work_and_leaves_the_clients_to_its_parent(
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+) ")[1])
     parent = get(port, "/job/done/1.5").body  # gunicorn's workers look for their master each second
+    client = connect(port, "/ws")
     while not (tmp_path / "done").exists():
         assert get(port, "/who").body == parent
+        client.send("who")
+        assert client.receive() == parent
     assert "Parent changed" not in command.output
     if worker == WORKER:
         get(port, "/job/never/1000.0")

@@ -193,8 +193,15 @@ def test_a_filter_that_never_ends_does_not_hold_up_the_end(serve: Serve, connect
     finish(server)
 
 
-def test_a_server_that_never_started_can_be_stopped() -> None:
-    finish(build_server(Namespace(port=0)))
+def test_a_server_that_never_started_can_be_stopped_and_then_started(connect: Connect) -> None:
+    server = build_server(Namespace(port=0), filters=[Echo])
+    finish(server)
+    server.start()
+    client = connect(server)
+    client.send("here")
+    assert client.receive() == "here"
+    client.drop()
+    finish(server)
 
 
 def test_serve_forever_returns_when_the_server_is_stopped(serve: Serve, connect: Connect) -> None:

@@ -13,6 +13,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.middleware.shared_data import SharedDataMiddleware
 
+from fws_gevent.application import build_application
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import build_server, default_parser
@@ -127,6 +128,14 @@ def test_a_global_variable_that_it_is_called_by_leads_to_it(application: Applica
 @pytest.mark.parametrize("application", [None, object(), Flask("plain"), closure(plain), str])
 def test_what_leads_to_none_has_none(application: object) -> None:
     assert flask_app_in(application) is None
+
+
+@pytest.mark.parametrize("wrapper", ["nothing", "ProxyFix", "a closure"])
+def test_it_is_not_served_by_an_application_that_lacks_its_settings(wrapper: str) -> None:
+    application = WRAPPERS[wrapper](with_extension())
+    with pytest.raises(ConfigurationError, match="site has a FilteredWebSocket") as caught:
+        build_application(application)
+    assert "\n" not in str(caught.value)
 
 
 def test_several_of_them_are_refused_in_one_line() -> None:
