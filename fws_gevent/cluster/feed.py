@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic
 
 from gevent.event import Event
 
@@ -22,7 +21,8 @@ HELD, HELD_SIZE = 1000, 4 << 20
 """Entries, and bytes, that are kept while what comes before them is read."""
 
 FOREIGN = 1.0
-"""Seconds for which entries of an epoch that is not the stream's are ignored without asking."""
+"""Seconds until Redis is asked again after an entry of another epoch than the stream's. Until then
+more of them are ignored: if the stream has been begun anew, that answer has them all."""
 
 DOUBTS, DOUBT = 20, 0.5
 """How often Redis is asked about an entry of the stream's epoch that it does not have, before the
@@ -107,7 +107,7 @@ class Feed:
         self._asked = 0  # of those held, the first ones, which Redis was asked about
         self._again = False
         self._doubts = 0
-        self._foreign: tuple[bytes, float] = (b"", 0.0)  # an epoch, and until when it is ignored
+        self._foreign = False  # entries of another epoch are ignored until Redis is asked again
         self._ignored = 0
         self._overrun = False
         self._recent: deque[bytes] = deque(maxlen=RECENT)
@@ -135,7 +135,7 @@ class Feed:
 
     def asking(self) -> None:
         """Redis is asked now how the stream goes on: its answer covers all that is held."""
-        self.live = False
+        self.live = self._foreign = False
         self._asked = len(self._held)
 
     def resumed(
@@ -192,12 +192,10 @@ class Feed:
 
     def _doubt(self, entry: Entry) -> list[Entry]:
         """Drop an entry that Redis does not have, unless it may be about to have it."""
-        place = self._follower.place
-        if place is not None and entry.epoch == place.epoch:
+        if not self._follower.is_foreign(entry):
             return [entry]
-        self._foreign = entry.epoch, monotonic() + FOREIGN
+        self._foreign = True
         self._ignore("an entry of another stream: is its program's database another one?")
-        # By then a server that was just promoted has told what it has.
         self._catch_up(self, FOREIGN)
         return []
 
@@ -213,7 +211,7 @@ class Feed:
         self.behind(DOUBT)
 
     def _offer(self, entry: Entry) -> int:
-        if entry.epoch == self._foreign[0] and self._is_foreign(entry):
+        if self._foreign and self._follower.is_foreign(entry):
             return 1
         if not self.live:
             self._hold(entry)
@@ -225,10 +223,6 @@ class Feed:
             self._hold(entry)
             self.behind()
         return 1
-
-    def _is_foreign(self, entry: Entry) -> bool:
-        place = self._follower.place
-        return (place is None or entry.epoch != place.epoch) and monotonic() < self._foreign[1]
 
     def _hold(self, entry: Entry) -> None:
         self._held_size += len(entry.data)

@@ -33,6 +33,10 @@ class Follower:
     def __init__(self) -> None:
         self.place: Place | None = None
 
+    def is_foreign(self, entry: Entry) -> bool:
+        """Whether an entry is of another stream than the last one seen."""
+        return self.place is None or entry.epoch != self.place.epoch
+
     def is_hole(self, entry: Entry) -> bool:
         """Whether something between the last entry and this one is missing, or it is foreign."""
         place = self.place

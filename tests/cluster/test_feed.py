@@ -405,10 +405,24 @@ def test_a_flood_from_another_stream_asks_nothing_and_holds_up_nothing(live: Wor
     live.resume(b"proven", 10)
     asked = live.asked
     for number in range(100):
-        live.push(number, epoch=b"elsewhere")
+        live.push(number, epoch=b"elsewhere%d" % (number % 7))
         live.push(number + 11)
     assert live.asked == asked
     assert live.done == [b"%d" % number for number in range(11, 111)]
+
+
+def test_a_stream_that_is_begun_anew_amid_a_flood_is_read_when_redis_is_asked_next(
+    live: World,
+) -> None:
+    live.push(7, epoch=b"elsewhere")
+    live.feed.asking()
+    live.resume(b"proven", 10)
+    live.push(1, epoch=b"new")
+    live.feed.asking()
+    live.push(2, epoch=b"new")
+    live.resume(b"other", 1, 1, epoch=b"new")
+    until(lambda: len(live.done) == 3)
+    assert live.done == [("kitchen", "lost"), b"1", b"2"]
 
 
 def test_a_stream_that_was_begun_anew_is_not_taken_for_another_ones(live: World) -> None:

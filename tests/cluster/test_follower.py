@@ -65,3 +65,15 @@ def test_in_whatever_order_entries_come_those_taken_have_no_hole_and_no_double(
     reader = follower(0)
     taken = [each for each in order if reader.offer(entry(each, each - 1)) is Verdict.NEXT]
     assert taken == list(range(1, len(taken) + 1))
+
+
+@pytest.mark.parametrize("epoch", [b"e", b"other"])
+@pytest.mark.parametrize(("number", "after"), [(6, 5), (8, 5), (8, 7), (5, 4), (3, 2), (6, 7)])
+def test_a_hole_is_known_without_moving_on(number: int, after: int, epoch: bytes) -> None:
+    reader = follower(5)
+    offered = entry(number, after, epoch)
+    before = reader.place
+    hole = reader.is_hole(offered)
+    assert reader.is_foreign(offered) is (epoch == b"other")
+    assert reader.place == before
+    assert hole is (reader.offer(offered) is Verdict.HOLE)
