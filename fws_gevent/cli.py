@@ -54,7 +54,7 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _fail(why: str) -> NoReturn:
-    # A part of it may be what a server said.
+    # A server's words may be a part of it.
     line = "".join(letter if letter.isprintable() else " " for letter in why)
     click.echo(f"flask fws: error: {line}", err=True)
     raise SystemExit(2)
@@ -238,7 +238,7 @@ def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = N
         made = extension.tokens.issue(_SELF, [ALL], scope, 60, program=True)
     except NotIssued as error:
         _fail(f"{error} to what the server at {base} has")
-    # What is named by the settings is this machine's own: no proxy has to do with it.
+    # The address of the settings is this machine's own, and needs no proxy.
     direct = [] if url else [ProxyHandler({})]
     try:
         request = Request(  # noqa: S310 - the operator's own URL

@@ -129,7 +129,7 @@ class Metrics:
     def last(self) -> bytes | None:
         """The last rendering, for RESTED times as long as it took; None once that is over.
 
-        Whoever may ask for it, and however often, it takes a small part of the CPU.
+        So requests for it take a small part of the CPU, as many as there may be.
         """
         return self._last if monotonic() < self._until else None
 

@@ -16,8 +16,8 @@ from .kept import Kept
 
 Kind = Literal["jti", "family", "sub", "login"]
 
-# What one subject may take of what all share: more gives way to what is newer, so that nobody
-# takes the others' room. A subject may stand for many people (guests), hence so many.
+# Bounds of one subject, so that it does not take the room of the others: its oldest entry gives
+# way to a new one. A subject may stand for many people, such as guests, so the bounds are wide.
 TICKETS_EACH = 1000
 """Tickets of one subject that are not used yet."""
 
@@ -59,7 +59,7 @@ class Refresh:
 
     @property
     def subject(self) -> str:
-        """Whom it is for."""
+        """The subject that it was issued for."""
         return str(self.grant["subject"])
 
 

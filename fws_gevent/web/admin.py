@@ -29,7 +29,7 @@ SESSION: Final = 12 * 3600
 
 LONGEST_SECRET: Final = 8192
 
-_KEPT = ("sub", "jti", "iat", "family")  # of a token: what a revocation of it is known by
+_KEPT = ("sub", "jti", "iat", "family")  # the claims of a token by which it can be revoked
 
 
 class Admin:
@@ -45,7 +45,7 @@ class Admin:
         if lasting is None and not settings.signing_key_files:
             self._link_secret = secrets.token_urlsafe(24)
             self._link = digest(self._link_secret)
-        # Whoever knows what the password's hash or the key is may make cookies, as it is.
+        # The password's hash and the key are secrets that let one in anyhow.
         seed = f"fws status cookie {lasting or secrets.token_hex(32)}".encode()
         self._serializer = URLSafeSerializer(hashlib.sha256(seed).digest(), salt=COOKIE)
 

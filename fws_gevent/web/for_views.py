@@ -1,4 +1,4 @@
-"""What an application's views say and ask of tokens."""
+"""Tokens in an application's views: issuing, revoking, and the hooks that name users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refresh token is renewed as: what its subject may do now, and only while logged in."""
+"""The grant of a renewed refresh token: the present rights of a subject that is logged in."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ MARK = "fws_login"
 
 
 def login_of(subject: str) -> str | None:
-    """Return what ties a refresh token to the log-in of this request; None for no log-in.
-
-    A request of another user than `subject` has no log-in of that one.
-    """
+    """Return the mark of the log-in of `subject` in this request, or None without one."""
     who = service().hooks.who
     try:
         found = None if who is None else as_grant(who())
@@ -29,8 +26,8 @@ def login_of(subject: str) -> str | None:
 
 
 def login_mark() -> str:
-    """Return what Flask's session is marked with, which a log-out clears; "" without a session."""
-    if not session:  # the application keeps nothing in it: it has another way to know its users
+    """Return the mark in Flask's session, which a log-out clears; "" without a session."""
+    if not session:  # the application keeps nothing in it, and knows its users by other means
         return ""
     mark = session.get(MARK)
     if not isinstance(mark, str):
@@ -39,11 +36,11 @@ def login_mark() -> str:
 
 
 def granted_now(refresh: Refresh) -> TokenGrant | None:
-    """Return what a refresh token is good for now; None if it is good for nothing any more.
+    """Return the present grant of a refresh token; None where it has ended.
 
-    One that was issued to a logged-in user asks the `token_for_request` hook who that is now;
-    any other the `token_for_subject` hook, or without it stays as it was. A scope never grows.
-    Ends the request of a page of another site.
+    A token that was issued to a logged-in user gets the grant of the `token_for_request` hook. Any
+    other gets that of the `token_for_subject` hook, or keeps its own without one. A scope never
+    grows. Ends the request of a page of another site.
     """
     grant, login = refresh.grant, refresh.grant.get("login")
     issued = TokenGrant(

@@ -44,7 +44,7 @@ class TokenGrant:
 
 
 Grant = TokenGrant | Mapping[str, Any] | str | None
-"""What hooks answer: a grant, its fields, a subject alone, or None for nobody."""
+"""An answer of a hook: a grant, its fields, a subject alone, or None for nobody."""
 
 Who = Callable[[], Grant]
 
@@ -53,7 +53,7 @@ Still = Callable[[str], Grant]
 
 @dataclass(slots=True)
 class Hooks:
-    """What the application says of its users."""
+    """The functions by which the application names its users and their rights."""
 
     who: Who | None = None
     """Says who the present request is: `token_for_request`."""
@@ -62,7 +62,7 @@ class Hooks:
 
 
 def as_grant(answer: Grant) -> TokenGrant | None:
-    """Return what a hook answered as a grant."""
+    """Return a hook's answer as a grant."""
     if isinstance(answer, str):
         return TokenGrant(subject=answer)
     if isinstance(answer, Mapping):
