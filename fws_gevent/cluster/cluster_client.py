@@ -31,6 +31,8 @@ class ClusterClient(redis.RedisCluster):
         # For a script's call redis-py would ask some server, which may be the one that is away.
         if args[0] == "EVAL":
             return args[3 : 3 + int(args[2])]
+        if self.get_default_node() is None:  # type: ignore[no-untyped-call]  # it looks anew
+            raise redis.ConnectionError("no server of the cluster is known now")
         return super()._get_command_keys(*args)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:

@@ -18,7 +18,7 @@ from ..loggers import get_logger
 from .backoff import Backoff
 from .cleanup import Cleanup
 from .keys import Keys
-from .membership import KEPT, MemberKeys
+from .membership import KEPT, MemberKeys, encode
 from .presence import Presence
 from .servers import RedisServers
 
@@ -57,7 +57,8 @@ class Nodes:
         self._mine: dict[str, None] = {presence.node: None}
         self.known: frozenset[str] = frozenset(self._mine)
         """The names of all nodes, dead ones among them, and this one's own."""
-        self._missing, self._missing_until = 0, 0.0
+        self._living = self._missing = 0
+        self._missing_until = 0.0
         self._servers = servers
         self._keys = keys
         self._members = members
@@ -83,6 +84,10 @@ class Nodes:
     def hurry(self) -> None:
         """Give a sign of life now: this node's lease is missing."""
         self._wake.set()
+
+    def saw(self, living: int) -> None:
+        """Note how many other nodes live."""
+        self._living = living
 
     def expected(self) -> int:
         """Return how many other nodes are known to live, though Redis may have forgotten them."""
@@ -127,10 +132,9 @@ class Nodes:
         pipeline = self._servers.client.pipeline(transaction=False)
         pipeline.pexpire(keys.node(me), int(LEASE * 1000))
         pipeline.set(keys.node(me), json.dumps(self._describe()), px=int(LEASE * 1000), xx=True)
-        pipeline.sadd(keys.nodes, me)
         pipeline.pexpire(keys.nodes, int(KEPT * 1000))
         pipeline.smembers(keys.nodes)
-        extended, said, _, _, names = pipeline.execute(raise_on_error=False)
+        extended, said, _, names = pipeline.execute(raise_on_error=False)
         for answer in (extended, names):
             if isinstance(answer, Exception):
                 raise answer
@@ -138,6 +142,8 @@ class Nodes:
             self._begin_anew()
             return
         self._note_refusal(said)
+        if encode(me) not in names:
+            self._servers.client.sadd(keys.nodes, me)
         self._look_at([name for name in map(_text, names) if name and name != me])
 
     def _register(self) -> None:
@@ -146,6 +152,7 @@ class Nodes:
         # First, so that this node counts as one only when it is known where it has members.
         self._members.list_groups(me, tuple(self._groups()))
         self._servers.client.set(self._keys.node(me), json.dumps(self._describe()), px=lease)
+        self._servers.client.sadd(self._keys.nodes, me)
         self._presence.registered.set()
 
     def _look_at(self, others: list[str]) -> None:
@@ -155,6 +162,7 @@ class Nodes:
         said = self._servers.client.mget(map(self._keys.node, others)) if others else []
         alive = dict(zip(others, said, strict=True))
         self.others = [found for text in alive.values() if text and (found := _parsed(text))]
+        self.saw(sum(text is not None for text in said))
         self._cleanup.offer([name for name, text in alive.items() if text is None])
 
     def _begin_anew(self) -> None:
@@ -164,9 +172,9 @@ class Nodes:
         self._mine[new] = None
         if len(self._mine) > _NAMES:
             del self._mine[next(iter(self._mine))]
-        # The others are likely to have lost theirs, too: they have two beats to notice.
-        self._missing = max(self.expected(), len(self.others))
-        self._missing_until = monotonic() + 2 * BEAT
+        # The others are likely to have lost theirs, too: who does not say so soon is dead.
+        self._missing = max(self.expected(), self._living)
+        self._missing_until = monotonic() + LEASE
         self._presence.renew(new, self._groups())
         self._wake.set()
 

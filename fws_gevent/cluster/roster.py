@@ -75,6 +75,8 @@ class Roster:
         alive = self._alive(others, group)
         if nodes is not None and len(alive) < nodes.expected():
             raise _Unclear("Redis has forgotten nodes that have not said yet that they live")
+        if nodes is not None:
+            nodes.saw(len(alive))
         found: list[Member] = []
         for name, is_listed in alive.items():
             of_node = self._of_node(group, name) if encode(name) in holders else []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.cluster import nodes
+from fws_gevent.cluster import nodes, servers
 from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
@@ -18,6 +18,7 @@ from fws_gevent.storage.redis import RedisStorageObject
 from ..clients import Client
 from ..conftest import Connect, Serve, Start
 from ..redis_processes import RedisProcess
+from ..redis_proxy import proxy_to
 from ..waiting import until
 
 pytestmark = pytest.mark.usefixtures("chains")
@@ -222,6 +223,75 @@ def test_a_node_that_was_taken_for_dead_goes_on_under_another_name(
     for server in servers:
         server.stop(0.1)
     until(lambda: keys(plain, "") == [])
+
+
+@pytest.mark.usefixtures("_quick")
+def test_who_goes_by_ids_alone_sees_members_leave_before_they_join_again(
+    node: Node, connect: Connect, plain: Any
+) -> None:
+    one, two = node(), node()
+    members = sorted(join(connect(one)) for _ in range(3))
+    join(connect(two))
+    until(lambda: len(ids(two)) == 4)
+    before = name(one)
+    plain.delete(f"fws:{{*}}:node:{before}")
+    until(lambda: not keys(plain, before) and len(ids(two)) == 4)
+    present: dict[str, bool] = {}
+    for _, fields in plain.xrange("fws:{room}:stream"):
+        if fields[b"kind"] in (b"join", b"leave"):
+            present[json.loads(fields[b"data"])["id"]] = fields[b"kind"] == b"join"
+    assert all(present[member] for member in members)
+
+
+def test_what_redis_forgot_is_noticed_though_answers_were_lost(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(servers, "CONNECTION", {**servers.CONNECTION, "socket_timeout": 0.1})
+    with proxy_to(redis_server.port) as proxy:
+        one, two = (
+            serve([Rooms], extra={"storage_object": RedisStorageObject(port=port)})
+            for port in (proxy.port, redis_server.port)
+        )
+        here = sorted(join(connect(server)) for server in (one, two))
+        until(lambda: ids(two) == here)
+        before, set_so_far = name(one), calls(plain, "pexpire")
+        plain.flushall()
+        proxy.deaf = True
+        until(lambda: calls(plain, "pexpire") > set_so_far + 20)  # which nobody heard of
+        proxy.deaf = False
+        until(lambda: name(one) != before)
+        until(lambda: len(plain.keys("fws:{room}:members:*")) == 2)
+        until(lambda: ids(two) == here)
+
+
+def calls(plain: Any, command: str) -> int:
+    """How often Redis has run a command so far."""
+    return int(plain.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+def test_what_a_node_could_not_take_away_at_its_end_the_others_do(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("fws_gevent.cluster.cluster.END", 0.1)
+    with proxy_to(redis_server.port) as proxy:
+        one = serve([Rooms], extra={"storage_object": RedisStorageObject(port=proxy.port)})
+        client = connect(one)
+        for number in range(120):
+            join(client, f"g{number}")
+        until(lambda: len(plain.keys("fws:{g*:members:*")) == 120)
+        left = name(one)
+        proxy.delay = 0.2
+        one.stop(0.1)
+        assert keys(plain, left)
+        assert plain.sismember("fws:{*}:nodes", left)
+        assert not plain.exists(f"fws:{{*}}:node:{left}")
+    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    two = serve([Rooms], extra={"storage_object": RedisStorageObject(port=redis_server.port)})
+    until(lambda: not keys(plain, left))
+    assert plain.smembers("fws:{*}:nodes") == {name(two).encode()}
 
 
 def forget_all(plain: Any, servers: list[FilteredWebSocketServer]) -> None:

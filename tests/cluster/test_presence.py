@@ -9,7 +9,8 @@ import gevent
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.cluster import presence
+from fws_gevent.cluster import membership, presence
+from fws_gevent.cluster.cluster import Cluster
 from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
@@ -282,3 +283,54 @@ def test_scripts_that_redis_has_forgotten_are_sent_again(
     plain.script_flush()
     ask(client, "join room")
     until(lambda: ids(two) == {(member, name(one))})
+
+
+@pytest.mark.parametrize("fault", ["of another type", "unforeseen"])
+def test_a_group_that_can_not_be_told_holds_up_no_other_one(
+    fault: str, node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "LONGEST", 0.2)
+    monkeypatch.setattr("fws_gevent.engine.supervision.PAUSE", 0.01)
+    one, two = node(), node()
+    wrong = f"fws:{{bad}}:members:{name(one)}"
+    encode = membership.encode
+
+    def fail(text: str | bytes) -> bytes:
+        if text == "bad":
+            raise RecursionError("a fault of ours")
+        return encode(text)
+
+    if fault == "unforeseen":
+        monkeypatch.setattr(membership, "encode", fail)
+    else:
+        plain.set(wrong, "of another type")
+    client = connect(one)
+    groups = [f"g{number}" for number in range(120)]
+    for group in ["bad", *groups]:
+        member = ask(client, f"join {group}")
+    until(lambda: all(ids(two, group) == {(member, name(one))} for group in groups))
+    assert one.cluster is not None
+    assert [each.failing for each in one.cluster.loops].count(True) <= 1
+    monkeypatch.setattr(membership, "encode", encode)
+    plain.delete(wrong)
+    until(lambda: plain.type(wrong) == b"hash")
+    until(lambda: ids(two, "bad") == {(member, name(one))})
+
+
+def test_a_group_of_any_size_is_compared_and_told_in_portions(
+    node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "CHANGES", 3)
+    one, two = node(), node()
+    clients = [connect(one) for _ in range(10)]
+    here = {(ask(client, "join room"), name(one)) for client in clients}
+    until(lambda: ids(two) == here)
+    key = f"fws:{{room}}:members:{name(one)}"
+    kept, *_ = lost = sorted(member for member, _ in here)
+    plain.hdel(key, *lost[1:])
+    plain.hset(key, "somebody else", "")
+    assert isinstance(one.cluster, Cluster)
+    one.cluster._presence.compare(["room"])
+    until(lambda: set(plain.hkeys(key)) == {each.encode() for each in lost})
+    assert ids(two) == here
+    assert plain.hexists(key, kept)

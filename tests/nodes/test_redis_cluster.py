@@ -10,6 +10,7 @@ import pytest
 from redis.crc import key_slot
 
 from fws_gevent import Publisher
+from fws_gevent.cluster import nodes, upkeep
 from fws_gevent.errors import StorageAway
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
@@ -170,6 +171,66 @@ def test_while_a_slot_moves_the_other_groups_of_its_master_flow(
     assert pair.wrong(durable=True) == []
     told = [each.getMessage() for each in caplog.records if "TRYAGAIN" in each.getMessage()]
     assert len(told) <= 1
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "BEAT", 0.2)
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.2)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_node_that_ends_and_one_that_dies_leave_nothing_on_any_master(
+    cluster: RedisCluster, pair: TwoNodes
+) -> None:
+    for group in pair.groups:
+        until(partial(has_two_members, pair.nodes[0], group))
+        ghost = f"fws:{{{group}}}:members:dead"
+        ask(cluster.master_of(group), "HSET", ghost, "m1", "ada")
+        ask(cluster.master_of(group), "SADD", f"fws:{{{group}}}:nodes", "dead")
+        ask(cluster.master_of("*"), "SADD", "fws:{*}:groups:dead", group)
+    ask(cluster.master_of("*"), "SADD", "fws:{*}:nodes", "dead")
+    until(lambda: left_of(cluster, "dead") == [])
+    assert pair.nodes[1].cluster is not None
+    ends = pair.nodes[1].cluster.node
+    pair.nodes[1].stop(timeout=0.2)
+    until(lambda: left_of(cluster, ends) == [])
+    assert ask(cluster.master_of("*"), "SCARD", "fws:{*}:nodes") == 1
+
+
+def left_of(cluster: RedisCluster, node: str) -> list[str]:
+    """Keys that name a node, and sets of nodes that have it."""
+    found = []
+    for master in cluster.masters:
+        client = master.client()
+        keys = [key.decode() for key in client.scan_iter()]
+        found += [key for key in keys if key.endswith(f":{node}")]
+        found += [key for key in keys if key.endswith(":nodes") and client.sismember(key, node)]
+        client.close()
+    return found
+
+
+@pytest.mark.usefixtures("_quick")
+def test_members_that_one_master_has_lost_are_told_again(
+    cluster: RedisCluster, pair: TwoNodes
+) -> None:
+    for group in pair.groups:
+        until(partial(has_two_members, pair.nodes[0], group))
+    for master in cluster.masters:
+        ask(master, "FLUSHALL")
+        for group in pair.groups:
+            for each in pair.nodes:
+                until(partial(knows_both, each, group))
+
+
+def knows_both(node: FilteredWebSocketServer, group: str) -> bool:
+    """Whether a node knows of both members of a group; it may not know of one alone."""
+    try:
+        members = node.members(group)
+    except StorageAway:
+        return False
+    assert len(members) == 2
+    return True
 
 
 def test_without_the_cluster_a_node_starts_is_unwell_and_mends_when_it_is_there(
