@@ -104,7 +104,9 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         """Whether the client may still send something, though its last answer is there."""
         if self.socket is None or (self.command is None and not malformed):
             return False  # a WebSocket's by now, or the client hung up
-        return malformed or not self.wsgi_input.whole or bool(unread(self))
+        if malformed or not self.wsgi_input.whole:
+            return True
+        return not self.rfile.closed and bool(unread(self))
 
     def read_requestline(self) -> str:
         """The first line of a request, or the one after an empty line (RFC 9112 §2.2)."""

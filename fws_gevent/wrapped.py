@@ -7,13 +7,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from inspect import getattr_static
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 from weakref import ReferenceType
 
 from flask import Flask
 
 from .door import Door
 from .errors import ConfigurationError
+
+T = TypeVar("T")
 
 EXTENSION = "fws"
 """The key in `app.extensions`."""
@@ -38,11 +40,11 @@ def flask_app_in(application: object) -> Flask | None:
     while waiting and len(looked_at) < _MOST:
         each = waiting.popleft()
         looked_at.append(each)
-        if isinstance(each, Flask) and EXTENSION in each.extensions:
+        if _is_a(each, Flask) and EXTENSION in each.extensions:
             found.append(each)
             continue
         for inner in _referred_to_by(each):
-            if id(inner) not in seen and not isinstance(inner, _NOT_ENTERED):
+            if id(inner) not in seen and not issubclass(type(inner), _NOT_ENTERED):
                 seen.add(id(inner))
                 waiting.append(inner)
     if len(found) > 1:
@@ -56,20 +58,26 @@ def flask_app_in(application: object) -> Flask | None:
 
 def _referred_to_by(each: object) -> Iterable[Any]:
     """What `each` may call: of a function what it names, of a Flask application its seam."""
-    if isinstance(each, Flask):
+    if _is_a(each, Flask):
         return (each.wsgi_app,)
-    if isinstance(each, Door):
+    if _is_a(each, Door):
         return (each.application,)
-    if type(each).__module__.startswith(_OURS):
+    if str(type(each).__module__).startswith(_OURS):
         return ()
-    if isinstance(each, FunctionType):
-        return (*_variables_of(each), *(each.__defaults__ or ()), vars(each))
-    if isinstance(each, MethodType):
+    if _is_a(each, FunctionType):
+        defaults = (*(each.__defaults__ or ()), each.__kwdefaults__)
+        return (*_variables_of(each), *defaults, vars(each))
+    if _is_a(each, MethodType):
         return (each.__self__, each.__func__)
-    if isinstance(each, ReferenceType):
+    if _is_a(each, ReferenceType):
         return (each(),)
     call = getattr_static(type(each), "__call__", None)
     return (*gc.get_referents(each), *((call,) if isinstance(call, FunctionType) else ()))
+
+
+def _is_a(each: object, kind: type[T]) -> TypeGuard[T]:
+    """Whether that is the type of `each` itself: a proxy, or what is lazy, is not looked into."""
+    return issubclass(type(each), kind)
 
 
 def _variables_of(function: FunctionType) -> Iterator[Any]:
@@ -83,7 +91,7 @@ def _variables_of(function: FunctionType) -> Iterator[Any]:
     values = [function.__globals__[name] for name in names if name in function.__globals__]
     yield from values
     for module in values:
-        if isinstance(module, ModuleType):
+        if _is_a(module, ModuleType):
             yield from (vars(module)[name] for name in names if name in vars(module))
 
 

@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.middleware.shared_data import SharedDataMiddleware
@@ -136,6 +136,17 @@ def test_it_is_not_served_by_an_application_that_lacks_its_settings(wrapper: str
     with pytest.raises(ConfigurationError, match="site has a FilteredWebSocket") as caught:
         build_application(application)
     assert "\n" not in str(caught.value)
+
+
+def of_the_present_one(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    assert current_app
+    return served_by_name(environ, start_response)
+
+
+def test_a_proxy_is_not_looked_into() -> None:
+    assert flask_app_in(of_the_present_one) is served_by_name
+    with served_by_name.app_context():
+        assert flask_app_in(of_the_present_one) is served_by_name
 
 
 def test_several_of_them_are_refused_in_one_line() -> None:
