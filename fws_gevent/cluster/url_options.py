@@ -1,4 +1,4 @@
-"""The options that a Redis URL may have: what is not here decides how nodes talk to Redis.
+"""The options that a Redis URL may have; any other may change how nodes talk to Redis.
 
 The answers are bytes of RESP2, and waiting is bounded by `ANSWER_TIME` and by the pings of each
 subscription: an option such as `protocol`, `decode_responses` or `socket_timeout` would break that.

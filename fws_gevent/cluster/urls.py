@@ -95,7 +95,7 @@ def _at_socket(parts: SplitResult, options: dict[str, Any]) -> RedisServers:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL. Raises ValueError, without a secret in its text."""
+    """Return the parts of a URL. Raises ValueError, without a secret in its text."""
     # The error of another may quote a password, where that has a character with a meaning in URLs.
     wrong = ValueError(
         "its hosts and ports can't be told; in a password, special characters must be "
@@ -120,7 +120,7 @@ def _login(parts: SplitResult) -> dict[str, str]:
 
 
 def _query(text: str) -> dict[str, str]:
-    """The options behind the question mark, each once; a plus is itself (RFC 3986)."""
+    """Return the options behind the question mark, each once; a plus is itself (RFC 3986)."""
     found: dict[str, str] = {}
     for each in text.split("&") if text else ():
         name, _, value = each.partition("=")
@@ -133,13 +133,13 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _options(query: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
-    """The options for connections, converted. Raises ValueError for one that can't be set."""
+    """Return the options for connections, converted. Raises ValueError for what can't be set."""
     found = {}
     for name, text in query.items():
         convert = OPTIONS.get(name)
         if convert is None:
-            known = ", ".join(OPTIONS)
-            raise ValueError(f"the option {name!r} can't be set; these can: {known}")
+            known = ", ".join(each for each in OPTIONS if not each.startswith("ssl_"))
+            raise ValueError(f"the option {name!r} can't be set; {known} and ssl_… can")
         if name.startswith("ssl_") and not secure:
             raise ValueError(f"the option {name!r} goes with rediss:// alone")
         try:
@@ -164,7 +164,7 @@ def _set_database(options: dict[str, Any], path: list[str]) -> None:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    """Raises ValueError for what no connection can be made with; none is made."""
+    """Raise ValueError for options that no connection can be made with; none is made."""
     known = {**CONNECTION, **options}
     secure = known.pop("ssl", False)
     make = known.pop("connection_class", redis.SSLConnection if secure else redis.Connection)

@@ -17,7 +17,7 @@ class Closed(NamedTuple):
 class Peer(NamedTuple):
     """What is known of a client from its upgrade request; `window_bits` is deflate's, 0 without.
 
-    `address_key` is what limits per address count it as, "" if they don't.
+    `address_key` is the key by which limits per address count it, "" if they leave it out.
     """
 
     path: str

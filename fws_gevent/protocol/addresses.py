@@ -63,7 +63,7 @@ def in_url(host: str) -> str:
 
 
 def counted_as(text: str) -> str:
-    """Return what limits per address count an address as: itself, or the /64 of an IPv6 one.
+    """Return the key by which limits count an address: itself, or the /64 of an IPv6 one.
 
     An address behind the well-known prefix of NAT64 is the IPv4 address in it. A text that is
     not an address stays as it is.

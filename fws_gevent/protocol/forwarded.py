@@ -35,7 +35,7 @@ class Client:
 
     @property
     def key(self) -> str:
-        """What limits per address count this client as; "" if its address is not known.
+        """The key by which limits per address count this client; "" if its address is unknown.
 
         Many clients may stand behind an entry that can't be read: they are not one address.
         """

@@ -33,7 +33,7 @@ class Origin(NamedTuple):
 
 
 def parse_origin(text: str) -> Origin | None:
-    """Return the origin that a text is; None if it is not one (RFC 6454 §6.2)."""
+    """Return the origin in a text; None for a text that is not an origin (RFC 6454 §6.2)."""
     scheme, separator, authority = text.lower().partition("://")
     if not separator or not _SCHEME.fullmatch(scheme) or authority.endswith(":"):
         return None

@@ -109,7 +109,7 @@ def from_flask(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a program gives by name. Raises ConfigurationError as `from_flask` does."""
+    """Return the settings that a program gives by name. Raises ConfigurationError."""
     known = {each.name: each for each in table()}
     for name in given:
         if name not in known:

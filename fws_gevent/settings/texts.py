@@ -1,4 +1,8 @@
-"""What a text in a setting may be, by the grammar of what it is compared with, or becomes."""
+"""Checks of texts in settings, by the grammar of what each is compared with or becomes.
+
+Each function returns the text, in its normal form if it has one, and raises ValueError, which
+says what the text must be and doesn't repeat it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,8 @@ _PREFIX = re.compile(r"[^\s{}*?\[\]\\]+")
 _PATTERN = re.compile(r"(?:[^\[]|\[[^\]]+\]?)*")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _HASH = re.compile(
-    r"(?:scrypt:(?P<n>\d{1,9}):(?P<r>[1-9]\d{0,8}):(?P<p>[1-9]\d{0,8})|pbkdf2:(?P<digest>sha\w+):[1-9]\d{0,9})"
+    r"(?:scrypt:(?P<n>\d{1,9}):(?P<r>[1-9]\d{0,8}):(?P<p>[1-9]\d{0,8})"
+    r"|pbkdf2:(?P<digest>sha\w+):[1-9]\d{0,9})"
     r"\$[^$]+\$(?P<hash>[0-9a-f]+)"
 )
 _DIGITS = {"sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
@@ -39,7 +44,7 @@ _SCRYPT_DIGITS = 128
 
 
 def text(value: str) -> str:
-    """A text in Unicode that is not blank, without control characters."""
+    """Return a text in Unicode that is not blank and has no control characters."""
     if not value.strip():
         raise ValueError("must not be empty")
     if any(unicodedata.category(each) in ("Cc", "Cs") for each in value):
@@ -48,14 +53,14 @@ def text(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """A text that is not empty; what else it must be depends on what it is for."""
+    """Return a text that is not blank; what it is for checks the rest."""
     if not value.strip():
         raise ValueError("must not be empty")
     return value
 
 
 def file_name(value: str) -> str:
-    """The name of a file, which may be in any encoding."""
+    """Return the name of a file, which may be in any encoding."""
     if not value.strip() or "\0" in value:
         raise ValueError("must be the name of a file")
     return value
@@ -70,7 +75,7 @@ def group(value: str) -> str:
 
 
 def listening_host(value: str) -> str:
-    """An address or a host's name to listen on, or "unix:" and the path of a socket file."""
+    """Return an address or a host's name to listen on, or "unix:" and a socket file's path."""
     if not value.startswith(UNIX_PREFIX):
         return host_name(value)
     path = file_name(value.removeprefix(UNIX_PREFIX))
@@ -80,7 +85,7 @@ def listening_host(value: str) -> str:
 
 
 def host_name(value: str) -> str:
-    """An address, also in brackets, or a host's name."""
+    """Return an address without its brackets, or a host's name."""
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     try:
         address = ip_address(bare)
@@ -104,7 +109,7 @@ def _is_name(value: str) -> bool:
 
 
 def origin(value: str) -> str:
-    """An Origin as browsers send it, "null", or "*" for all; in its normal form."""
+    """Return the normal form of an Origin that browsers send, or "null", or "*" for all."""
     if value == ANY or value.lower() == NULL:
         return value.lower()
     found = parse_origin(value.removesuffix("/") if value.count("/") == 3 else value)
@@ -128,7 +133,7 @@ def _is_sent(found: Origin) -> bool:
 
 
 def proxy(value: str) -> str:
-    """An address, a network or "unix"."""
+    """Return an address, a network or "unix"."""
     try:
         parse_networks([value])
     except ValueError:
@@ -137,7 +142,7 @@ def proxy(value: str) -> str:
 
 
 def url_path(value: str) -> str:
-    """The path of a URL, with or without percent-escapes."""
+    """Return the path of a URL, with or without percent-escapes."""
     if not value.startswith("/") or "?" in value or "#" in value or value != value.strip():
         raise ValueError("must be a path such as /ws")
     try:
@@ -152,7 +157,7 @@ def url_path(value: str) -> str:
 
 
 def subprotocol(value: str) -> str:
-    """A subprotocol: a token (RFC 6455 §4.1), and not how clients offer a bearer token."""
+    """Return a subprotocol: a token (RFC 6455 §4.1), and not how clients offer a bearer token."""
     if not is_token(value) or value.startswith(BEARER_SUBPROTOCOL):
         raise ValueError(
             "must be a token of letters, digits and !#$%&'*+-.^_`|~, and not begin with "
@@ -162,21 +167,21 @@ def subprotocol(value: str) -> str:
 
 
 def key_prefix(value: str) -> str:
-    """A prefix of Redis keys: braces in it would change the slots of a Redis Cluster."""
+    """Return a prefix of Redis keys: braces in it would change the slots of a Redis Cluster."""
     if not _PREFIX.fullmatch(text(value)):
         raise ValueError("must be a prefix without spaces, braces, brackets, * ? and \\")
     return value
 
 
 def channel(value: str) -> str:
-    """A channel of Redis, or a pattern that some channel fits."""
+    """Return a channel of Redis, or a pattern that some channel fits."""
     if not _PATTERN.fullmatch(_ESCAPED.sub("-", text(value))):
         raise ValueError("must be a channel, or a pattern in which no [] is empty")
     return value
 
 
 def key_file(value: str) -> str:
-    """A key's name and its file."""
+    """Return a key's name and its file, KID=FILE."""
     name, equals, path = value.partition("=")
     if not (name.strip() and equals and path.strip()) or "\0" in value:
         raise ValueError("must look like KID=FILE, such as 2026=keys/2026.pem")
@@ -184,7 +189,7 @@ def key_file(value: str) -> str:
 
 
 def password_hash(value: str) -> str:
-    """A password as werkzeug hashes it."""
+    """Return a password's hash, as werkzeug writes it."""
     found = _HASH.fullmatch(value)
     if found is None or not _can_match(found):
         raise ValueError("must be a hash, as `flask fws hash` prints it")

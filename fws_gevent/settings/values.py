@@ -59,7 +59,7 @@ def positive(text: str) -> float:
 
 
 def answer_time(text: str) -> float:
-    """A number of seconds for another program to answer in."""
+    """Return a number of seconds for another program to answer in."""
     number = seconds(text)
     if number < SHORTEST_ANSWER:
         raise ValueError(f"must be {SHORTEST_ANSWER:g} seconds or more")

@@ -68,7 +68,7 @@ def asker() -> Client:
 
 
 def client_key() -> str:
-    """What limits per address count the client as; "" for all whose address is not known."""
+    """Return the key by which limits count the client's address; "" if that is not known."""
     return asker().key
 
 
