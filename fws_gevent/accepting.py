@@ -1,12 +1,13 @@
-"""Accepting connections, also when the process has no descriptor left for one."""
+"""Accepting connections, also when the process has no descriptor left for one; the first byte."""
 
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 from gevent.server import StreamServer
+from gevent.socket import wait_read
 
 from .loggers import get_logger
 
@@ -76,3 +77,25 @@ class PatientStreamServer(StreamServer):
             gevent.sleep(CALM)
         self._telling = None
         _log.warning("accepting connections again")
+
+
+class ListenerName(NamedTuple):
+    """What a connection may still ask of the socket that accepted it once that one is closed."""
+
+    address: Any
+
+    def getsockname(self) -> Any:
+        """Return the address that was listened on."""
+        return self.address
+
+
+def await_first_byte(socket: Any, patience: float) -> bool:
+    """Wait until a gevent socket can be read, for `patience` seconds (0: for any time).
+
+    Return whether it can.
+    """
+    try:
+        wait_read(socket.fileno(), timeout=patience or None)
+    except TimeoutError:
+        return False
+    return True

@@ -23,7 +23,7 @@ from gevent.pool import Pool
 from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has no types
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
-from .accepting import PatientStreamServer
+from .accepting import ListenerName, PatientStreamServer, await_first_byte
 from .composition import WORKERS
 from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .http_body import PatientInput, TooSlow
@@ -96,10 +96,12 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             return
         self._http.add(client)
         self._await(client)
-        if not self.cfg.keepalive:  # then gunicorn would wait for a head for ever
-            self._heads[client] = Timeout.start_new(self._patience or None, StopIteration)
         try:
-            super().handle(listener, client, addr)
+            # gunicorn would give a new connection no longer than an idle one, `keepalive`.
+            if await_first_byte(client, self._patience):
+                if not self.cfg.keepalive:  # then gunicorn would wait for a head for ever
+                    self._heads[client] = Timeout.start_new(self._patience or None, StopIteration)
+                super().handle(listener, client, addr)
         finally:
             self._has_a_head(client)
             self._silent.pop(client, None)
@@ -128,7 +130,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             hang_up(longest)
 
     def timeout_ctx(self) -> Timeout:
-        """How long gunicorn waits for a request's head, and before it for the request."""
+        """How long gunicorn waits for a request's head, and for the next request."""
         seconds = min(self.cfg.keepalive, self._patience or self.cfg.keepalive)
         return Timeout(seconds, False)  # type: ignore[arg-type]  # which just ends the waiting
 
@@ -239,9 +241,9 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
             # The handshake is ours, for it needs a time-out.
             options = {"ssl_context": ssl_context(self.cfg), "do_handshake_on_connect": False}
         listener.setblocking(True)
-        server = PatientStreamServer(
-            listener, partial(self.handle, listener), spawn=pool, **options
-        )
+        # A connection that was accepted just before the end asks for the name only after it.
+        handle = partial(self.handle, ListenerName(listener.getsockname()))
+        server = PatientStreamServer(listener, handle, spawn=pool, **options)
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()

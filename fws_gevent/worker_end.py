@@ -13,7 +13,7 @@ from .upgrade import Node
 # Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95
 # Seconds, and the part of graceful_timeout, for a connection accepted at the end to be heard.
-_HEARING, _HEARING_PART = 1.0, 0.1
+_HEARING, _HEARING_PART = 3.0, 0.2
 _LOOK = 0.01  # seconds
 
 
@@ -36,6 +36,7 @@ class WorkerEnd:
 
         They can't know of the end. From then on the nodes drain, and refuse upgrades.
         """
+        gevent.sleep(_LOOK)  # the greenlets of those that were accepted have begun by then
         while monotonic() < self._heard_until and somebody_new():
             gevent.sleep(_LOOK)
 

@@ -138,8 +138,34 @@ def test_a_connection_that_was_accepted_before_the_end_is_let_in_at_once_or_sent
     assert ended_well(running)
 
 
+LATE = """
+import gevent
+from fws_gevent.worker import FilteredWebSocketWorker
+
+class LateWorker(FilteredWebSocketWorker):
+    def handle(self, listener, client, address):
+        print("accepted", flush=True)
+        self._stopping.wait()  # as a greenlet that has its first turn after the end began
+        gevent.sleep(0)
+        super().handle(listener, client, address)
+"""
+
+
+def test_a_connection_whose_greenlet_starts_after_the_listener_was_closed_is_answered(
+    gunicorn: Gunicorn, tmp_path: Path
+) -> None:
+    (tmp_path / "late_worker.py").write_text(LATE)
+    running = gunicorn("-k", "late_worker.LateWorker", "--graceful-timeout", "10")
+    with running.open() as client:
+        client.sendall(upgrade(running.port))
+        running.command.wait_for("accepted")
+        running.command.signal(signal.SIGTERM)
+        assert read_until(client, GOODBYE[1].encode()).startswith(b"HTTP/1.1 101 ")
+    assert ended_well(running)
+
+
 def test_hup_refuses_nobody(gunicorn: Gunicorn, connect: Connect) -> None:
-    running = gunicorn("--graceful-timeout", "10", "--workers", "2")
+    running = gunicorn("--graceful-timeout", "30", "--workers", "2")
     stay = [connect(running.port) for _ in range(20)]
     going, opened = True, 0
 

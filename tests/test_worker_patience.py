@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from .certificates import Identity
 from .clients import Client, Command
+from .conftest import Start
 from .gunicorns import Running, run
 from .raw_http import parse, read_to_end, request
 
@@ -138,3 +141,14 @@ def test_a_body_is_read_as_of_a_file(
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(BODY)}"
     (answer,) = running.exchange(post(path, framing) + data)
     assert (answer.status, answer.body) == (200, read)
+
+
+def test_a_new_connection_may_be_silent_for_longer_than_an_idle_one(
+    start: Start, identity: Identity, tmp_path: Path
+) -> None:
+    running = run(start, identity, tmp_path, "--keep-alive", "1")
+    running.exchange(request("GET / HTTP/1.1", "Connection: close"))  # it serves
+    with running.open() as client:
+        gevent.sleep(1.3)
+        client.sendall(request("GET / HTTP/1.1", "Connection: close"))
+        assert read_to_end(client).startswith(b"HTTP/1.1 200 ")
