@@ -200,6 +200,8 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         ]
         try:
             self._finished.wait()
+        except KeyboardInterrupt:  # a filter's own, or Python's before the watchers were there
+            self._on_signal(stop_timeout)
         finally:
             for watcher in watchers:
                 watcher.cancel()

@@ -18,40 +18,48 @@ _LOOK = 1.0
 
 
 class Calls:
-    """The way into one loop for threads that are not its own."""
+    """The way into one loop for threads that are not its own; `thread` is its own, 0 before."""
 
     def __init__(self) -> None:
+        self.thread = 0
         self._loop: Any = None
+        self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
         self._count = self._size = 0
         self._new_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
         self._lock = self._new_lock()
 
-    def open(self, loop: Any) -> None:
-        """Take calls for `loop` from now on."""
+    def take_calls(self, loop: Any) -> None:
+        """Take calls for `loop`, which is the present thread's, from now on."""
+        self.thread = self._get_ident()
         self._loop = loop
 
-    def close(self) -> None:
+    def refuse_calls(self) -> None:
         """Take no more calls; threads that wait for one learn that within a second."""
         self._loop = None
 
-    def put(self, function: Callable[..., Any], arguments: tuple[Any, ...], size: int) -> None:
-        """Have `function` called in the hub, after the calls before it. Raises NotServing.
+    def elsewhere(self) -> bool:
+        """Return whether this is another thread than the one that the loop runs in."""
+        return self._get_ident() != self.thread and self._loop is not None
+
+    def call_here(self, function: Callable[..., Any], *arguments: Any, size: int = 0) -> None:
+        """From another thread: have `function` called in the hub, after the calls before it.
 
         `size` is what the arguments weigh, in bytes. The caller waits only where too much is on
-        the way already.
+        the way already. Raises NotServing after the end.
         """
         with self._lock:
             full = self._count >= LENGTH or self._size + size > SIZE
             self._count += 1
             self._size += size
         if full:
-            self.ask(_nothing, ())  # what came before is done then
+            self.run_here(_nothing)  # what came before is done then
         self._going().run_callback_threadsafe(self._do, function, arguments, size)
 
-    def ask(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Run `function` in a greenlet of the loop; return what it returns, or raise that.
+    def run_here(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """From another thread: run `function`, which may wait, in a greenlet of the loop.
 
-        Raises NotServing if the loop's server stops meanwhile.
+        Waits for it, and returns what it returns or raises what it raises. Raises NotServing if
+        the loop's server stops meanwhile.
         """
         done = self._new_lock()
         done.acquire()

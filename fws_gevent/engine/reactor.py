@@ -12,24 +12,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
 from sys import getrefcount
-from typing import Any, Protocol
+from typing import Any
 from weakref import getweakrefcount
 
 from gevent import get_hub
 from gevent._hub_local import get_hub_if_exists  # get_hub would make one
-from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
-from ..loggers import Repeats, get_logger
+from ..loggers import get_logger
 from .calls import Calls
+from .flushing import Flushing
 from .forks import leave_loop
 from .marks import PlainThread, Runner, references
 from .notice import Notice
 from .offload import Offload
 from .poller import HANGUP, READ, WRITE, Poller, make_poller
-from .supervision import Failures
+from .tasks import Socketed, Task
 
 _log = get_logger("engine")
 
@@ -40,93 +39,38 @@ TURN = 256
 """Units of work (a task, 4 events of many, 4 KiB read or written in the middle, a write), a
 millisecond or two, until the hub has its turn."""
 
-FLUSHES = 1024
-"""Connections that are written to in one go: a broadcast to more leaves in several."""
-
 _AGAIN = 4
 """As many sockets ready at once make it worth asking for more before going back to the hub."""
-
 
 _READY = READ | WRITE  # what nearly all events are
 
 
-class Task(Protocol):
-    """Something that runs in a runner, one run at a time: a connection, or the consumer queue.
-
-    `busy` is true from being queued to the end of the run; what comes meanwhile sets `again`.
-    `descriptor` is that of its socket, or -1.
-    """
-
-    busy: bool
-    again: bool
-    context: Context
-    descriptor: int
-
-    def run(self) -> None:
-        """Do what there is to do; may block."""
-
-    def abort(self) -> None:
-        """End at once: a run failed in a way that nobody foresaw."""
-
-
-class Socketed(Task, Protocol):
-    """A task behind a descriptor."""
-
-    waiting: Any
-    secure: bool
-
-    def on_hang_up(self) -> None:
-        """The other end sends nothing more. Runs anywhere; must not block."""
-
-    def abandon(self) -> None:
-        """In a forked child: let go of the socket, without a word to the other end."""
-
-    def drain(self) -> None:
-        """Write more of what the kernel refused before. Runs anywhere; must not block."""
-
-    def flush(self) -> None:
-        """Write what was sent in this turn. Runs anywhere; must not block."""
-
-
-class Reactor:
+class Reactor(Flushing, Calls):
     """Runs the tasks of one server in the thread that it is started in."""
 
     def __init__(self, max_runners: int, offload_threads: int = 10) -> None:
+        Flushing.__init__(self)
+        Calls.__init__(self)
         self.max_runners = max_runners
         self.blocked = 0
         self.buffer = bytearray(BUFFER_SIZE)
-        self.work = 0
-        self.bytes_in = self.bytes_out = 0
-        self.frames_out = 0
-        self.control_frames_out = 0
         self.messages_unheard = 0
         """Messages that nobody listened to; the others are counted where they are heard."""
         self.current: Task | None = None
         """The task that runs now, in a turn that ends in a flush; None once it blocked."""
-        self.dirty: list[Socketed] = []
-        self.failures = Failures("reactor")
-        self._will_flush = False
         self._queue: deque[Task] = deque()
-        self._undrained: dict[Socketed, None] = {}
         self._by_descriptor: dict[int, Socketed] = {}
-        self._runner: greenlet | None = None
         self._parked: greenlet | None = None
         self._starved = Notice()
-        self._failed_told = Repeats(_log)
         self._poller: Poller | None = None
         self._ask = True
         self._clean = 0  # references to a runner that nobody marked
-        self._calls = Calls()
         self._pool = Offload(offload_threads)
-        self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
-        self.thread = 0
-        """The thread that it runs in; 0 before the start."""
 
     def start(self) -> None:
         """Begin; call it in the process and thread that the server runs in."""
         self._hub = get_hub()
-        self.thread = self._get_ident()
-        self._calls.open(self._hub.loop)
+        self.take_calls(self._hub.loop)
         self._pool.open(self._hub)
         self._plain_thread = PlainThread()
         self._poller = make_poller(self._hub.loop, self._wake)
@@ -144,7 +88,7 @@ class Reactor:
         if self._poller is not None:
             self._poller.close()
             self._poller = None
-            self._calls.close()
+            self.refuse_calls()
             self._more.stop()
             self._more.close()
         if self._parked is not None:
@@ -162,7 +106,7 @@ class Reactor:
         if poller is None:
             return
         self._poller = None
-        self._calls.close()
+        self.refuse_calls()
         self.current = None
         self.dirty.clear()
         self._queue.clear()
@@ -193,31 +137,6 @@ class Reactor:
         if self.rearm is not None and self._by_descriptor.get(task.descriptor) is task:
             self.rearm(task.descriptor, WRITE)
 
-    def drain_later(self, task: Socketed) -> None:
-        """Call the task's `drain` again after others had their turn: its socket may take more."""
-        if not self._undrained:
-            self._hub.loop.run_callback(self._drain_next)
-        self._undrained[task] = None
-
-    def _drain_next(self) -> None:
-        task = next(iter(self._undrained))
-        del self._undrained[task]
-        if self._undrained:
-            self._hub.loop.run_callback(self._drain_next)
-        try:
-            task.drain()
-        except Exception as error:  # noqa: BLE001 - as in `flush`
-            self._failed(task, error)
-
-    def later(self, function: Callable[[], None]) -> None:
-        """Have `function` called in the hub, after what is on its way there. Must not block."""
-        self._hub.loop.run_callback(function)
-
-    @property
-    def messages_out(self) -> int:
-        """Messages that were handed to the kernel."""
-        return self.frames_out - self.control_frames_out
-
     def schedule(self, task: Task) -> None:
         """Run `task` soon, once, though nothing new came for it."""
         if task.busy:
@@ -227,60 +146,6 @@ class Reactor:
         self._queue.append(task)
         if self._runner is None:
             self._more.send()
-
-    def mark(self, task: Socketed) -> None:
-        """Have `task.flush` called at the end of this turn."""
-        self.dirty.append(task)
-        if not self._will_flush:
-            self._will_flush = True
-            self._hub.loop.run_callback(self.flush)
-
-    def flush(self) -> None:
-        """Write what was sent since the last time: one send for each connection."""
-        dirty = self.dirty
-        self._will_flush = self._runner is not None
-        if dirty:
-            self.dirty = []
-            if len(dirty) > FLUSHES:
-                self._put_off(dirty)
-            self.work += len(dirty)
-            for task in dirty:
-                try:
-                    task.flush()
-                except Exception as error:  # noqa: BLE001 - one connection takes no other with it
-                    self._failed(task, error)
-
-    def flush_all(self) -> None:
-        """Write all that was sent, to however many connections it goes."""
-        while self.dirty:
-            self.flush()
-
-    def _put_off(self, dirty: list[Socketed]) -> None:
-        """Leave all but the first FLUSHES connections to the next call of `flush`."""
-        self.dirty = dirty[FLUSHES:]
-        del dirty[FLUSHES:]
-        self._will_flush = True
-        self._hub.loop.run_callback(self.flush)
-
-    def elsewhere(self) -> bool:
-        """Whether this is another thread than the one that the reactor runs in."""
-        return self._get_ident() != self.thread and self._poller is not None
-
-    def call_here(self, function: Callable[..., Any], *arguments: Any, size: int = 0) -> None:
-        """From another thread: have `function` called in the hub of the reactor's thread.
-
-        Calls are made in the order in which they came. `size` is what the arguments weigh, in
-        bytes: with too many of them on the way, the caller waits. Raises NotServing after the end.
-        """
-        self._calls.put(function, arguments, size)
-
-    def run_here(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """From another thread: run `function`, which may wait, in a greenlet here.
-
-        Waits for it, and returns what it returns or raises what it raises. Raises NotServing if
-        the reactor stops meanwhile.
-        """
-        return self._calls.ask(function, arguments)
 
     def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
         """Run a filter in a thread of the pool and return what it returns, or raise that."""
@@ -407,17 +272,6 @@ class Reactor:
         news = self._poll()
         self._ask = news >= _AGAIN
         return not news
-
-    def _failed(self, task: Task, error: BaseException) -> None:
-        """A task raised, which only its own fault or Ctrl-C can do."""
-        try:
-            task.abort()
-        except Exception as other:  # noqa: BLE001 - the runner goes on
-            self.failures.add(other)
-        if isinstance(error, KeyboardInterrupt):
-            self._hub.handle_system_error(type(error), error)
-        elif self._failed_told.due(type(error).__name__):
-            _log.error("%s failed", task, exc_info=error)
 
     def _poll(self) -> int:
         """Queue the tasks that have something new."""

@@ -14,7 +14,7 @@ from gevent import get_hub
 from gevent.monkey import get_original
 
 from ..filters.chain import Chain
-from ..loggers import get_logger
+from ..loggers import Repeats, get_logger
 
 _log = get_logger("engine")
 
@@ -43,6 +43,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._beat = 0.0
         self._seen = ""
+        self._told = Repeats(_log, most=3)
         self._watching = False
         self._timer: Any = None
 
@@ -69,7 +70,7 @@ class Watchdog:
     def _on_beat(self) -> None:
         now = monotonic()
         late, self._beat = now - self._beat - BEAT, now
-        if late >= TOO_LONG:
+        if late >= TOO_LONG and self._told.due(self._seen):
             _log.warning("%s held up everybody for %.1f s; see `offload`",
                          self._seen or "something", late)  # fmt: skip
         self._seen = ""

@@ -163,9 +163,9 @@ def test_a_put_from_a_thread_returns_when_it_is_in_the_queue(serve: Serve) -> No
 
 def test_after_the_end_a_call_is_refused() -> None:
     ways = Calls()
-    for call in (lambda: ways.put(print, (), 0), lambda: ways.ask(print, ())):
+    for call in (ways.call_here, ways.run_here):
         with pytest.raises(NotServing):
-            call()
+            call(print)
 
 
 def test_a_thread_that_waits_for_a_loop_that_ends_is_let_go(
@@ -173,10 +173,10 @@ def test_a_thread_that_waits_for_a_loop_that_ends_is_let_go(
 ) -> None:
     monkeypatch.setattr(calls, "_LOOK", 0.01)
     ways, never = Calls(), Event()
-    ways.open(gevent.get_hub().loop)
-    gevent.spawn_later(0.05, ways.close)
+    ways.take_calls(gevent.get_hub().loop)
+    gevent.spawn_later(0.05, ways.refuse_calls)
     with pytest.raises(NotServing):
-        in_thread(ways.ask, never.wait, (PATIENCE,))
+        in_thread(ways.run_here, never.wait, PATIENCE)
     never.set()
 
 
@@ -184,12 +184,12 @@ def test_with_too_much_on_the_way_the_caller_waits(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(calls, "LENGTH", 3)
     ways = Calls()
     done: list[int] = []
-    ways.open(gevent.get_hub().loop)
+    ways.take_calls(gevent.get_hub().loop)
     most: list[int] = []
 
     def put() -> None:
         for number in range(100):
-            ways.put(done.append, (number,), 0)
+            ways.call_here(done.append, number)
             most.append(ways._count)
 
     in_thread(put)

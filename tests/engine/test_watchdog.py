@@ -127,3 +127,13 @@ def test_after_its_end_it_says_nothing(impatient: None, caplog: pytest.LogCaptur
 
 def test_a_frame_outside_any_chain_has_a_line() -> None:
     assert culprit(sys._getframe()).startswith("code outside filters, at ")
+
+
+def test_the_same_one_is_told_three_times_in_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    watching = Watchdog()
+    for name in ("filter a", "filter b"):
+        for _ in range(5):
+            watching._seen, watching._beat = name, 0.0
+            watching._on_beat()
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" held")[0] for line in lines] == ["filter a"] * 3 + ["filter b"] * 3

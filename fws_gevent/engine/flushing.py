@@ -1,0 +1,105 @@
+"""The way out of a loop's turn: what was sent in it leaves at its end, in portions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from greenlet import greenlet
+
+from ..loggers import Repeats, get_logger
+from .supervision import Failures
+from .tasks import Socketed, Task
+
+_log = get_logger("engine")
+
+FLUSHES = 1024
+"""Connections that are written to in one go: a broadcast to more leaves in several."""
+
+
+class Flushing:
+    """The tasks that have something to write; a `Reactor` adds their reading."""
+
+    _hub: Any
+
+    def __init__(self) -> None:
+        self.work = 0
+        self.bytes_in = self.bytes_out = 0
+        self.frames_out = 0
+        self.control_frames_out = 0
+        self.dirty: list[Socketed] = []
+        self._will_flush = False
+        self.failures = Failures("reactor")
+        self._failed_told = Repeats(_log)
+        self._undrained: dict[Socketed, None] = {}
+        self._runner: greenlet | None = None
+
+    @property
+    def messages_out(self) -> int:
+        """Messages that were handed to the kernel."""
+        return self.frames_out - self.control_frames_out
+
+    def mark(self, task: Socketed) -> None:
+        """Have `task.flush` called at the end of this turn."""
+        self.dirty.append(task)
+        if not self._will_flush:
+            self._will_flush = True
+            self._hub.loop.run_callback(self.flush)
+
+    def flush(self) -> None:
+        """Write what was sent since the last time: one send for each connection."""
+        dirty = self.dirty
+        self._will_flush = self._runner is not None
+        if dirty:
+            self.dirty = []
+            if len(dirty) > FLUSHES:
+                self._put_off(dirty)
+            self.work += len(dirty)
+            for task in dirty:
+                try:
+                    task.flush()
+                except Exception as error:  # noqa: BLE001 - one connection takes no other with it
+                    self._failed(task, error)
+
+    def flush_all(self) -> None:
+        """Write all that was sent, to however many connections it goes."""
+        while self.dirty:
+            self.flush()
+
+    def _put_off(self, dirty: list[Socketed]) -> None:
+        """Leave all but the first FLUSHES connections to the next call of `flush`."""
+        self.dirty = dirty[FLUSHES:]
+        del dirty[FLUSHES:]
+        self._will_flush = True
+        self._hub.loop.run_callback(self.flush)
+
+    def drain_later(self, task: Socketed) -> None:
+        """Call the task's `drain` again after others had their turn: its socket may take more."""
+        if not self._undrained:
+            self._hub.loop.run_callback(self._drain_next)
+        self._undrained[task] = None
+
+    def _drain_next(self) -> None:
+        task = next(iter(self._undrained))
+        del self._undrained[task]
+        if self._undrained:
+            self._hub.loop.run_callback(self._drain_next)
+        try:
+            task.drain()
+        except Exception as error:  # noqa: BLE001 - as in `flush`
+            self._failed(task, error)
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Have `function` called in the hub, after what is on its way there. Must not block."""
+        self._hub.loop.run_callback(function)
+
+    def _failed(self, task: Task, error: BaseException) -> None:
+        """A task raised, which only its own fault or Ctrl-C can do."""
+        try:
+            task.abort()
+        except Exception as other:  # noqa: BLE001 - the runner goes on
+            self.failures.add(other)
+        if isinstance(error, KeyboardInterrupt):
+            self._hub.handle_system_error(type(error), error)
+        elif self._failed_told.due(type(error).__name__):
+            _log.error("%s failed", task, exc_info=error)
