@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def from_file(path: str) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"can't read configuration {path}: {reason}") from None
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"configuration {path} is not JSON: {error}") from None
     if not isinstance(content, dict):
@@ -115,6 +116,13 @@ def from_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise ConfigurationError(f"unknown setting {name}{_guess(name, known)}")
     return {name: checked(known[name], value, name) for name, value in given.items()}
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise ValueError(f"{name!r} is there twice")
+    return dict(pairs)
 
 
 def _guess(name: str, known: Mapping[str, Any]) -> str:

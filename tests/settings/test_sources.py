@@ -118,6 +118,7 @@ def test_a_file_gives_converted_values_of_what_it_names(file: Path) -> None:
         (b"", "is not JSON"),
         (b'{"host": "\xff"}', "not UTF-8"),
         (b'{"host": ""}', "host: must be an address"),
+        (b'{"port": 1, "grace": 2, "port": 3}', "is not JSON: 'port' is there twice"),
         (b'{"host": "\\ud800"}', "host: must be an address"),
         (b'{"redis_key": ""}', "redis_key: must not be empty"),
     ],
