@@ -7,12 +7,14 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout
+from gevent.ssl import SSLSocket
 from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
 from .door import SERVED
 from .engine.admission import admit
 from .engine.facts import Opening, Peer
+from .engine.tls import say_goodbye
 from .errors import HandshakeRefused
 from .http_answer import send_while_read
 from .http_body import CONTINUE, BadBody, Body, header_lines, without_line_end
@@ -89,16 +91,31 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         self.path: str | None = None
         try:
             result = super().handle_one_request()
-            if result is not True and self._more_may_come(malformed=result is not None):
-                self._twin = twin_of(self.socket)
-            return result
         except Timeout as expired:
             if expired is not self._patience:
                 raise
             _log.debug("%s: no whole request in time", self.client_address)
-            return None
+            result = None
         finally:
             self._patience.close()
+        if result is True:
+            return True
+        self._end(result)
+        return None
+
+    def _end(self, answer: tuple[str, bytes] | None) -> None:
+        """Send the answer to a request that could not be parsed, if any, and end the stream.
+
+        gevent closes the socket after this.
+        """
+        if answer is not None:
+            self.status, body = answer
+            self.socket.sendall(body)
+            self.log_request()
+        if self._more_may_come(malformed=answer is not None):
+            self._twin = twin_of(self.socket)
+        if isinstance(self.socket, SSLSocket):
+            say_goodbye(self.socket)
 
     def _more_may_come(self, *, malformed: bool) -> bool:
         """Whether the client may still send something, though its last answer is there."""

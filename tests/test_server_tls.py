@@ -149,3 +149,25 @@ def test_after_the_closing_handshake_the_stream_ends_with_a_close_notify(
         client.sendall(frame(8, b"\x03\xe8"))
         assert client.recv(100) == b"\x88\x02\x03\xe8"
         assert client.recv(100) == b""  # without one it raises SSLEOFError
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET /fws/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"NONSENSE\r\n\r\n",
+    ],
+)
+def test_the_stream_of_an_http_answer_ends_with_a_close_notify(
+    request_head: bytes, serve: Serve, identity: Identity
+) -> None:
+    server = serve([Echo], **identity._asdict())
+    assert server.server_port
+    bare = socket.create_connection(("127.0.0.1", server.server_port), timeout=PATIENCE)
+    with client_context().wrap_socket(bare, suppress_ragged_eofs=False) as client:
+        client.sendall(request_head)
+        answer = b""
+        while got := client.recv(65536):  # without one it raises SSLEOFError
+            answer += got
+    assert answer.startswith(b"HTTP/1.1 ")

@@ -6,6 +6,18 @@ import ssl
 from typing import Any
 
 
+def say_goodbye(socket: Any) -> None:
+    """Send a close_notify, without waiting for the peer's (RFC 8446 §6.1).
+
+    `socket` is a `gevent.ssl.SSLSocket`.
+    """
+    socket.settimeout(0)
+    try:
+        socket.unwrap()
+    except (OSError, ValueError):
+        return  # a lost connection, or one that waits: there is nobody to be polite to
+
+
 class SecureSocket:
     """A TLS socket in the terms of a plain one: short reads, and BlockingIOError to wait.
 
@@ -52,10 +64,7 @@ class SecureSocket:
 
     def shutdown(self, _how: int) -> None:
         """Say goodbye: TLS's close_notify, without waiting for the other's."""
-        try:
-            self._socket.unwrap()
-        except (OSError, ValueError):
-            return  # a lost connection, or one that waits: there is nobody to be polite to
+        say_goodbye(self._socket)
 
     def fileno(self) -> int:
         """The descriptor."""
