@@ -33,6 +33,9 @@ CHANGES = 500
 Change = tuple[str, str | bytes, str]
 """+ or -, a connection's id, its subject."""
 
+Told = dict[bytes, bytes]
+"""Members as Redis has them: their ids with their subjects."""
+
 T = TypeVar("T")
 Outcome: TypeAlias = T | Exception
 """What came of a group: an answer, or the error that it met."""
@@ -81,27 +84,34 @@ class MemberKeys:
             part = encoded[start : start + CHANGES]
             self._servers.client.srem(self._keys.groups(node), *part)
 
-    def read(self, node: str, groups: Sequence[str]) -> dict[str, Outcome[dict[bytes, bytes]]]:
+    def read(self, node: str, groups: Iterable[str]) -> dict[str, Outcome[Told]]:
         """Return the ids and subjects of a node's members of groups."""
-        found: dict[str, Outcome[dict[bytes, bytes]]] = {group: {} for group in groups}
-        cursors = dict.fromkeys(groups, 0)
+        return self._scan({group: self._keys.members(group, node) for group in groups})
+
+    def of_nodes(self, group: str, nodes: Iterable[str]) -> dict[str, Outcome[Told]]:
+        """Return the ids and subjects of each node's members of a group."""
+        return self._scan({node: self._keys.members(group, node) for node in nodes})
+
+    def _scan(self, names: Mapping[str, bytes]) -> dict[str, Outcome[Told]]:
+        """Return what is in some hashes, which are all read at once, a part of each at a time."""
+        found: dict[str, Outcome[Told]] = {}
+        parts: dict[str, Told] = {name: {} for name in names}
+        cursors = dict.fromkeys(names, 0)
         while cursors:
             pipeline = self._servers.client.pipeline(transaction=False)
-            for group, cursor in cursors.items():
-                pipeline.hscan(self._keys.members(group, node), cursor, count=CHANGES)
+            for name, cursor in cursors.items():
+                pipeline.hscan(names[name], cursor, count=CHANGES)
             answers = pipeline.execute(raise_on_error=False)
-            for group, answer in zip(tuple(cursors), answers, strict=True):
-                del cursors[group]
+            for name, answer in zip(tuple(cursors), answers, strict=True):
+                del cursors[name]
                 if isinstance(answer, Exception):
-                    found[group] = answer
+                    found[name] = answer
                     continue
                 cursor, part = answer
-                so_far = found[group]
-                assert isinstance(so_far, dict)
-                so_far.update(part)
+                parts[name].update(part)
                 if cursor:
-                    cursors[group] = cursor
-        return found
+                    cursors[name] = cursor
+        return {**parts, **found}
 
     def change(self, node: str, changes: Mapping[str, Sequence[Change]]) -> dict[str, Outcome[int]]:
         """Change a node's members of groups, and tell the groups; return how many there are then.

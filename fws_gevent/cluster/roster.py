@@ -77,13 +77,11 @@ class Roster:
             raise _Unclear("Redis has forgotten nodes that have not said yet that they live")
         if nodes is not None:
             nodes.saw(len(alive))
-        found: list[Member] = []
+        found = self._members_of(group, [name for name in alive if encode(name) in holders])
         for name, is_listed in alive.items():
-            of_node = self._of_node(group, name) if encode(name) in holders else []
-            if is_listed and not of_node:
+            if is_listed and not found.get(name):
                 raise _Unclear(f"node {name} has members whose names are missing")
-            found += of_node
-        return found
+        return [member for members in found.values() for member in members]
 
     def _alive(self, names: list[str], group: str) -> dict[str, bool]:
         """Return which nodes live, and whether each says that it has members of the group."""
@@ -95,14 +93,17 @@ class Roster:
         return {name: bool(listed) for name, lives, listed
                 in zip(names, answers[::2], answers[1::2], strict=True) if lives}  # fmt: skip
 
-    def _of_node(self, group: str, node: str) -> list[Member]:
-        members = self._members.read(node, [group])[group]
-        if isinstance(members, Exception):
-            raise members
-        return [
-            {"group": group, "id": _text(member), "subject": _text(subject) or None, "node": node}
-            for member, subject in members.items()
-        ]
+    def _members_of(self, group: str, nodes: list[str]) -> dict[str, list[Member]]:
+        found: dict[str, list[Member]] = {}
+        for node, told in self._members.of_nodes(group, nodes).items():
+            if isinstance(told, Exception):
+                raise told
+            found[node] = [
+                {"group": group, "id": _text(member), "subject": _text(subject) or None,
+                 "node": node}
+                for member, subject in told.items()
+            ]  # fmt: skip
+        return found
 
 
 def _text(raw: bytes) -> str:

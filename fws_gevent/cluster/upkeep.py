@@ -25,7 +25,7 @@ _log = get_logger("redis")
 INTERVAL = 2.5
 """Seconds between two looks."""
 
-LOOK = 500
+LOOK = 100
 """Groups of one look at least: with fewer, each look is at all of them."""
 
 STRANGERS = 1000

@@ -22,6 +22,9 @@ class Timed(Protocol):
         """The deadline came. Runs in the hub: it must not block or raise."""
 
 
+RETRY = 1.0
+"""Seconds until a deadline whose item raised comes again."""
+
 SLICE = 64
 """Deadlines that are told at once, before anything else has its turn."""
 
@@ -79,6 +82,8 @@ class Wheel:
                     item.on_due()
                 except Exception as error:  # noqa: BLE001 - the others have theirs all the same
                     self.failures.add(error)
+                    if not item.due:  # it is owed one still
+                        self.schedule(item, self.ticks(RETRY))
         if overdue:
             self._later(self._tell)
 

@@ -86,8 +86,11 @@ def ask(client: Client, order: str) -> str:
 
 
 def ids(server: FilteredWebSocketServer, group: str = "room") -> set[Member]:
-    """The members with their nodes; nobody may be there twice."""
-    found = [(each["id"], each["node"]) for each in server.members(group)]
+    """The members with their nodes, of whom nobody may be there twice; none if it can't tell."""
+    try:
+        found = [(each["id"], each["node"]) for each in server.members(group)]
+    except StorageAway:
+        return set()
     assert len(set(found)) == len(found)
     return set(found)
 
