@@ -221,42 +221,6 @@ def test_flags_go_over_the_applications_config() -> None:
     assert (settings.path, settings.log_level) == ("/other", "info")
 
 
-def test_a_flag_that_repeats_a_default_goes_over_the_applications_config() -> None:
-    app = flask_app(auth="required", signing_key="k" * 32, token_rate=5, port=1, deflate="off")
-    FilteredWebSocket(app)
-    flags = ["-p", "9000", "--auth", "off", "--token_rate", "60"]
-    for options in (
-        default_parser().parse_args(flags),
-        default_parser(app).parse_args(flags),
-        Namespace(port=9000, auth="off", token_rate=60),
-    ):
-        settings = build_server(options, application=app).settings
-        assert (settings.port, settings.auth, settings.token_rate) == (9000, "off", 60)
-        assert (settings.deflate, settings.path) == ("off", "/ws")
-
-
-def test_the_applications_config_goes_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = flask_app(grace=1, port=0)
-    FilteredWebSocket(app)
-    monkeypatch.setenv("FWS_GRACE", "2")
-    monkeypatch.setenv("FWS_PING_INTERVAL", "3")
-    monkeypatch.setenv("FWS_PATH", "/live")
-    for parser in (default_parser(), default_parser(app)):
-        settings = build_server(parser.parse_args([]), application=app).settings
-        assert (settings.grace, settings.ping_interval, settings.path) == (1.0, 3.0, "/live")
-
-
-def test_the_environment_names_a_file_of_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "fws.json"
-    file.write_text('{"grace": 2, "ping_interval": 3}')
-    monkeypatch.setenv("FWS_CONFIG", str(file))
-    monkeypatch.setenv("FWS_GRACE", "")
-    settings = FilteredWebSocket(flask_app(ping_interval=4)).server.settings
-    assert (settings.grace, settings.ping_interval) == (2.0, 4.0)
-
-
 def test_the_command_of_flask_says_what_to_run_instead(start: Start, tmp_path: Path) -> None:
     (tmp_path / "site_of_mine.py").write_text(
         f"""\
