@@ -143,6 +143,8 @@ class Feed:
         more: bool,
     ) -> bool:  # fmt: skip
         """How the stream goes on, as `resume.lua` has it; whether it must be asked again."""
+        if more and not found:
+            return True  # what there is to tell comes with the entries
         reason = GAPS.get(state)
         if state == b"begun" and self.promised:
             reason = LATE
@@ -161,11 +163,9 @@ class Feed:
                 self._ignore(error)
             else:
                 self._do(entry)
+        self._follower.place = _place_of(*found[-1]) if more else place
         if more:
-            if found:
-                self._follower.place = _place_of(*found[-1])
             return True
-        self._follower.place = place
         self.live = True
         self.ready.set()
         return self._go_on()

@@ -481,11 +481,15 @@ def test_an_entry_that_redis_has_after_all_is_read_in_its_place(live: World) -> 
     assert live.done == [b"%d" % number for number in range(11, 16)]
 
 
-def test_an_answer_without_entries_though_there_are_more_leaves_the_place(live: World) -> None:
+def test_an_answer_without_entries_though_there_are_more_tells_nothing_yet(live: World) -> None:
     live.feed.behind()
-    assert live.resume(b"proven", 20, more=True) is True
+    assert live.resume(b"trimmed", 20, more=True) is True
     assert live.feed.place == place(10)
     assert not live.feed.live
+    assert live.resume(b"trimmed", 20, 19, more=True) is True
+    assert live.resume(b"proven", 20, 20) is False
+    until(lambda: len(live.done) == 3)
+    assert live.done == [("kitchen", "trimmed"), b"19", b"20"], "one gap"
 
 
 def test_what_is_ignored_again_and_again_is_told_ever_less_often(
