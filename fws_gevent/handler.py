@@ -6,7 +6,7 @@ import socket as sockets
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
-from gevent import Timeout
+from gevent import GreenletExit, Timeout
 from gevent.ssl import SSLSocket
 from geventwebsocket.handler import WebSocketHandler
 
@@ -184,6 +184,13 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         _log.debug("%s: %s", self.client_address, v)
         self.close_connection = True
         self._send_error_response_if_possible(400)
+
+    def _log_error(self, t: Any, v: Any, tb: Any) -> None:
+        """Log what an application raised; gevent would print it, with what a client sent in it."""
+        if not issubclass(t, GreenletExit) and self.server.told.due("http"):
+            _log.error(
+                "the application failed: %s %s", self.command, self.path, exc_info=(t, v, tb)
+            )
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """The whole answer to a request that couldn't be parsed."""

@@ -170,12 +170,14 @@ class Body:
 class PatientInput:
     """Another server's `wsgi.input`: each 4 KiB of it must come within `patience` seconds.
 
-    Reading raises TooSlow otherwise. With 0 for `patience` they may take for ever.
+    Reading raises TooSlow otherwise. With 0 for `patience` they may take for ever. A body that
+    ends before `length` bytes raises BadBody: gunicorn hands on the part that came.
     """
 
-    def __init__(self, body: Any, patience: float) -> None:
+    def __init__(self, body: Any, patience: float, length: int = 0) -> None:
         self._body = body
         self._patience = patience
+        self._left = length
 
     def read(self, size: int | None = -1) -> bytes:
         """The next `size` bytes, fewer at the end; all that are left without a size."""
@@ -199,6 +201,9 @@ class PatientInput:
         while room != 0:
             with Timeout(self._patience or None, TooSlow):
                 piece = read(_PIECE if room is None else min(_PIECE, room))
+            self._left -= len(piece)
+            if not piece and self._left > 0:
+                raise BadBody("malformed body: it ends early")
             yield piece
             if not piece or (end is not None and piece.endswith(end)):
                 return

@@ -190,7 +190,10 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         private = keep_tickets_from_the_log(environ)
         private[WORKER], private[PEER] = self, peer_of(environ)
         mend(private, environ["RAW_URI"])
-        private["wsgi.input"] = PatientInput(private["wsgi.input"], self._patience)
+        length = 0 if "HTTP_TRANSFER_ENCODING" in private else private.get("CONTENT_LENGTH")
+        private["wsgi.input"] = PatientInput(
+            private["wsgi.input"], self._patience, int(length or 0)
+        )
         if upgrade is None:
             return self._application(private, start_response)
         private[UPGRADE] = upgrade

@@ -251,3 +251,16 @@ def test_a_handler_of_the_programs_own_takes_over_from_the_stopgap(
     LOGGER.warning("after")
     assert [line.rsplit(" ", 1)[1] for line in lines()] == ["before"]
     assert theirs.getvalue() == "after\n"
+
+
+def test_what_an_application_raises_is_logged_without_forging_a_line(serve: Serve) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        raise ValueError(HOSTILE)
+
+    lines = written(configure_logging)
+    server = serve(extra={"application": app})
+    (answer,) = exchange(server, request("GET /there HTTP/1.1", "Connection: close"))
+    assert answer.status == 500
+    told = "\n".join(lines())
+    assert "ERROR   the application failed: GET /there" in told
+    no_forgery(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,21 @@ def test_an_application_may_answer_for_a_body_that_stopped(running: Running) -> 
         client.sendall(post("/caught/read", "Content-Length: 5") + b"he")
         (answer,) = parse(read_to_end(client))
     assert (answer.status, answer.body) == (200, b"timed out")
+
+
+@pytest.mark.parametrize("path", ["/read", "/readline", "/lines"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_ends_early_is_not_taken_for_whole(
+    path: str, chunked: bool, running: Running
+) -> None:
+    headers = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
+    with running.open() as client:
+        client.sendall(post(f"/caught{path}", headers) + (b"5\r\nhe" if chunked else b"he"))
+        client.shutdown(socket.SHUT_WR)
+        answers = parse(read_to_end(client))
+    assert all(b"he" not in answer.body for answer in answers)
+    if not chunked:
+        assert answers[0].body == b"malformed body: it ends early"
 
 
 def test_a_body_that_nobody_reads_is_not_waited_for(running: Running) -> None:

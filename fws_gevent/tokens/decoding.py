@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jwt
 
 from ..errors import TokenInvalid
@@ -11,6 +13,9 @@ from .keys import KeyRing
 
 MAX_TOKEN = 8192
 """Characters of a token; longer ones aren't looked at."""
+
+# PyJWT skips what is no base64, also where RFC 7515 §5.2 forbids any character more.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
 
@@ -36,6 +41,8 @@ def decode(token: str, keys: KeyRing | None, settings: Settings, now: float) -> 
         raise TokenInvalid("there is no key to check tokens with")
     if len(token) > MAX_TOKEN:
         raise TokenInvalid(f"the token has over {MAX_TOKEN} characters")
+    if not _COMPACT.fullmatch(token):
+        raise TokenInvalid("the token is malformed")
     try:
         kid = jwt.get_unverified_header(token).get("kid")
     except (jwt.PyJWTError, ValueError, RecursionError):

@@ -282,3 +282,12 @@ def test_the_signatures_by_hand_are_as_they_should_be() -> None:
     expected = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest()
     assert signature == base64url(expected).decode()
     assert service().verify(token).subject == "ada"
+
+
+@pytest.mark.parametrize("junk", ["=", "!!!!", "\n\n\n\n", " ", "====", ".", "\u00e9"])
+def test_a_token_with_anything_beside_its_three_parts_is_malformed(junk: str) -> None:
+    tokens = service()
+    token = tokens.issue("ada")
+    assert tokens.verify(token).subject == "ada"
+    for place in (0, 5, token.index("."), len(token) - 5, len(token)):
+        assert refusal(tokens, token[:place] + junk + token[place:]) == MALFORMED
