@@ -16,7 +16,8 @@ def logger_as_it_was() -> Iterator[None]:
     """A fixture: the logger is left as it was found."""
     before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
     yield
-    LOGGER.handlers, LOGGER.level, LOGGER.propagate = before
+    LOGGER.handlers, level, LOGGER.propagate = before
+    LOGGER.setLevel(level)  # not by the attribute, which leaves what loggers remember of it
 
 
 def written(configure: Callable[..., None], *arguments: str) -> Lines:

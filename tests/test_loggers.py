@@ -29,7 +29,8 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
     root = logging.getLogger()
     before = root.level, root.handlers[:]
     yield get_logger("tests")
-    root.level, root.handlers[:] = before
+    level, root.handlers[:] = before
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize("text", ["", "plain text", "grüße 🎉", "C:\\path", "日本"])
