@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextvars import Context, copy_context
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ class Inbound(Conversation):
         self._early: bytes | None = opening.early  # until they are decoded
         self._environ: dict[str, Any] | None = opening.environ  # until the connect event is told
         self._receiver = Receiver(server.limits, deflate=bool(peer.window_bits))
-        self._backlog: list[frames.Event] | None = None
+        self._backlog: deque[frames.Event] | None = None
 
     def restrict(self, limits: Limits, room: int) -> None:
         """Take no more than `room` bytes and one message, within `limits`, until `widen`."""
@@ -124,7 +125,10 @@ class Inbound(Conversation):
     def _resume_with(self, events: list[frames.Event]) -> None:
         """Have the next run handle `events` first."""
         if events:
-            self._backlog = events + (self._backlog or [])
+            if self._backlog is None:
+                self._backlog = deque(events)
+            else:
+                self._backlog.extendleft(reversed(events))
             self._steady = False
             self.again = True
 
@@ -144,9 +148,10 @@ class Inbound(Conversation):
             self._discard()
             return []
         if self._backlog is not None:
-            events = self._put_by(self._backlog)
+            backlog, self._backlog = self._backlog, None
+            events = [backlog.popleft() for _ in range(min(_SLICE, len(backlog)))]
             self.reactor.work += len(events) >> 2
-            return events
+            return self._put_by(events, backlog)
         if self._receiver.more:
             return self._put_by(self._receiver.go_on())
         if self._receiver.narrow:
@@ -157,9 +162,14 @@ class Inbound(Conversation):
         self.again = self.again or self.hung_up
         return None
 
-    def _put_by(self, events: list[frames.Event]) -> list[frames.Event]:
-        """Return so many events that others have their turn; the next run handles the rest."""
-        self._backlog = events[_SLICE:] or None
+    def _put_by(
+        self, events: list[frames.Event], behind: deque[frames.Event] | None = None
+    ) -> list[frames.Event]:
+        """Return so many events that others have their turn; the next run handles the rest.
+
+        `behind` are events that come after these, which are few enough.
+        """
+        self._backlog = behind or deque(events[_SLICE:]) or None
         self.reactor.work += self._receiver.take_inflated() >> 12
         self._steady = self._is_up_to_date()
         self.again = True  # for the rest, and then for what came meanwhile: its edge is used up
@@ -167,8 +177,8 @@ class Inbound(Conversation):
 
     def _is_up_to_date(self) -> bool:
         receiver = self._receiver
-        busy = self._backlog is not None or receiver.narrow or receiver.more
-        return not (busy or self.ending or self.hung_up)
+        behind = self._backlog is not None or self._early is not None
+        return not (behind or receiver.narrow or receiver.more or self.ending or self.hung_up)
 
     def _nothing_to_read(self) -> None:
         self.again = False
@@ -219,8 +229,12 @@ class Inbound(Conversation):
         """Begin, unless a token is still awaited; return the events that came with the request."""
         early, self._early = self._early, None
         assert early is not None
-        if self.enter():
-            self.begin()
+        if self._environ is not None:  # else that was the run before this
+            if self.enter():
+                self.begin()
+            if early and self._environ is None and self.reactor.marked():
+                self._early = early
+                return []
         self.reactor.bytes_in += len(early)
         return self._decode(early)
 

@@ -155,6 +155,47 @@ def test_nor_a_message_after_the_chains_before_it(
     assert client.receive() == "clean"
 
 
+def test_nor_raw_data_that_came_with_the_request(serve: Serve, connect: Connect) -> None:
+    seen: list[str] = []
+
+    class Greet(WebSocketConnectFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            seen.append("greeted")
+            local.value = "left"
+
+    class Look(WebSocketDataFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            seen.append(traces())
+
+    server = serve([Greet, Look, Leave])
+    for link in (Greet, Look):
+        link._filters.remove(link)
+    client = connect(server, early=frame(1, b"look"))
+    assert client.receive() == "clean"
+    assert seen == ["greeted", "clean"]
+
+
+def test_a_backlog_is_worked_off_in_order_by_runners_that_are_marked(
+    serve: Serve, connect: Connect
+) -> None:
+    seen: list[str] = []
+
+    class Note(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            seen.append(data.text)
+            local.value = "left"
+
+    server = serve([Note])
+    Note._filters.remove(Note)
+    numbers = [str(number) for number in range(2000)]
+    connect(server).raw(b"".join(frame(1, number.encode()) for number in numbers))
+    until(lambda: len(seen) == 2000)
+    assert seen == numbers
+
+
 def test_events_of_the_consumer_chain_share_nothing(serve: Serve) -> None:
     seen: list[str] = []
 
