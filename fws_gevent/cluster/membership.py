@@ -84,6 +84,11 @@ class MemberKeys:
             part = encoded[start : start + CHANGES]
             self._servers.client.srem(self._keys.groups(node), *part)
 
+    def drop_list(self, node: str) -> None:
+        """Forget the groups of a node, unless it is known and another node clears it away."""
+        if not self._servers.client.sismember(self._keys.nodes, node):
+            self._servers.client.delete(self._keys.groups(node))
+
     def read(self, node: str, groups: Iterable[str]) -> dict[str, Outcome[Told]]:
         """Return the ids and subjects of a node's members of groups."""
         return self._scan({group: self._keys.members(group, node) for group in groups})

@@ -123,11 +123,22 @@ class Presence:
                 self._wait()
 
     def _wait(self) -> None:
-        if not self._aside:
-            self._former.clear()
-            self._something.wait()
-        else:
+        if self._aside:
             self._something.wait(max(0.0, self._next_aside - monotonic()))
+        elif not self._former:
+            self._something.wait()
+        elif not self._forget(self._former[0]):
+            self._something.wait(AWAY)
+
+    def _forget(self, former: str) -> bool:
+        """Forget a former name, under which no members are left; False if Redis is away."""
+        try:
+            self._keys.drop_list(former)
+        except (redis.RedisError, OSError) as error:
+            _log.debug("can't forget the name %s: %s", former, error)
+            return False
+        self._former.remove(former)
+        return True
 
     # What is told next.
 
@@ -205,6 +216,8 @@ class Presence:
             group for group, changes in going.items()
             if not changes or any(sign == "+" for sign, *_ in changes)
         ])  # fmt: skip
+        if self.node != node:
+            return {}
         outcomes |= self._keys.change(node, going)
         empty = [group for group in going
                  if outcomes[group] == 0 and group not in self._changes]  # fmt: skip

@@ -121,6 +121,8 @@ class Upkeep:
             pipeline.pexpire(keys.stream(group), self._terms.life_ms)
         answers = pipeline.execute(raise_on_error=False)
         self._member_keys.list_groups(node, groups)
+        if self._presence.node != node:  # since when it has another name
+            self._member_keys.drop_list(node)
         outcomes: dict[str, Outcome[bool]] = {}
         for number, group in enumerate(groups):
             count, holders = answers[5 * number : 5 * number + 2]

@@ -337,3 +337,18 @@ def test_a_group_of_any_size_is_compared_and_told_in_portions(
     until(lambda: set(plain.hkeys(key)) == {each.encode() for each in lost})
     assert ids(two) == here
     assert plain.hexists(key, kept)
+
+
+def test_a_name_that_a_node_had_leaves_no_list_of_groups(
+    node: Node, connect: Connect, plain: Any
+) -> None:
+    one = node()
+    ask(connect(one), "join room")
+    until(lambda: plain.smembers(f"fws:{{*}}:groups:{name(one)}") == {b"room"})
+    before, cluster = name(one), one.cluster
+    assert isinstance(cluster, Cluster)
+    plain.delete("fws:{*}:nodes", f"fws:{{*}}:node:{before}")
+    cluster._nodes.hurry()
+    until(lambda: name(one) != before)
+    cluster._upkeep._renew(before, ["room"])  # which began while that was its name
+    until(lambda: not [key for key in plain.scan_iter() if before.encode() in key])
