@@ -8,6 +8,7 @@ monkey.patch_all()
 
 # ruff: noqa: E402 - gevent patches before anything imports socket
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -33,7 +34,9 @@ StartRedis = Callable[..., RedisProcess]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that needs a program which is missing, before anything is started for it."""
+    """Skip a test that needs what is missing here, before anything is started for it."""
+    if sys.platform != "linux" and item.get_closest_marker("linux"):
+        pytest.skip("it reads /proc; run it on Linux")
     for mark in item.iter_markers("needs"):
         programs.require(*mark.args)
 

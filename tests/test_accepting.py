@@ -60,6 +60,7 @@ def echoes(client: socket.socket) -> bool:
     return client.recv(100) == b"hello"
 
 
+@pytest.mark.linux
 def test_who_comes_while_descriptors_are_short_is_served_when_they_are_not(start: Start) -> None:
     command = start("-c", SERVER)
     port = int(command.wait_for(r"port (\d+)")[1])

@@ -297,6 +297,7 @@ def test_links_lead_somewhere_and_lines_are_short(name: str) -> None:
     assert not [each for each in long if not each.startswith("2026-")]
 
 
+@pytest.mark.linux
 def test_the_kernel_knows_what_it_is_told() -> None:
     names = set(re.findall(r"\b(?:fs|net\.(?:core|ipv4))\.[\w-]+", section("Kernel")))
     assert names >= set(re.findall(r"^([\w.]+) = ", block("ini", "somaxconn"), re.MULTILINE))

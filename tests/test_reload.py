@@ -231,6 +231,7 @@ def test_the_same_words_begin_it_anew_with_the_socket_passed_on(
     os.close(reloading._listener)
 
 
+@pytest.mark.linux
 def test_told_to_stop_it_leaves_nothing_behind(
     serve: Serve, begun: list[list[str]], tmp_path: Path
 ) -> None:
