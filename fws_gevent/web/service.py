@@ -116,9 +116,9 @@ class WebService:
         secret = self.admin.link_secret
         if secret is not None:
             link = f"{url}fws/status?ticket={secret}"
-            print(f"status page (this link works once): {link}", file=sys.stderr, flush=True)
+            _say(f"status page (this link works once): {link}")
         elif self.admin.is_shut:
-            print(f"status page: {WAY_IN}", file=sys.stderr, flush=True)
+            _say(f"status page: {WAY_IN}")
 
     def snapshot(self, history: bool = True) -> Snapshot:
         """What the status page shows."""
@@ -148,6 +148,12 @@ class WebService:
     def _on_look(self) -> None:
         if MULTIPROCESS in os.environ:  # whoever is asked adds up what all have written
             self.metrics.update(self.server.statistics.figures())
+
+
+def _say(line: str) -> None:
+    # In one call, for log lines are written by another thread meanwhile.
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def service() -> WebService:

@@ -95,7 +95,7 @@ class Provoker:
 
     def token(self) -> tuple[str, str]:
         """An access and a refresh token."""
-        found = self.post("token").json
+        found = self.post("token", {"offline": "1"}).json
         return self._keep(found["access_token"]), self._keep(found["refresh_token"])
 
     def ticket(self) -> str:
@@ -132,7 +132,8 @@ class Provoker:
             self.post("token", grant, Authorization=basic(secret, "x"))
             self.post("token", {**grant, "client_id": "billing", "client_secret": secret})
         again = {"grant_type": "refresh_token", "refresh_token": refresh}
-        self._keep(self.post("token", again).json["refresh_token"])
+        successor = self._keep(self.post("token", again).json["refresh_token"])
+        self._keep(self.post("token", {**again, "refresh_token": successor}).json["refresh_token"])
         assert self.post("token", again).status == 400
         for token in (self.expired, access, WRONG, self.token()[0]):
             self.post("token", {"grant_type": "refresh_token", "refresh_token": token})
