@@ -31,6 +31,7 @@ class Calls:
     def take_calls(self, loop: Any) -> None:
         """Take calls for `loop`, which is the present thread's, from now on."""
         self.thread = self._get_ident()
+        self._count = self._size = 0
         self._loop = loop
 
     def refuse_calls(self) -> None:
