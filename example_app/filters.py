@@ -23,7 +23,7 @@ import json
 import re
 from typing import Any
 
-from fws_gevent.errors import GroupRefused
+from fws_gevent.errors import GroupNameInvalid, GroupRefused
 from fws_gevent.filters.base import (
     StopChain,
     WebSocketDisconnectFilter,
@@ -117,7 +117,7 @@ class EnterRoom(WebSocketMessageFilter):
         room, left = data["room"], room_of(web_socket_instance)
         try:
             web_socket_instance.join(group_of(room))
-        except GroupRefused:
+        except (GroupRefused, GroupNameInvalid):
             why = f"The room {room[:40]} is not open to you."
             raise refuse(web_socket_instance, "enter", why) from None
         if left is not None and left != room:
