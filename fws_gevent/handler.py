@@ -89,6 +89,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         self._client: Client | None = None
         self.command: str | None = None
         self.path: str | None = None
+        self.wsgi_input: Any = None
         try:
             result = super().handle_one_request()
         except Timeout as expired:
@@ -119,9 +120,11 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
 
     def _more_may_come(self, *, malformed: bool) -> bool:
         """Whether the client may still send something, though its last answer is there."""
-        if self.socket is None or (self.command is None and not malformed):
-            return False  # a WebSocket's by now, or the client hung up
-        if malformed or not self.wsgi_input.whole:
+        if malformed:
+            return True
+        if self.socket is None or self.wsgi_input is None:
+            return False  # a WebSocket's by now, or the client sent no whole request
+        if not self.wsgi_input.whole:
             return True
         return not self.rfile.closed and bool(unread(self))
 

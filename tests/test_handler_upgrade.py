@@ -211,13 +211,18 @@ def test_who_never_sends_the_body_that_nobody_reads_is_dropped(
 
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: "])
-def test_who_drips_a_request_is_dropped(start: bytes, serve: Serve) -> None:
+@pytest.mark.parametrize("before", [b"", request()])
+def test_who_drips_a_request_is_dropped(
+    before: bytes, start: bytes, serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
     server = serve(request_timeout=0.2)
     with open_socket(server) as client, gevent.Timeout(PATIENCE):
-        client.sendall(start)
+        client.sendall(before + start)
         dripping = gevent.spawn(drip, client)
-        assert read_to_end(client) == b""
+        assert read_to_end(client).count(b"HTTP/1.1") == bool(before)
         dripping.get()
+    until(lambda: not any(server.http.values()))
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def drip(client: socket.socket) -> None:
