@@ -4,60 +4,46 @@ from __future__ import annotations
 
 import socket as sockets
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gevent import GreenletExit, Timeout
 from gevent.ssl import SSLSocket
-from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
 from .door import SERVED
-from .engine.admission import admit
-from .engine.facts import Opening, Peer
 from .engine.tls import say_goodbye
 from .errors import HandshakeRefused
+from .handler_upgrade import CLOSE, UpgradingHandler
 from .http_answer import send_while_read
-from .http_body import CONTINUE, BadBody, Body, header_lines, without_line_end
+from .http_body import BadBody, Body, header_lines, without_line_end
 from .http_connections import linger, twin_of
 from .http_headers import WSGIHeaders
 from .loggers import get_logger
-from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
 from .protocol.handshake import (
     BAD_REQUEST,
-    Accepted,
     Request,
     check_request,
     means_websocket,
     parse_headers,
     parse_request_line,
     split_target,
-    wants_websocket,
 )
-from .protocol.paths import path_of
 from .protocol.peer import PEER, SocketPeer
-from .takeover import take_socket, unread
+from .takeover import unread
 from .wsgi_environ import ignore_upgrade
-
-if TYPE_CHECKING:
-    from .server import FilteredWebSocketServer
 
 _log = get_logger("http")
 _access = get_logger("access")
 
-_CLOSE = ("Connection", "close")
 
-
-class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it has no types
+class FilteredWebSocketHandler(UpgradingHandler):
     """Answers requests on one HTTP connection; an upgrade ends it here.
 
-    Built on gevent-websocket's handler: `upgrade_websocket` and `run_websocket` are its seams.
+    Its `UpgradingHandler` makes a WebSocket of a request.
     """
 
-    server: FilteredWebSocketServer
-    socket: Any
-    logger = _log
-    ignored_socket_errors = (*WebSocketHandler.ignored_socket_errors, "timed out")
+    ignored_socket_errors = (*UpgradingHandler.ignored_socket_errors, "timed out")
 
     # Reading a request.
 
@@ -201,7 +187,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         headers, body = refusal(refused)
         head = [
             f"HTTP/1.1 {refused.status}",
-            *(f"{name}: {value}" for name, value in (*headers, _CLOSE)),
+            *(f"{name}: {value}" for name, value in (*headers, CLOSE)),
         ]
         self.close_connection = True
         self.socket.settimeout(self.server.settings.request_timeout or None)
@@ -234,7 +220,7 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
                    "status": status[:3]},
         )  # fmt: skip
 
-    # Upgrading it.
+    # Handing it to the application.
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environ, with the client as trusted proxies name it."""
@@ -260,61 +246,3 @@ class FilteredWebSocketHandler(WebSocketHandler):  # type: ignore[misc]  # it ha
         self.wsgi_input = environ["wsgi.input"] = body
         environ["wsgi.input_terminated"] = True
         return environ
-
-    def upgrade_websocket(self) -> list[bytes] | None:
-        """Answer a request for a WebSocket of ours; leaves any other to the application."""
-        request, environ = self._request, self.environ
-        if not wants_websocket(request.headers, request.version):
-            return None
-        node = self.server.node_at(path_of(environ["PATH_INFO"]))
-        if node is None:
-            return None
-        try:
-            accepted, self._claims = admit(
-                self.server, node, request, self.server.policy, self._who()
-            )
-        except HandshakeRefused as refused:
-            return self._refuse(refused)
-        self._node = node
-        if request.headers.tokens("expect"):
-            self.socket.sendall(CONTINUE)  # before the 101 (RFC 9110 §7.8)
-        self.start_response("101 Switching Protocols", list(accepted.headers))
-        self.close_connection = True
-        self.websocket = accepted
-        return None
-
-    def run_websocket(self) -> None:
-        """Hand the socket to the engine; what gevent does after this touches it no more."""
-        accepted: Accepted = self.websocket
-        try:
-            socket, early = take_socket(self)
-        except OSError as error:
-            _log.debug("%s: lost before it opened: %s", self.client_address, error)
-            return
-        window_bits = accepted.deflate.window_bits if accepted.deflate else 0
-        path, key = path_of(self.environ["PATH_INFO"]), self._who().key
-        peer = Peer(path, self._peer(), accepted.subprotocol, window_bits, key)
-        self._node.adopt(socket, peer, Opening(self.environ, early, self._claims))
-
-    def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
-        headers, body = refusal(refused)
-        self.start_response(refused.status, [*headers, _CLOSE])
-        self.close_connection = True
-        return [body]
-
-    def _socket_peer(self) -> tuple[str, int]:
-        """Address and port of the socket's other end."""
-        address = self.client_address
-        host, port = address[:2] if isinstance(address, tuple) else ("", 0)
-        return normal_address(host), port
-
-    def _peer(self) -> tuple[str, int]:
-        """Address and port of the client; the port is unknown (0) behind a proxy."""
-        (host, port), client = self._socket_peer(), self._client
-        return (host, port) if client is None or client.address == host else (client.address, 0)
-
-    def _who(self) -> Client:
-        if self._client is None:
-            host = self._socket_peer()[0]
-            self._client = self.server.forwarding.client_of(host, self._request.headers)
-        return self._client

@@ -1,0 +1,98 @@
+"""The upgrade of a request to our own server: granted, and handed to the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from geventwebsocket.handler import WebSocketHandler
+
+from .composition import refusal
+from .engine.admission import admit
+from .engine.facts import Opening, Peer
+from .errors import HandshakeRefused
+from .http_body import CONTINUE
+from .loggers import get_logger
+from .protocol.addresses import normal_address
+from .protocol.forwarded import Client
+from .protocol.handshake import Accepted, Request, wants_websocket
+from .protocol.paths import path_of
+from .takeover import take_socket
+
+if TYPE_CHECKING:
+    from .server import FilteredWebSocketServer
+
+_log = get_logger("http")
+
+CLOSE = ("Connection", "close")
+
+
+class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no types
+    """A handler of HTTP requests that makes WebSockets of some.
+
+    Built on gevent-websocket's: `upgrade_websocket` and `run_websocket` are its seams. A subclass
+    parses requests, and sets `_request` and `_client` for each.
+    """
+
+    server: FilteredWebSocketServer
+    socket: Any
+    logger = _log
+    _request: Request
+    _client: Client | None
+
+    def upgrade_websocket(self) -> list[bytes] | None:
+        """Answer a request for a WebSocket of ours; leaves any other to the application."""
+        request, environ = self._request, self.environ
+        if not wants_websocket(request.headers, request.version):
+            return None
+        node = self.server.node_at(path_of(environ["PATH_INFO"]))
+        if node is None:
+            return None
+        try:
+            accepted, self._claims = admit(
+                self.server, node, request, self.server.policy, self._who()
+            )
+        except HandshakeRefused as refused:
+            return self._refuse(refused)
+        self._node = node
+        if request.headers.tokens("expect"):
+            self.socket.sendall(CONTINUE)  # before the 101 (RFC 9110 §7.8)
+        self.start_response("101 Switching Protocols", list(accepted.headers))
+        self.close_connection = True
+        self.websocket = accepted
+        return None
+
+    def run_websocket(self) -> None:
+        """Hand the socket to the engine; what gevent does after this touches it no more."""
+        accepted: Accepted = self.websocket
+        try:
+            socket, early = take_socket(self)
+        except OSError as error:
+            _log.debug("%s: lost before it opened: %s", self.client_address, error)
+            return
+        window_bits = accepted.deflate.window_bits if accepted.deflate else 0
+        path, key = path_of(self.environ["PATH_INFO"]), self._who().key
+        peer = Peer(path, self._peer(), accepted.subprotocol, window_bits, key)
+        self._node.adopt(socket, peer, Opening(self.environ, early, self._claims))
+
+    def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
+        headers, body = refusal(refused)
+        self.start_response(refused.status, [*headers, CLOSE])
+        self.close_connection = True
+        return [body]
+
+    def _socket_peer(self) -> tuple[str, int]:
+        """Address and port of the socket's other end."""
+        address = self.client_address
+        host, port = address[:2] if isinstance(address, tuple) else ("", 0)
+        return normal_address(host), port
+
+    def _peer(self) -> tuple[str, int]:
+        """Address and port of the client; the port is unknown (0) behind a proxy."""
+        (host, port), client = self._socket_peer(), self._client
+        return (host, port) if client is None or client.address == host else (client.address, 0)
+
+    def _who(self) -> Client:
+        if self._client is None:
+            host = self._socket_peer()[0]
+            self._client = self.server.forwarding.client_of(host, self._request.headers)
+        return self._client
