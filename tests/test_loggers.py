@@ -25,12 +25,19 @@ CONFIGURATION: dict[str, Any] = {
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
-    """A logger with the level and the handlers that it had before, afterwards."""
+    """A logger; afterwards all have the level, the handlers and the state that they had before."""
     root = logging.getLogger()
     before = root.level, root.handlers[:]
-    yield get_logger("tests")
+    made = get_logger("tests")
+    loggers = [
+        each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)
+    ]
+    disabled = [each.disabled for each in loggers]
+    yield made
     level, root.handlers[:] = before
     root.setLevel(level)
+    for each, was in zip(loggers, disabled, strict=True):
+        each.disabled = was
 
 
 @pytest.mark.parametrize("text", ["", "plain text", "grüße 🎉", "C:\\path", "日本"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from fws_gevent.tokens.keys import MIN_SECRET
@@ -20,7 +22,10 @@ def test_the_commands_beside_its_application_work(
     (tmp_path / "app.py").write_text(FLASK)
     made = re.search(r"^export FWS_SIGNING_KEY=\$\((.*)\)$", "".join(blocks("sh")), re.MULTILINE)
     assert made is not None
-    key = subprocess.run(["/bin/sh", "-c", made[1]], capture_output=True, text=True, check=True)
+    key = subprocess.run(
+        ["/bin/sh", "-c", made[1]], capture_output=True, text=True, check=True,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
     environ = {"FWS_SIGNING_KEY": key.stdout.strip()}
     assert len(environ["FWS_SIGNING_KEY"]) >= MIN_SECRET
     port = start("-m", "flask", "fws", "run", "-p", "0", cwd=tmp_path, environ=environ).port()
