@@ -331,10 +331,16 @@ def test_it_comes_back_after_redis_cut_it_off_for_reading_too_slowly(
     redis_server = start_redis(["--client-output-buffer-limit", "pubsub 64kb 64kb 0"])
     _link, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
-    ear.on = lambda message: gevent.sleep(0.02)
+    over = Event()
+
+    def wait(message: list[bytes]) -> None:
+        over.wait()
+
+    ear.on = wait
     with redis_server.client() as client, gevent.Timeout(PATIENCE):
         while "for overcoming of output buffer" not in redis_server.log:
             client.publish("a", b"x" * 1_000_000)
+    over.set()
     ear.on = lambda message: None
     until(lambda: ear.downs and len(ear.listening) == 1 + ear.downs)
     heard(redis_server, ear)
