@@ -31,6 +31,7 @@ from .protocol.handshake import (
 )
 from .protocol.peer import PEER, SocketPeer
 from .takeover import unread
+from .ticket_log import without_ticket
 from .wsgi_environ import ignore_upgrade
 
 _log = get_logger("http")
@@ -178,7 +179,10 @@ class FilteredWebSocketHandler(UpgradingHandler):
         """Log what an application raised; gevent would print it, with what a client sent in it."""
         if not issubclass(t, GreenletExit) and self.server.told.due("http"):
             _log.error(
-                "the application failed: %s %s", self.command, self.path, exc_info=(t, v, tb)
+                "the application failed: %s %s",
+                self.command,
+                without_ticket(self.path or "-"),
+                exc_info=(t, v, tb),
             )
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
