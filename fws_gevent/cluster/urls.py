@@ -101,9 +101,13 @@ def _split(url: str) -> SplitResult:
         "its hosts and ports can't be told; in a password, special characters must be "
         "percent-encoded"
     )
+    scheme, mark, rest = url.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
     try:
-        parts = urlsplit(url)
-        for each in parts.netloc.rpartition("@")[2].split(","):
+        # By itself it takes brackets at the beginning of a host only, and here may be many hosts.
+        parts = urlsplit(scheme + mark + rest[len(netloc) :])._replace(netloc=netloc)
+        login, _, hosts = netloc.rpartition("@")
+        for each in (f"{login}@host", *hosts.split(",")):
             _ = urlsplit(f"//{each}").port
     except ValueError:
         raise wrong from None
