@@ -19,9 +19,9 @@ from fws_gevent.engine import (
     closing,
     consumer,
     descriptors,
+    events,
     keepalive,
     largest_groups,
-    server,
     statistics,
 )
 from fws_gevent.filters import chain
@@ -193,7 +193,7 @@ def test_every_metric_is_explained() -> None:
         for name in quoted(row[0]):
             for label in set(exposed()[name]) - {"chain", "filter"}:
                 assert f"`{label}`" in row[1], (name, label)
-    assert ", ".join(name for name, *_ in server._BUSES) in section("Metrics")
+    assert ", ".join(name for name, *_ in events.BUSES) in section("Metrics")
 
 
 def test_the_figures_of_the_status_page_are_explained() -> None:

@@ -11,7 +11,7 @@ import pytest
 from fws_gevent import FilteredWebSocket, signals
 from fws_gevent.cli import fws
 from fws_gevent.engine.connection import Connection
-from fws_gevent.engine.server import _BUSES
+from fws_gevent.engine.events import BUSES
 from fws_gevent.filters.base import FilterBase
 
 from .clients import ROOT
@@ -47,7 +47,7 @@ def test_all_filters_that_come_along_are_listed_and_are_filters() -> None:
 def test_the_chains_and_their_buses_are_those_of_a_server() -> None:
     rows = [row for row in cells(section("Chains")) if row[0].startswith("`WebSocket")]
     listed = {names_in(row[0])[0]: names_in(row[-1])[0] for row in rows}
-    assert listed == {base.__name__: _named(bus) for _, bus, base in _BUSES}
+    assert listed == {base.__name__: _named(bus) for _, bus, base in BUSES}
 
 
 def _named(bus: signals.Bus) -> str:

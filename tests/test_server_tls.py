@@ -55,6 +55,31 @@ def test_messages_of_every_size_come_back_over_wss(
         assert client.receive() == b"x" * size
 
 
+class Large(WebSocketMessageFilter):
+    """Sends as much as a message says, and small messages behind it."""
+
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(bytes(range(256)) * (int(data.text) // 256))
+        for number in range(100):
+            web_socket_instance.send(str(number))
+
+
+def test_a_message_larger_than_the_kernel_takes_arrives_whole(
+    serve: Serve, connect: Connect, identity: Identity
+) -> None:
+    server = serve([Large], max_queue=64 << 20, **identity._asdict())
+    client = connect(server, tls=True)
+    size = 16 << 20
+    client.send(str(size))
+    (connection,) = server.users.values()
+    until(lambda: connection.waiting)
+    server.broadcast("meanwhile")
+    assert client.receive() == bytes(range(256)) * (size // 256)
+    assert [client.receive() for _ in range(100)] == [str(number) for number in range(100)]
+    assert client.receive() == "meanwhile"
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_tls_from_1_2_on_is_spoken(
     version: ssl.TLSVersion, serve: Serve, identity: Identity

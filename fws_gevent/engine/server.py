@@ -15,25 +15,14 @@ from .. import signals
 from ..errors import (
     CloseCode,
     ConfigurationError,
-    FilterFailed,
-    GroupNameInvalid,
-    GroupRefused,
     NoRoom,
     NotReady,
     StorageAway,
 )
 from ..filters.base import (
     FilterBase,
-    WebSocketConnectFilter,
-    WebSocketConsumerFilter,
-    WebSocketDataFilter,
-    WebSocketDisconnectFilter,
-    WebSocketGapFilter,
-    WebSocketMessageFilter,
 )
-from ..filters.chain import Chain
-from ..filters.results import FITS, any_value
-from ..loggers import Repeats, get_logger
+from ..loggers import get_logger
 from ..protocol.handshake import Headers
 from ..protocol.paths import unescaped
 from ..protocol.receiver import Limits
@@ -44,16 +33,18 @@ from ..tokens import Claims, Tokens
 from ..tokens.keys import KeyRing
 from .access_log import log_close, log_open
 from .admission import Admission
+from .announcement import announce
 from .closing import close_evenly, spread_of
 from .connection import Connection
 from .consumer import ConsumerQueue
 from .descriptors import room_for
+from .events import Events
 from .facts import Closed, Opening, Peer
 from .forks import tell_of_forks
 from .forwarding import Forwarding
 from .guard import Gate, Guard
 from .keepalive import patience_of
-from .members import Membership, OtherNodes
+from .members import OtherNodes
 from .message_rates import MessageRates
 from .printing import Printer
 from .reactor import Reactor
@@ -64,26 +55,11 @@ from .wheel import Wheel, resolution_for
 
 _log = get_logger("server")
 
-_BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
-    ("connect", signals.client_connected, WebSocketConnectFilter),
-    ("data", signals.data_received, WebSocketDataFilter),
-    ("message", signals.message_received, WebSocketMessageFilter),
-    ("disconnect", signals.client_disconnected, WebSocketDisconnectFilter),
-    ("consumer", signals.consumer_received, WebSocketConsumerFilter),
-    ("gap", signals.gap, WebSocketGapFilter),
-)
-
 
 AroundConnect = Callable[[dict[str, Any]], AbstractContextManager[Any]]
 
-_AUTH = {
-    "off": "off, anybody may connect (--auth required asks for a token)",
-    "optional": "optional, who brings no token is nobody and may join no group",
-    "required": "required, who brings no valid token is turned away",
-}
 
-
-class Server(Membership):
+class Server(Events):
     """One node: its connections, groups, chains and storage.
 
     It is the sender of its events on the buses, and what consumer filters get as
@@ -98,7 +74,7 @@ class Server(Membership):
         filters: Sequence[type[FilterBase]] | None = None,
         tokens: Tokens | None = None,
     ) -> None:
-        super().__init__(Reactor(settings.max_runners, settings.offload_threads))
+        super().__init__(Reactor(settings.max_runners, settings.offload_threads), filters)
         self.settings = settings
         self.storage_object = storage_object or MemoryStorageObject()
         self.print = Printer()
@@ -111,15 +87,10 @@ class Server(Membership):
         """Servers for WebSockets at paths of their own, which this one's chains don't hear of."""
         self.around_connect: AroundConnect = nullcontext
         """What connect filters run in, made from the WSGI environ: a Flask request context."""
-        self.around_event: signals.Around | None = None
-        """What all others run in, made from the data; set before the start: Flask's for an
-        application."""
         self.closes: Counter[int] = Counter()
         """Connections that ended, by close code as `counted_as` has it."""
         self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
         self.losses: Counter[str] = Counter(slow=0, keepalive=0)
-        self.told = Repeats(_log)
-        """Bounds the lines that clients can bring about."""
         self.started_at: float | None = None
         self.draining = False
         self.end_code = CloseCode.GOING_AWAY
@@ -131,13 +102,9 @@ class Server(Membership):
         self.wheel = Wheel(resolution_for(settings), self.reactor.later)
         self.patience = patience_of(settings, self.wheel)
         self.queue = ConsumerQueue(self)
-        self.chains: dict[str, Chain] = {}
         self.statistics = Statistics(self)
         self._watchdog = Watchdog()
-        self.joined_route = signals.member_joined.route(self)
-        self.left_route = signals.member_left.route(self)
         self.cluster = self.make_cluster()
-        self._filters = filters
         self._path = None if settings.path is None else unescaped(settings.path)
         self._empty = Event()
 
@@ -146,11 +113,7 @@ class Server(Membership):
     def start_engine(self) -> None:
         """Freeze the chains, subscribe them to their buses, and begin to serve."""
         tell_of_forks(self)
-        self.freeze_chains()
-        routes = [self._subscribe(name, bus) for name, bus, _ in _BUSES]
-        self.connect_route, self.data_route, self.message_bus = routes[:3]
-        self.disconnect_route, self.consumer_route, self.gap_route = routes[3:]
-        self._surround([*routes[1:], self.joined_route, self.left_route])
+        self.subscribe()
         self.message_route: signals.Route | Gate = (
             self.message_bus if self.guard is None else self.guard.before(self.message_bus)
         )
@@ -179,41 +142,6 @@ class Server(Membership):
         if self.cluster is not None:
             self.cluster.on_fork()
         self.reactor.on_fork()
-
-    def freeze_chains(self) -> None:
-        """Take the filters that there are now; later ones don't join."""
-        for name, _, base in _BUSES:
-            chosen = base.filters if self._filters is None else self._filters
-            links = [link for link in chosen if issubclass(link, base)]
-            self.chains[name] = Chain(
-                links, self.reactor.offload, self._rescue, FITS.get(name, any_value)
-            )
-
-    def announce(self) -> None:
-        """Log what this server is made of: its storage, and each chain's filters in order."""
-        _log.info("storage: %s", self.storage_object)
-        _log.info("auth: %s", _AUTH[self.settings.auth])
-        if self.guard is not None and self.tokens.keys and not self.tokens.keys.lasting:
-            _log.warning(
-                "no signing key: tokens are signed with a random one, for this run only; "
-                "set FWS_SIGNING_KEY to have them outlive it"
-            )
-        for name, chain in self.chains.items():
-            if chain.filters:
-                links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
-                _log.info("chain %s: %s", name, " > ".join(links))
-        capacity = self.admission.capacity
-        if capacity < self.settings.max_connections:
-            _log.info(
-                "connections: %d at most instead of %d: the system lets this process have no "
-                "more descriptors (ulimit -n)", capacity, self.settings.max_connections,
-            )  # fmt: skip
-
-    def _subscribe(self, name: str, bus: signals.Bus) -> signals.Route:
-        chain = self.chains[name]
-        if chain.filters:
-            bus.connect(chain.receive, sender=self, weak=False)
-        return bus.route(self, chain.receive)
 
     def drain(self, grace: float, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """Close every connection with `code` after what was sent, for `grace` seconds at most.
@@ -253,8 +181,7 @@ class Server(Membership):
             annex.stop_engine()
         if self.cluster is not None:
             self.cluster.stop()
-        for name, bus, _ in _BUSES:
-            bus.disconnect(self.chains[name].receive)
+        self.unsubscribe()
         self._watchdog.stop()
         self._ticker.stop()
         self._ticker.close()
@@ -266,6 +193,10 @@ class Server(Membership):
         """The tasks that run beside the connections."""
         others = () if self.cluster is None else self.cluster.loops
         return [self.reactor.failures, self.wheel.failures, self.statistics.failures, *others]
+
+    def announce(self) -> None:
+        """Log what this server is made of: its storage, and each chain's filters in order."""
+        announce(self)
 
     # Connections come and go.
 
@@ -363,29 +294,3 @@ class Server(Membership):
         log_close(connection, closed)
         if not self.live:
             self._empty.set()
-
-    def _surround(self, routes: Sequence[signals.Route]) -> None:
-        """Have the receivers of these events called in an application's context, if there is one.
-
-        Those of the connect event have the request's, see `opening`.
-        """
-        if self.around_event is not None:
-            for route in routes:
-                route.surround(self.around_event, self._application_failed)
-
-    def _application_failed(self, instance: Any, error: BaseException) -> None:
-        """What stands around an event failed: the teardown of a Flask context."""
-        if self.told.due("application"):
-            _log.error("the application failed around the filters of %s", instance, exc_info=error)
-        self._rescue(instance, error)
-
-    def _rescue(self, instance: Any, error: BaseException) -> None:
-        """A filter raised and its chain stopped: what becomes of the connection."""
-        if not isinstance(instance, Connection):
-            return  # the consumer chain's events have none
-        if isinstance(error, StorageAway | GroupRefused | GroupNameInvalid):
-            instance.send(error.notice)
-        else:
-            code = FilterFailed.close_code
-            assert code is not None
-            instance.close(code, code.meaning)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+PIECE = 64 * 1024
+"""Bytes that OpenSSL gets at once."""
+
 
 def say_goodbye(socket: Any) -> None:
     """Send a close_notify, without waiting for the peer's (RFC 8446 §6.1).
@@ -50,11 +53,16 @@ class SecureSocket:
         return size
 
     def send(self, data: bytes | memoryview) -> int:
-        """Write until all is out or OpenSSL has to wait; what is left must come again as it is."""
+        """Write until all is out or OpenSSL has to wait.
+
+        What is left must come again from its first byte on, and no less than PIECE of it where
+        there is as much: OpenSSL may have taken a part of the piece that it refused
+        (SSL_write(3)).
+        """
         sent = 0
         with memoryview(data) as view:
             while sent < len(view):
-                count: int = self._socket.send(view[sent:])
+                count: int = self._socket.send(view[sent : sent + PIECE])
                 if not count:
                     break
                 sent += count

@@ -19,7 +19,8 @@ FLUSH_SIZE = 64 * 1024
 _FLUSH_WORK = FLUSH_SIZE >> 12  # what that counts in a turn: see `TURN`
 
 DRAIN_SIZE = 128 * 1024
-"""Bytes of what waits that are written before other connections have their turn."""
+"""Bytes of what waits that are written before other connections have their turn; a multiple of
+what `tls` gives OpenSSL at once."""
 
 _CHUNK = 16 * 1024  # bytes up to which small pieces that wait become one
 _PIECE = 1024  # bytes that make a piece small; a larger one is shared by all that it is sent to

@@ -1,0 +1,107 @@
+"""The events of a server: its chains, the buses that feed them, and what becomes of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import signals
+from ..errors import FilterFailed, GroupNameInvalid, GroupRefused, StorageAway
+from ..filters.base import (
+    FilterBase,
+    WebSocketConnectFilter,
+    WebSocketConsumerFilter,
+    WebSocketDataFilter,
+    WebSocketDisconnectFilter,
+    WebSocketGapFilter,
+    WebSocketMessageFilter,
+)
+from ..filters.chain import Chain
+from ..filters.results import FITS, any_value
+from ..loggers import Repeats, get_logger
+from .connection import Connection
+from .members import Membership
+from .reactor import Reactor
+
+_log = get_logger("server")
+
+BUSES: tuple[tuple[str, signals.Bus, type[FilterBase]], ...] = (
+    ("connect", signals.client_connected, WebSocketConnectFilter),
+    ("data", signals.data_received, WebSocketDataFilter),
+    ("message", signals.message_received, WebSocketMessageFilter),
+    ("disconnect", signals.client_disconnected, WebSocketDisconnectFilter),
+    ("consumer", signals.consumer_received, WebSocketConsumerFilter),
+    ("gap", signals.gap, WebSocketGapFilter),
+)
+
+
+class Events(Membership):
+    """The chains of a server, each subscribed to its bus.
+
+    The filters are those defined by the time it starts, or `filters`; later ones don't join it.
+    """
+
+    def __init__(self, reactor: Reactor, filters: Sequence[type[FilterBase]] | None) -> None:
+        super().__init__(reactor)
+        self.chains: dict[str, Chain] = {}
+        self.joined_route = signals.member_joined.route(self)
+        self.left_route = signals.member_left.route(self)
+        self.around_event: signals.Around | None = None
+        """The context of all events but connect, made from the data; set before the start."""
+        self.told = Repeats(_log)
+        """Bounds the lines that clients can bring about."""
+        self._filters = filters
+
+    def freeze_chains(self) -> None:
+        """Take the filters that there are now; later ones don't join."""
+        for name, _, base in BUSES:
+            chosen = base.filters if self._filters is None else self._filters
+            links = [link for link in chosen if issubclass(link, base)]
+            self.chains[name] = Chain(
+                links, self.reactor.offload, self._rescue, FITS.get(name, any_value)
+            )
+
+    def subscribe(self) -> None:
+        """Freeze the chains and subscribe them to their buses."""
+        self.freeze_chains()
+        routes = [self._subscribe(name, bus) for name, bus, _ in BUSES]
+        self.connect_route, self.data_route, self.message_bus = routes[:3]
+        self.disconnect_route, self.consumer_route, self.gap_route = routes[3:]
+        self._surround([*routes[1:], self.joined_route, self.left_route])
+
+    def unsubscribe(self) -> None:
+        """Take the chains from their buses."""
+        for name, bus, _ in BUSES:
+            bus.disconnect(self.chains[name].receive)
+
+    def _subscribe(self, name: str, bus: signals.Bus) -> signals.Route:
+        chain = self.chains[name]
+        if chain.filters:
+            bus.connect(chain.receive, sender=self, weak=False)
+        return bus.route(self, chain.receive)
+
+    def _surround(self, routes: Sequence[signals.Route]) -> None:
+        """Have the receivers of these events called in an application's context, if there is one.
+
+        Those of the connect event have the request's, see `opening`.
+        """
+        if self.around_event is not None:
+            for route in routes:
+                route.surround(self.around_event, self._application_failed)
+
+    def _application_failed(self, instance: Any, error: BaseException) -> None:
+        """What stands around an event failed: the teardown of a Flask context."""
+        if self.told.due("application"):
+            _log.error("the application failed around the filters of %s", instance, exc_info=error)
+        self._rescue(instance, error)
+
+    def _rescue(self, instance: Any, error: BaseException) -> None:
+        """A filter raised and its chain stopped: what becomes of the connection."""
+        if not isinstance(instance, Connection):
+            return  # the consumer chain's events have none
+        if isinstance(error, StorageAway | GroupRefused | GroupNameInvalid):
+            instance.send(error.notice)
+        else:
+            code = FilterFailed.close_code
+            assert code is not None
+            instance.close(code, code.meaning)
