@@ -15,6 +15,8 @@ ROOT = "fws_gevent"
 INDENT = "  "
 """Begins each line of a record but the first, so that none of these can pass for a record."""
 
+_PAUSE = 60.0  # seconds between two errors of handlers that are printed for one logger
+
 # Control characters, what else breaks a line for some reader, what turns the direction of text,
 # and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -36,12 +38,19 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):
-    """A logger that `logging.config` doesn't switch off by mistake.
+    """A logger that `logging.config` doesn't switch off by mistake, and that never raises.
 
     `dictConfig` and `fileConfig` disable all loggers that exist and that they don't name, unless
     they are told otherwise; those of an imported package exist. A level or a handler that a
-    configuration sets counts as ever.
+    configuration sets counts as ever. What a handler or a filter of the application raises ends
+    here: it would end whatever the line is about. It is printed as logging prints errors of
+    handlers, once in `_PAUSE` seconds for each logger.
     """
+
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(logger, {})
+        self._clock = clock
+        self._silent_until = 0.0
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
         """Return whether a record of this level is made."""
@@ -54,10 +63,34 @@ class Log(logging.LoggerAdapter[logging.Logger]):
         """Return a call's arguments as they are."""
         return msg, kwargs
 
+    def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log a line, if the level is enabled."""
+        if self.isEnabledFor(level):
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the caller's, not this one
+            try:
+                self.logger.log(level, msg, *args, **kwargs)
+            except Exception:  # noqa: BLE001 - whatever a handler of the application's raises
+                self._handler_failed()
+
     def handle(self, record: logging.LogRecord) -> None:
         """Hand a record that was made elsewhere to the handlers."""
         if self.isEnabledFor(record.levelno):
-            self.logger.handle(record)
+            try:
+                self.logger.handle(record)
+            except Exception:  # noqa: BLE001 - as in `log`
+                self._handler_failed()
+
+    def _handler_failed(self) -> None:
+        """Print what a handler raised, as logging does."""
+        now = self._clock()
+        if now >= self._silent_until:
+            self._silent_until = now + _PAUSE
+            name = self.logger.name
+            logging.Handler().handleError(
+                logging.LogRecord(
+                    name, logging.ERROR, __file__, 0, "a handler of %s raised", (name,), None
+                )
+            )
 
 
 def get_logger(name: str) -> Log:
@@ -69,7 +102,7 @@ def get_logger(name: str) -> Log:
     logger = logging.getLogger(f"{ROOT}.{name}")
     if make_safe not in logger.filters:
         logger.addFilter(make_safe)
-    return Log(logger, {})
+    return Log(logger)
 
 
 def make_safe(record: logging.LogRecord) -> bool:

@@ -150,3 +150,36 @@ def test_each_key_counts_for_itself_and_so_many_are_kept(log: Log, clock: Times)
         assert repeats.due(number)
     assert len(repeats._seen) == Repeats.MAX_KEYS
     assert repeats.due("a")  # forgotten meanwhile
+
+
+class Broken(logging.Handler):
+    """A handler that raises, which logging lets through to whoever logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("the handler is broken")
+
+
+def test_what_a_handler_raises_ends_there_and_is_printed_once(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = Broken()
+    log.logger.addHandler(handler)
+    try:
+        for _ in range(3):
+            log.error("a line of %s", "ours")
+        log.handle(log.logger.makeRecord("tests", logging.ERROR, "file", 1, "made", (), None))
+    finally:
+        log.logger.removeHandler(handler)
+    assert capsys.readouterr().err.count("RuntimeError: the handler is broken") == 1
+
+
+def test_a_record_names_the_code_that_logged_it(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.error("here")
+    assert caplog.records[-1].pathname == __file__
+    assert caplog.records[-1].funcName == "test_a_record_names_the_code_that_logged_it"
+    try:
+        raise ValueError("why")
+    except ValueError:
+        log.exception("here too")
+    assert caplog.records[-1].pathname == __file__
+    assert "ValueError: why" in (caplog.records[-1].exc_text or "")
