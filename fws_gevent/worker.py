@@ -33,7 +33,7 @@ from .protocol.peer import PEER, peer_of
 from .ticket_log import hide_secrets_of, keep_tickets_from_the_log
 from .upgrade import UPGRADE, WORKER, Node
 from .worker_end import WorkerEnd
-from .wsgi_environ import mend
+from .wsgi_environ import mend, mend_cookies
 
 _PATIENCE = 10.0  # seconds for all that `request_timeout` is for, until that is known
 _SPARE = 16  # connections over gunicorn's number, for as long as it takes to drop others
@@ -186,10 +186,12 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes] | object:
         """The WSGI application that gunicorn calls."""
-        upgrade = self._upgrades.get(environ["gunicorn.socket"])
+        socket = environ["gunicorn.socket"]
+        upgrade = self._upgrades.get(socket)
         private = keep_tickets_from_the_log(environ)
         private[WORKER], private[PEER] = self, peer_of(environ)
         mend(private, environ["RAW_URI"])
+        mend_cookies(private, self._requests[socket].headers)
         length = 0 if "HTTP_TRANSFER_ENCODING" in private else private.get("CONTENT_LENGTH")
         private["wsgi.input"] = PatientInput(
             private["wsgi.input"], self._patience, int(length or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .protocol.handshake import Headers, wants_websocket
@@ -39,6 +39,16 @@ def mend(environ: dict[str, Any], target: str) -> None:
         if not environ["PATH_INFO"].startswith("/"):
             environ["PATH_INFO"] = absolute[2] or "/"
     ignore_upgrade(environ)
+
+
+def mend_cookies(environ: dict[str, Any], fields: Iterable[tuple[str, str]]) -> None:
+    """Join the Cookie headers of a request as one list of cookies (RFC 9113 §8.2.3).
+
+    gunicorn joins headers of one name with commas, which are no separators in this one.
+    """
+    if "," in environ.get("HTTP_COOKIE", ""):
+        cookies = (value for name, value in fields if name.lower() == "cookie")
+        environ["HTTP_COOKIE"] = "; ".join(cookies)
 
 
 def ignore_upgrade(environ: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from .fields import but_not, checked, default_of
 from .sources import (
     ENVIRONMENT_PREFIX,
+    each_once,
     from_environment,
     from_file,
     from_flask,
@@ -17,6 +18,7 @@ __all__ = [
     "but_not",
     "checked",
     "default_of",
+    "each_once",
     "from_environment",
     "from_file",
     "from_flask",

@@ -76,7 +76,7 @@ def from_file(path: str) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"can't read configuration {path}: {reason}") from None
     try:
-        content = json.loads(text, object_pairs_hook=_each_once)
+        content = json.loads(text, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"configuration {path} is not JSON: {error}") from None
     if not isinstance(content, dict):
@@ -118,7 +118,11 @@ def from_keywords(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: checked(known[name], value, name) for name, value in given.items()}
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, as an `object_pairs_hook` of json.
+
+    Raises ValueError if a name is there twice.
+    """
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
             raise ValueError(f"{name!r} is there twice")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..settings import each_once
 from .claims import check_grant, scope_text, subject_of_program
 from .store import digest
 
@@ -49,7 +50,7 @@ class TokenClients:
         if path is None:
             return cls({})
         try:
-            content = json.loads(Path(path).read_text("utf-8"))
+            content = json.loads(Path(path).read_text("utf-8"), object_pairs_hook=each_once)
         except OSError as error:
             raise ConfigurationError(f"can't read token_clients {path}: {error.strerror}") from None
         except (ValueError, RecursionError) as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
 
 from ..errors import StorageAway
 from . import groups, health, oauth, publish, status
@@ -35,9 +37,22 @@ def make_blueprint() -> Blueprint:
     ):
         made.add_url_rule(path, view_func=view, methods=["GET"])
     made.register_error_handler(RequestEntityTooLarge, _too_large)
-    made.add_url_rule("/groups/<path:group>", view_func=groups.group, methods=["GET"])
+    made.record_once(_know_groups)
+    made.add_url_rule("/groups/<fws_group:group>", view_func=groups.group, methods=["GET"])
     made.register_error_handler(StorageAway, _away)
     return made
+
+
+class _GroupConverter(BaseConverter):
+    """The rest of a path: a group's name, which may have slashes, the first character included."""
+
+    part_isolating = False
+    regex = ".+"
+    weight = 200
+
+
+def _know_groups(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["fws_group"] = _GroupConverter
 
 
 def _away(error: StorageAway) -> Response:

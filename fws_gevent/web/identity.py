@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from flask import request
 
-from ..errors import TokenInvalid
+from ..errors import GroupNameInvalid, TokenInvalid
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Headers
 from ..protocol.origin import origin_allowed
@@ -151,6 +151,16 @@ def logged_in() -> TokenGrant | None:
         return None
     check_origin()
     found = as_grant(who())
-    if found is not None and found.subject.startswith(PROGRAM):
-        refuse(403, "access_denied", f"a subject that begins with {PROGRAM} is a program's")
+    if found is not None:
+        _check_subject(found.subject)
     return found
+
+
+def _check_subject(subject: str) -> None:
+    """End the request of a user whose name no token can say: users may choose their names."""
+    try:
+        group_of(subject)
+    except GroupNameInvalid as error:
+        refuse(403, "access_denied", f"this subject can't have a token: {error}")
+    if subject.startswith(PROGRAM):
+        refuse(403, "access_denied", f"a subject that begins with {PROGRAM} is a program's")

@@ -85,12 +85,12 @@ def log_out() -> AnyResponse:
 
 
 def _is_allowed() -> bool:
-    if service().admin.claims_of_cookie(_cookie()) is not None:
-        return True
-    claims = bearer()
-    if claims is not None and SCOPE not in claims.scope:
+    claims = bearer()  # a bad one is not made good by a cookie, as on the page's WebSocket
+    if claims is None:
+        return service().admin.claims_of_cookie(_cookie()) is not None
+    if SCOPE not in claims.scope:
         refuse_bearer(403, "insufficient_scope", f"the scope {SCOPE} is needed")
-    return claims is not None
+    return True
 
 
 def _cookie() -> str | None:

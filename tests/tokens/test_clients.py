@@ -93,6 +93,8 @@ def test_without_a_file_there_are_no_clients() -> None:
         (b"{", "is not JSON"),
         (b'{"app": "\xff"}', "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
+        (b'{"app": {}, "app": {}}', "'app' is there twice"),
+        (b'{"app": {"scope": "", "scope": "status"}}', "'scope' is there twice"),
         (b"[]", "must be an object of objects"),
         (b"null", "must be an object of objects"),
         (b'{"app": "secret"}', "must be an object of objects"),

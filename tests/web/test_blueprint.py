@@ -28,7 +28,7 @@ def test_these_are_the_pages_and_their_methods() -> None:
     assert rules == {
         **{f"/fws/{name}": {"POST"} for name in POSTS},
         **{f"/fws/{name}": {"GET"} for name in (*GETS, "static/<path:filename>")},
-        "/fws/groups/<path:group>": {"GET"},
+        "/fws/groups/<fws_group:group>": {"GET"},
     }
 
 

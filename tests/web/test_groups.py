@@ -46,7 +46,7 @@ def members(site: Site, group: str, authorization: str | None = None) -> Answer:
     return site.get(f"/fws/groups/{quote(group)}", Authorization=authorization or everything)
 
 
-@pytest.mark.parametrize("group", ["room", "room:a/b c", "grüße %2F {x}"])
+@pytest.mark.parametrize("group", ["room", "room:a/b c", "grüße %2F {x}", "/a", "//a//b/"])
 def test_count_and_members_are_told(
     group: str, make_site: MakeSite, connect: Connect, join_all: Any
 ) -> None:

@@ -155,6 +155,14 @@ def test_no_user_has_the_subject_of_a_program(path: str, site: Site) -> None:
     assert answer.refusal == (403, "access_denied")
 
 
+@pytest.mark.parametrize("path", ["token", "ticket"])
+@pytest.mark.parametrize("subject", ["", "a" * 248, "a\nb", "\ud800"])
+def test_a_user_whose_name_no_token_can_say_is_refused(path: str, subject: str, site: Site) -> None:
+    answer = hook(site, subject).post(f"/fws/{path}", {"offline": "1"})
+    assert answer.refusal == (403, "access_denied")
+    assert "this subject can't have a token: a " in answer.json["error_description"]
+
+
 def test_a_full_store_is_unavailable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.fws.tokens, "store", MemoryTokenStore(limit=0))
     for path in ("token", "ticket"):

@@ -84,6 +84,15 @@ def test_a_token_that_does_not_count_does_not(site: Site) -> None:
         assert answer.refusal == (401, "invalid_token")
 
 
+def test_a_bad_token_is_not_made_good_by_a_cookie(site: Site) -> None:
+    token = site.token("ada", scope="status")
+    let_in = site.post("/fws/login", {"secret": token})
+    cookie = let_in.headers["set-cookie"].partition(";")[0]
+    assert site.get(STATUS, Cookie=cookie).status == 200
+    answer = site.get(STATUS, Cookie=cookie, Authorization="Bearer rubbish")
+    assert answer.refusal == (401, "invalid_token")
+
+
 def test_the_password_opens_it(guarded: Site) -> None:
     answer = page(guarded, guarded.post("/fws/login", {"secret": PASSWORD}))
     assert answer.status == 200
