@@ -11,7 +11,7 @@ from dataclasses import fields
 from http.client import HTTPException
 from typing import Any, NoReturn
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import click
@@ -107,6 +107,8 @@ def token(subject: str, groups: tuple[str, ...], scope: str, ttl: float | None) 
 @_url
 def revoke(subject: str | None, jti: str | None, url: str | None) -> None:
     """Revoke tokens at a running server; one token is read from standard input."""
+    if subject is not None and jti is not None:
+        _fail("--subject and --jti are two things: give one")
     if subject is not None:
         form = {"subject": subject}
     elif jti is not None:
@@ -229,17 +231,37 @@ def _base(settings: Settings) -> str:
     return f"{scheme}://{in_url(host)}:{settings.port}"
 
 
+def _checked(url: str) -> str:
+    """Return the URL of a running server without slashes behind it; fail for any other text.
+
+    It is not repeated, for there may be a password in it.
+    """
+    try:
+        parts = urlsplit(url)
+        at = parts.port is None or parts.port > 0  # what is above 65535 raises
+    except ValueError:
+        at = False
+    if (
+        not (at and parts.hostname and url.isprintable())
+        or parts.scheme not in ("http", "https")
+        or set(" @?#") & set(url)
+    ):
+        _fail("--url must look like http://127.0.0.1:9000 or https://app.example.com/path, "
+              "without a user, password or query")  # fmt: skip
+    return url.rstrip("/")
+
+
 def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = None) -> Any:
     """What a running server answers, asked with a token of our own making."""
     extension = _extension()
     settings = extension.server.settings
-    base = (url or _base(settings)).rstrip("/")
+    base = _base(settings) if url is None else _checked(url)
     try:
         made = extension.tokens.issue(_SELF, [ALL], scope, 60, program=True)
     except NotIssued as error:
         _fail(f"{error} to what the server at {base} has")
     # The address of the settings is this machine's own, and needs no proxy.
-    direct = [] if url else [ProxyHandler({})]
+    direct = [ProxyHandler({})] if url is None else []
     try:
         request = Request(  # noqa: S310 - the operator's own URL
             f"{base}/fws/{path}",

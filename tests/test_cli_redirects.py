@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fws_gevent.cli import _checked
+
 from .flask_commands import SITE, flask, why
 
 
@@ -63,3 +65,52 @@ def test_no_proxy_is_asked_for_what_the_settings_name(folder: Path) -> None:
         assert "can't reach http://127.0.0.1:1: " in why(done)
         flask(folder, "status", "--url", "http://127.0.0.1:1", http_proxy=proxy, no_proxy="")
     assert asked == ["proxy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("HTTPS://App.example.com//", "HTTPS://App.example.com"),
+        ("http://[::1]:80/chat/", "http://[::1]:80/chat"),
+    ],
+)
+def test_an_address_is_taken_with_its_path(given: str, address: str) -> None:
+    assert _checked(given) == address
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "nonsense",
+        "127.0.0.1:9000",
+        "http://",
+        "http://:9000",
+        "http://[::1",
+        "http://127.0.0.1:port",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:99999",  # which the system would take for port 34463
+        "ftp://127.0.0.1",
+        "file:///etc/hostname",
+        "http://ada:secret@127.0.0.1:9000",
+        "http://127.0.0.1:9000?x=1",
+        "http://127.0.0.1:9000/#x",
+        "http://two words",
+        "http://127.0.0.1\n:9000",
+    ],
+)
+def test_what_is_no_address_is_refused_in_one_line_that_does_not_repeat_it(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        _checked(given)
+    told = capsys.readouterr().err
+    assert told.startswith("flask fws: error: --url must look like http://127.0.0.1:9000 or ")
+    assert told.count("\n") == 1
+    assert "secret" not in told
+
+
+def test_revoke_takes_a_subject_or_an_id_and_not_both(folder: Path) -> None:
+    told = why(flask(folder, "revoke", "--subject", "ada", "--jti", "x"))
+    assert told == "--subject and --jti are two things: give one"
