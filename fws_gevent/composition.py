@@ -23,13 +23,10 @@ from .protocol.handshake import (
 )
 from .settings import Settings
 from .storage.base import BaseStorageObject
-from .upgrade import NoSuchPath
+from .upgrade import WORKERS, NoSuchPath
 from .wsgi_environ import asks_for_websocket
 
 _log = get_logger("server")
-
-WORKERS = "WEB_CONCURRENCY"
-"""gunicorn's variable for how many workers there are."""
 
 APP_LOAD_ERROR = 4
 """The exit status by which a gunicorn worker says that it will never serve this application."""

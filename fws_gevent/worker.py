@@ -24,14 +24,13 @@ from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has 
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from .accepting import ListenerName, PatientStreamServer, await_first_byte
-from .composition import WORKERS
 from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .http_body import PatientInput, TooSlow
 from .http_connections import hang_up, has_unread, linger, twin_of
 from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
 from .ticket_log import hide_secrets_of, keep_tickets_from_the_log
-from .upgrade import UPGRADE, WORKER, Node
+from .upgrade import UPGRADE, WORKER, WORKERS, Node
 from .worker_end import WorkerEnd
 from .wsgi_environ import mend, mend_cookies
 

@@ -211,3 +211,13 @@ def test_a_packages_own_file_is_read_as_one() -> None:
     assert violations("engine", source, KNOWN, is_package=True) == ["fws_gevent.server"]
     source = "from .one import One\nfrom .base import FilterBase"
     assert violations("filters", source, KNOWN, is_package=True) == ["fws_gevent.filters.one"]
+
+
+def test_gunicorn_may_patch_after_it_imported_our_worker() -> None:
+    # gunicorn imports the worker's class first, and ssl before that. What the application imports
+    # then comes after gevent's patches, which warn of modules that came too early.
+    code = "import ssl, fws_gevent.worker; from gevent import monkey; monkey.patch_all()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stderr == ""
