@@ -34,6 +34,9 @@ MAY = [
     (HOST, "HTTPS://App.Example:443"),
     (HOST, "https://shop.example:8443"),
     (HOST, "http://[2001:DB8::1]:8080"),
+    # The same, written in other ways.
+    (HOST, "https://app.example:0443"),
+    ("[::1]", "http://[0:0:0:0:0:0:0:1]"),
 ]
 
 MAY_NOT = [
@@ -76,7 +79,6 @@ MAY_NOT = [
     ("127.0.0.1", "http://2130706433"),
     ("127.0.0.1", "http://127.1"),
     ("[::1]", "http://[::2]"),
-    ("[::1]", "http://[0:0:0:0:0:0:0:1]"),
     ("[::1]", "http://::1"),
     ("[::1]", "http://[::1"),
     (HOST, "http://[2001:db8::1]"),
@@ -92,7 +94,6 @@ MAY_NOT = [
     (HOST, "https://evil.example?chat.example"),
     (HOST, "https://evil.example\\chat.example"),
     (HOST, "https://app.example:"),
-    (HOST, "https://app.example:0443"),
     (HOST, "https://app.example https://evil.example"),
     (HOST, "https://app.example, https://evil.example"),
     (HOST, "https://app.example,https://app.example"),
