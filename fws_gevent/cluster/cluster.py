@@ -69,7 +69,6 @@ class Cluster:
         self._terms = tokens.terms = terms_of(settings)
         self._local = settings.redis_away == "local"
         self._publisher = Publisher(servers, keys.prefix, self._terms.deadline, self._terms)
-        self._shards = Shards(servers, keys, self._terms)
         self._member_keys = MemberKeys(servers, keys, self._terms)
         self._roster = Roster(servers, keys, self._member_keys, None)
         self._effects = Effects(server, self._is_mine, tokens.on_revoked)
@@ -82,6 +81,8 @@ class Cluster:
     def start(self) -> None:
         """Begin to follow; waits until Redis is there, for `PATIENCE` seconds at most."""
         servers, keys, members = self._servers, self._keys, self._member_keys
+        self._first_name = new_node_name()  # others may still clear away what one before has left
+        self._shards = Shards(servers, keys, self._terms)
         self._presence = Presence(members, self._first_name, self._members_here)
         self._cleanup = Cleanup(servers, keys, members, self._first_name)
         self._nodes = Nodes(

@@ -21,8 +21,8 @@ HELD, HELD_SIZE = 1000, 4 << 20
 """Entries, and bytes, that are kept while what comes before them is read."""
 
 FOREIGN = 1.0
-"""Seconds until Redis is asked again after an entry of another epoch than the stream's. Until then
-more of them are ignored: if the stream has been begun anew, that answer has them all."""
+"""Seconds until Redis is asked again after an entry of another epoch than the stream's, or one that
+can't be read. Until then more of them are ignored: that answer has all that the stream has."""
 
 DOUBTS, DOUBT = 20, 0.5
 """How often Redis is asked about an entry of the stream's epoch that it does not have, before the
@@ -125,6 +125,8 @@ class Feed:
             entry = Entry.from_push(pushed)
         except MalformedEntry as error:
             self._ignore(error)
+            # The stream may have it all the same: its fields can hold what the channel can't.
+            self._catch_up(self, FOREIGN)
             return 1
         return self._offer(entry)
 

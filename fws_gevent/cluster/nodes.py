@@ -18,6 +18,7 @@ from ..loggers import get_logger
 from .backoff import Backoff
 from .cleanup import Cleanup
 from .keys import Keys
+from .leases import ENDED, Leases
 from .membership import KEPT, MemberKeys, encode
 from .presence import Presence
 from .servers import RedisServers
@@ -57,6 +58,8 @@ class Nodes:
         self._mine: dict[str, None] = {presence.node: None}
         self.known: frozenset[str] = frozenset(self._mine)
         """The names of all nodes, dead ones among them, and this one's own."""
+        self._leases = Leases(LEASE)
+        self._given_up: str | None = None  # a former name, of which the others don't know that yet
         self._living = self._missing = 0
         self._missing_until = 0.0
         self._servers = servers
@@ -85,11 +88,18 @@ class Nodes:
         """Give a sign of life now: this node's lease is missing."""
         self._wake.set()
 
-    def saw(self, living: int) -> None:
-        """Note how many other nodes live."""
-        self._living = living
+    def doubt(self, living: int, lost: Iterable[str]) -> str:
+        """Return why more of the other nodes must live than the `living` that say so, or "".
 
-    def expected(self) -> int:
+        `lost` are those that say nothing.
+        """
+        if living < self._expected():
+            return "Redis has forgotten nodes that have not said yet that they live"
+        self._living = living
+        name = next(filter(self._leases.lasts, lost), "")
+        return name and f"Redis has forgotten that node {name} lives"
+
+    def _expected(self) -> int:
         """Return how many other nodes are known to live, though Redis may have forgotten them."""
         return self._missing if monotonic() < self._missing_until else 0
 
@@ -106,7 +116,7 @@ class Nodes:
             if told_all:
                 self._cleanup.forget(node)
             else:
-                self._servers.client.delete(self._keys.node(node))
+                self._servers.client.set(self._keys.node(node), ENDED, px=_ms(LEASE), xx=True)
         except (redis.RedisError, OSError) as error:
             _log.debug("no good-bye: %s", error)
 
@@ -130,9 +140,9 @@ class Nodes:
             self._register()
         keys, me = self._keys, self._presence.node
         pipeline = self._servers.client.pipeline(transaction=False)
-        pipeline.pexpire(keys.node(me), int(LEASE * 1000))
-        pipeline.set(keys.node(me), json.dumps(self._describe()), px=int(LEASE * 1000), xx=True)
-        pipeline.pexpire(keys.nodes, int(KEPT * 1000))
+        pipeline.pexpire(keys.node(me), _ms(LEASE))
+        pipeline.set(keys.node(me), json.dumps(self._describe()), px=_ms(LEASE), xx=True)
+        pipeline.pexpire(keys.nodes, _ms(KEPT))
         pipeline.smembers(keys.nodes)
         extended, said, _, names = pipeline.execute(raise_on_error=False)
         for answer in (extended, names):
@@ -148,7 +158,10 @@ class Nodes:
 
     def _register(self) -> None:
         """Become a node under the present name. Raises redis.RedisError."""
-        me, lease = self._presence.node, int(LEASE * 1000)
+        me, lease = self._presence.node, _ms(LEASE)
+        if self._given_up is not None:
+            self._servers.client.set(self._keys.node(self._given_up), ENDED, px=lease)
+            self._given_up = None
         # First, so that this node counts as one only when it is known where it has members.
         self._members.list_groups(me, tuple(self._groups()))
         self._servers.client.set(self._keys.node(me), json.dumps(self._describe()), px=lease)
@@ -159,21 +172,25 @@ class Nodes:
         """Hear what the other nodes say. Raises redis.RedisError."""
         others.sort()
         self.known = frozenset([*others, *self._mine])
-        said = self._servers.client.mget(map(self._keys.node, others)) if others else []
-        alive = dict(zip(others, said, strict=True))
-        self.others = [found for text in alive.values() if text and (found := _parsed(text))]
-        self.saw(sum(text is not None for text in said))
-        self._cleanup.offer([name for name, text in alive.items() if text is None])
+        now = monotonic()
+        texts = self._servers.client.mget(map(self._keys.node, others)) if others else []
+        said = dict(zip(others, texts, strict=True))
+        self._leases.note(now, said)
+        self.others = [found for text in texts if text and (found := _parsed(text))]
+        dead = [name for name, text in said.items() if text in (None, ENDED)]
+        self._living = len(others) - len(dead)
+        self._cleanup.offer([name for name in dead if not self._leases.lasts(name)])
 
     def _begin_anew(self) -> None:
         """The others take this node for dead, or Redis has forgotten all: tell it all again."""
         old, new = self._presence.node, new_node_name()
         _log.warning("node %s was taken for dead; going on as %s", old, new)
+        self._given_up = old
         self._mine[new] = None
         if len(self._mine) > _NAMES:
             del self._mine[next(iter(self._mine))]
         # The others are likely to have lost theirs, too: who does not say so soon is dead.
-        self._missing = max(self.expected(), self._living)
+        self._missing = max(self._expected(), self._living)
         self._missing_until = monotonic() + LEASE
         self._presence.renew(new, self._groups())
         self._wake.set()
@@ -188,6 +205,10 @@ class Nodes:
 def new_node_name() -> str:
     """A name that no other node has, and that says which process it is."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _text(raw: bytes) -> str | None:

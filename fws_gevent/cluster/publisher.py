@@ -49,8 +49,10 @@ class Publisher:
         Returns the id of the message in the group's stream: Redis has it. `message_id` names the
         message: published again under that name within twice the timeout, it is sent once.
         Raises PublishFailed if Redis didn't take it in time, TypeError for what can't be sent,
-        GroupNameInvalid for a group that can't be one.
+        GroupNameInvalid for a group that can't be one, ValueError for an empty `message_id`.
         """
+        if message_id == "":  # all messages without one would be the same
+            raise ValueError("message_id is empty; without it, each message is sent")
         opcode, payload = convert(data)
         kind = entries.TEXT if opcode == TEXT else entries.BINARY
         return self.send(self.publication(group, kind, payload, message_id=message_id))

@@ -9,6 +9,7 @@ import redis
 
 from ..errors import StorageAway
 from .keys import Keys
+from .leases import ENDED
 from .membership import MemberKeys, encode
 from .nodes import Nodes
 from .servers import RedisServers
@@ -62,36 +63,37 @@ class Roster:
         pipeline.smembers(keys.nodes)
         pipeline.smembers(keys.holders(group))
         # These change nothing, but are refused where Redis takes nothing: nodes can't tell then.
-        pipeline.set(keys.sent(group, ""), "", xx=True)
-        pipeline.set(keys.sent(None, ""), "", xx=True)
+        pipeline.setrange(keys.sent(group, ""), 0, "")
+        pipeline.setrange(keys.sent(None, ""), 0, "")
         pipeline.exists(keys.node(nodes.name if nodes else ""))
         names, holders, _, _, lives = pipeline.execute()
-        others = sorted(name.decode("utf-8", "surrogateescape") for name in names)
+        # A holder may be missing among the names, where Redis has forgotten these alone.
+        others = sorted(name.decode("utf-8", "surrogateescape") for name in names | holders)
         if nodes is not None:
             if not lives:
                 nodes.hurry()
                 raise _Unclear("Redis has forgotten this node, and perhaps others")
             others = [name for name in others if not nodes.is_mine(name)]
-        alive = self._alive(others, group)
-        if nodes is not None and len(alive) < nodes.expected():
-            raise _Unclear("Redis has forgotten nodes that have not said yet that they live")
-        if nodes is not None:
-            nodes.saw(len(alive))
+        signs = self._signs(others, group)
+        alive = {name: listed for name, (sign, listed) in signs.items() if sign not in (b"", ENDED)}
+        lost = [name for name, (sign, _) in signs.items() if not sign]
+        if nodes is not None and (why := nodes.doubt(len(alive), lost)):
+            raise _Unclear(why)
         found = self._members_of(group, [name for name in alive if encode(name) in holders])
         for name, is_listed in alive.items():
-            if is_listed and not found.get(name):
+            if (is_listed or name in found) and not found.get(name):
                 raise _Unclear(f"node {name} has members whose names are missing")
         return [member for members in found.values() for member in members]
 
-    def _alive(self, names: list[str], group: str) -> dict[str, bool]:
-        """Return which nodes live, and whether each says that it has members of the group."""
+    def _signs(self, names: list[str], group: str) -> dict[str, tuple[bytes, bool]]:
+        """Return for nodes how what they say begins, and whether they list the group as theirs."""
         pipeline = self._servers.client.pipeline(transaction=False)
         for name in names:
-            pipeline.exists(self._keys.node(name))
+            pipeline.getrange(self._keys.node(name), 0, 0)
             pipeline.sismember(self._keys.groups(name), encode(group))
         answers = pipeline.execute() if names else []
-        return {name: bool(listed) for name, lives, listed
-                in zip(names, answers[::2], answers[1::2], strict=True) if lives}  # fmt: skip
+        return {name: (sign, bool(listed)) for name, sign, listed
+                in zip(names, answers[::2], answers[1::2], strict=True)}  # fmt: skip
 
     def _members_of(self, group: str, nodes: list[str]) -> dict[str, list[Member]]:
         found: dict[str, list[Member]] = {}

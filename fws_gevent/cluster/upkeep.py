@@ -14,6 +14,7 @@ from gevent.event import Event
 from ..engine.supervision import Loop
 from ..loggers import get_logger
 from .keys import Keys
+from .leases import ENDED
 from .membership import KEPT, MemberKeys, Outcome, encode, try_each
 from .nodes import LEASE, Nodes
 from .presence import Presence
@@ -144,5 +145,7 @@ class Upkeep:
             if len(self._strangers) >= STRANGERS:
                 self._strangers.clear()
             since = self._strangers.setdefault(name, now)
-            if now - since > LEASE and not self._servers.client.exists(self._keys.node(name)):
+            if now - since <= LEASE:
+                continue
+            if self._servers.client.getrange(self._keys.node(name), 0, 0) in (b"", ENDED):
                 self._member_keys.take_away(name, [group])

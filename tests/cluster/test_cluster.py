@@ -420,6 +420,18 @@ def test_a_node_ends_while_redis_is_away(node: Node, start_redis: StartRedis) ->
         assert not server.started
 
 
+@pytest.mark.parametrize("epoch", ["a\nb", "a b", " "])
+def test_a_message_that_the_channel_can_not_carry_comes_from_the_stream(
+    epoch: str, node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fws_gevent.cluster.feed.FOREIGN", 0.05)
+    client = connect(node())
+    join(client, "room")
+    plain.xadd(STREAM, {"epoch": epoch})  # which goes on with what follows
+    client.send("room soup")
+    assert client.receive() == "soup"
+
+
 def test_a_group_that_all_left_while_redis_was_told_of_the_join_is_not_followed(
     node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,3 +451,23 @@ def test_a_group_that_all_left_while_redis_was_told_of_the_join_is_not_followed(
     server.join("room", connection)
     assert STREAM.encode() not in cluster._shards.feeds
     assert join(client, "another") == connection.id
+
+
+def test_a_node_that_is_started_again_has_another_name_and_all_its_tasks(
+    redis_server: RedisProcess, serve: Serve, connect: Connect
+) -> None:
+    storage = RedisStorageObject(port=redis_server.port)
+    storage._servers.sharded = True  # a Redis without a cluster has these commands too
+    server = serve([Orders], extra={"storage_object": storage})
+    cluster: Any = server.cluster
+    before = cluster.node
+    server.stop(0.1)
+    server.start()
+    assert cluster.node != before
+    assert [each.name for each in cluster.loops if each.ended] == []
+    assert "moved channels" in {each.name for each in cluster.loops}
+    client = connect(server)
+    join(client, "room")
+    client.send("room again")
+    assert client.receive() == "again"
+    assert server.storage_object.healthy

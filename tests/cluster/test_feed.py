@@ -341,7 +341,7 @@ def test_more_bytes_than_can_wait_are_an_overrun_too(
     [b"", b"\n", b"hello", b"1-0 2-0 e n text \xff", b"x-y 10-0 e n text \n11", b"\xff" * 300,
      b"11-0 10-0 e n text  \n11", b"11-0 10 e n text \n"],
 )  # fmt: skip
-def test_a_push_that_is_no_entry_harms_nothing(
+def test_a_push_that_is_no_entry_harms_nothing_and_redis_is_asked_in_a_while(
     live: World, pushed: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     live.feed.on_push(pushed)
@@ -349,7 +349,7 @@ def test_a_push_that_is_no_entry_harms_nothing(
     assert live.feed.live
     live.push(11)
     assert live.done == [b"11"]
-    assert live.asked == 0
+    assert live.pauses == [feed_module.FOREIGN], "the stream may have it all the same"
 
 
 @pytest.mark.parametrize("kind", [b"strange", b"broken"])
@@ -404,9 +404,9 @@ def test_a_flood_from_another_stream_asks_nothing_and_holds_up_nothing(live: Wor
     live.feed.asking()
     live.resume(b"proven", 10)
     asked = live.asked
-    for number in range(100):
+    for number in range(1, 101):
         live.push(number, epoch=b"elsewhere%d" % (number % 7))
-        live.push(number + 11)
+        live.push(number + 10)
     assert live.asked == asked
     assert live.done == [b"%d" % number for number in range(11, 111)]
 

@@ -122,6 +122,14 @@ def test_the_same_name_in_another_group_is_another_message(
     assert len(kept(redis_server)) == len(kept(redis_server, EVERYBODY)) == 1
 
 
+def test_an_empty_name_is_refused_for_it_would_be_the_same_for_all(
+    publisher: Publisher, redis_server: RedisProcess
+) -> None:
+    with pytest.raises(ValueError, match="message_id is empty"):
+        publisher.publish("soup", group="kitchen", message_id="")
+    assert data_in(redis_server) == []
+
+
 def test_equal_messages_without_a_name_are_all_published(
     publisher: Publisher, redis_server: RedisProcess
 ) -> None:

@@ -64,6 +64,60 @@ def test_members_that_redis_lost_are_no_empty_list(
 
 
 @pytest.mark.usefixtures("_no_signs")
+def test_members_of_nodes_whose_names_redis_lost_are_told(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    one, two, here = two_members(redis_server.port, serve, connect)
+    plain.delete("fws:{*}:nodes")
+    assert ids(one) == ids(two) == here
+
+
+@pytest.mark.usefixtures("_no_signs")
+def test_a_node_that_holds_the_group_has_members_of_it(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    one, two, _ = two_members(redis_server.port, serve, connect)
+    name = cluster_of(two).node
+    plain.delete(f"fws:{{room}}:members:{name}", f"fws:{{*}}:groups:{name}")
+    with pytest.raises(StorageAway, match="whose names are missing"):
+        one.members("room")
+
+
+def test_members_of_a_node_that_must_be_alive_are_not_left_out(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "LEASE", 300.0)
+    one, two, here = two_members(redis_server.port, serve, connect)
+    name = cluster_of(two).node
+    until(lambda: cluster_of(one)._nodes._leases.lasts(name))
+    cluster_of(two)._nodes.stop(20.0)
+    plain.delete(f"fws:{{*}}:node:{name}")
+    for _ in range(2):
+        with pytest.raises(StorageAway, match="forgotten that node"):
+            one.members("room")
+        cluster_of(one)._nodes.hurry()
+        gevent.sleep(0.1)
+    assert plain.hlen(f"fws:{{room}}:members:{name}") == 1, "it is no dead node"
+    plain.set(f"fws:{{*}}:node:{name}", "-")
+    until(lambda: ids(one) == [each for each in here if each in one.users])
+
+
+def test_asking_for_members_changes_nothing(
+    redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
+) -> None:
+    one, *_ = two_members(redis_server.port, serve, connect)
+    names = ["fws:{room}:sent:", "fws:{*}:sent:"]
+    assert not plain.exists(*names)
+    for each in names:
+        plain.set(each, "1-1", ex=100)
+    one.members("room")
+    assert [plain.get(each) for each in names] == [b"1-1"] * 2
+    assert all(plain.ttl(each) > 0 for each in names)
+
+
+@pytest.mark.usefixtures("_no_signs")
 def test_after_redis_has_forgotten_all_there_is_no_half_list(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:

@@ -38,6 +38,24 @@ def test_an_entry_has_all_fields(calls: Calls) -> None:
     })]  # fmt: skip
 
 
+@pytest.mark.parametrize("junk", ["a b", "a\nb", " ", "\n"])
+@pytest.mark.parametrize("name", ["kind", "exclude", "nonce", "epoch"])
+def test_what_would_end_the_head_of_an_entry_is_refused(
+    name: str, junk: str, calls: Calls, listener: Listener
+) -> None:
+    given = {"kind": "text", "exclude": "", "nonce": "n0", "epoch": "e1"} | {name: junk}
+    with pytest.raises(redis.ResponseError, match="neither spaces nor newlines"):
+        calls.publish(
+            kind=given["kind"],
+            exclude=given["exclude"],
+            nonce=given["nonce"],
+            epoch=given["epoch"],
+        )
+    assert calls.stream() == []
+    calls.publish(b"next")
+    assert listener.hear().endswith(b"\nnext"), "nothing was sent before it"
+
+
 def test_each_entry_names_the_one_before_it(calls: Calls) -> None:
     ids = [calls.publish() for _ in range(5)]
     assert [fields[b"previous"] for _, fields in calls.stream()] == [b"0-0", *ids[:-1]]

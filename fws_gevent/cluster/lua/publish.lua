@@ -6,6 +6,11 @@
 --   8 milliseconds that the message's own key lives,
 --   9 latest time to publish, in milliseconds since 1970 on the clock of Redis (0: any time),
 --   10 PUBLISH, or SPUBLISH on a Redis Cluster
+for _, i in ipairs({1, 3, 4, 5}) do  -- the channel has them in one line, between spaces
+  if string.find(ARGV[i], '[ \n]') then
+    return redis.error_reply('ERR kind, id, nonce and epoch can have neither spaces nor newlines')
+  end
+end
 local known = redis.call('GET', KEYS[2])
 if known then return known end
 if ARGV[9] ~= '0' then
