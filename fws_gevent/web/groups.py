@@ -20,6 +20,10 @@ def group(group: str) -> Response:
 
     A subject's group is shown to that subject, and with the scope status where a pattern has it.
     """
+    try:  # what is not UTF-8 has become U+FFFD by now, and so another name
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+    except UnicodeDecodeError:
+        refuse(400, "invalid_request", "the group must be UTF-8")
     asking = identity({})
     if not (asking.may_join(group) or (SCOPE in asking.scope and asking.covers(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 from flask import request
 
@@ -52,13 +52,25 @@ def form() -> dict[str, str]:
     request.max_content_length = LONGEST_BODY
     if request.mimetype not in ("", "application/x-www-form-urlencoded"):
         refuse(400, "invalid_request", "the body must be application/x-www-form-urlencoded")
-    lists = list(request.form.lists())
+    body = request.get_data()
     if request.content_length is None:
         request.stream.read(1)  # in chunks, too long a body is but cut off: here it is told
+    if not _is_text(body):  # Flask would put U+FFFD, and so another name
+        refuse(400, "invalid_request", "the body must be UTF-8")
+    lists = list(request.form.lists())
     for name, values in lists:
         if len(values) > 1:
             refuse(400, "invalid_request", f"{name[:40]} is there twice")
     return {name: value for name, value in request.form.items() if value}
+
+
+def _is_text(encoded: bytes) -> bool:
+    """Whether a form, percent-encoded, is UTF-8."""
+    try:
+        unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def asker() -> Client:

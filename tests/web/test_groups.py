@@ -145,3 +145,10 @@ def test_while_redis_is_away_it_says_so(
 @pytest.mark.parametrize("group", ["a" * 256, "a\tb", "\x00"])
 def test_what_is_no_groups_name_is_a_bad_request(group: str, site: Site) -> None:
     assert members(site, group).refusal == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("group", ["%FF", "%ED%A0%80", "room%C3"])
+def test_a_name_that_is_not_utf8_is_no_name(group: str, make_site: MakeSite) -> None:
+    site = make_site([])
+    answer = site.get(f"/fws/groups/{group}", Authorization=bearer(site.token("eve", "*")))
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")

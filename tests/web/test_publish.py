@@ -13,7 +13,7 @@ from tests.clients import Client
 from tests.conftest import Connect
 
 from .conftest import MakeSite
-from .sites import Answer, Site, bearer, login
+from .sites import FORM, Answer, Site, bearer, login
 
 
 @pytest.fixture
@@ -135,3 +135,17 @@ def test_what_is_no_groups_name_is_a_bad_request(site: Site, group: str) -> None
     answer = publish(site, login(), data="hello", group=group)
     assert answer.refusal == (400, "invalid_request")
     assert answer.json["error_description"].startswith("a group's name must have")
+
+
+@pytest.mark.parametrize(
+    "body", [b"data=x&group=%FF", b"data=x&group=%ED%A0%80", b"data=a%C3", b"data=\xff"]
+)
+def test_what_is_not_utf8_is_refused_and_becomes_no_other_text(
+    body: bytes, publishing: Site, connect: Connect
+) -> None:
+    inside = member(publishing, connect, "ada", "\N{REPLACEMENT CHARACTER}")
+    head = {"Content-Type": FORM, "Authorization": login("paper")}
+    answer = publishing.ask("POST", "/fws/publish", body, head)
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    assert publish(publishing, login("paper"), data="\N{REPLACEMENT CHARACTER}").status == 200
+    assert inside.receive() == "\N{REPLACEMENT CHARACTER}"
