@@ -80,7 +80,7 @@ class PatientStreamServer(StreamServer):
 
 
 class ListenerName(NamedTuple):
-    """What a connection may still ask of the socket that accepted it once that one is closed."""
+    """The name of a listener, which connections ask for after it was closed."""
 
     address: Any
 

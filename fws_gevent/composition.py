@@ -157,7 +157,7 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on `host`."""
+    """Return whether only this machine can reach a server that listens on `host`."""
     if host == "localhost" or host.startswith("unix:"):
         return True
     address = parse_address(host)
@@ -165,7 +165,7 @@ def is_loopback(host: str) -> bool:
 
 
 def under_gunicorn() -> bool:
-    """Whether gunicorn loads us: it says so in the environment of its workers."""
+    """Return whether gunicorn loads us: it says so in the environment of its workers."""
     return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
 
 

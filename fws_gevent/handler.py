@@ -106,7 +106,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
             say_goodbye(self.socket)
 
     def _more_may_come(self, *, malformed: bool) -> bool:
-        """Whether the client may still send something, though its last answer is there."""
+        """Return whether the client may still send something, though its last answer is there."""
         if malformed:
             return True
         if self.socket is None or self.wsgi_input is None:

@@ -96,7 +96,7 @@ def _shut(socket: Any, how: int) -> None:
 
 
 def has_unread(socket: Any) -> bool:
-    """Whether the kernel holds bytes of a client's that nobody has read."""
+    """Return whether the kernel holds bytes of a client's that nobody has read."""
     descriptor, answer = socket.fileno(), bytearray(4)
     if descriptor < 0:
         return False  # closed, or another's by now

@@ -151,7 +151,7 @@ def unix_listener(path: str) -> Any:
 
 
 def _is_dead(path: str) -> bool:
-    """Whether `path` is a socket file that nobody listens on."""
+    """Return whether `path` is a socket file that nobody listens on."""
     probe = gevent.socket.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
     try:
         probe.connect(path)

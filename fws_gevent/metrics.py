@@ -88,7 +88,7 @@ class Metrics:
 
     @property
     def multiprocess(self) -> bool:
-        """Whether other processes' numbers are added."""
+        """Return whether other processes' numbers are added."""
         return MULTIPROCESS in os.environ
 
     def update(self, snapshot: Mapping[str, Any]) -> None:

@@ -120,7 +120,7 @@ class Output:
 
 
 def _has_descriptor(stream: TextIO) -> bool:
-    """Whether a stream is a file of the system's, to which a write may block."""
+    """Return whether a stream is a file of the system's, to which a write may block."""
     try:
         return stream.fileno() >= 0
     except (OSError, ValueError):  # in memory, or closed

@@ -39,7 +39,7 @@ class Bus(Signal):
 
     @property
     def is_muted(self) -> bool:
-        """Whether nobody hears this bus now (see blinker's `muted()`)."""
+        """Return whether nobody hears this bus now (see blinker's `muted()`)."""
         return self._muted
 
     @is_muted.setter

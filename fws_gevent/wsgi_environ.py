@@ -1,4 +1,4 @@
-"""What a WSGI environ says of its request."""
+"""Facts of a request in its WSGI environ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def headers_of(environ: Mapping[str, Any]) -> Headers:
 
 
 def asks_for_websocket(environ: Mapping[str, Any]) -> bool:
-    """Whether a request asks for a WebSocket."""
+    """Return whether a request asks for a WebSocket."""
     return "HTTP_UPGRADE" in environ and wants_websocket(
         headers_of(environ), environ.get("SERVER_PROTOCOL", "HTTP/1.1")
     )

@@ -25,7 +25,7 @@ FIRST, LONGEST = 1.0, 60.0
 
 
 class _Attempt:
-    """What became of the clean-up of one node."""
+    """The outcome of the clean-up of one node."""
 
     def __init__(self) -> None:
         self.next = 0.0

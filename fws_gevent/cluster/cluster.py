@@ -146,7 +146,7 @@ class Cluster:
 
     @property
     def healthy(self) -> bool:
-        """Whether this node hears the others."""
+        """Return whether this node hears the others."""
         if not self._started:
             return True
         return self._shards.up and self._channels.link.up and self._everybody.live

@@ -34,7 +34,7 @@ class Follower:
         self.place: Place | None = None
 
     def is_foreign(self, entry: Entry) -> bool:
-        """Whether an entry is of another stream than the last one seen."""
+        """Return whether an entry is of another stream than the last one seen."""
         return self.place is None or entry.epoch != self.place.epoch
 
     def is_hole(self, entry: Entry) -> bool:

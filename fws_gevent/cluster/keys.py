@@ -84,7 +84,7 @@ class Keys:
         return self._of(digest, "refresh")
 
     def owned(self, owner: str, sort: str) -> bytes:
-        """What one subject, by its SHA-256, has of a sort: digests or names, by when they end."""
+        """Return the key of what one subject, by its SHA-256, has of a sort, by when it ends."""
         return self._of(owner, f"own:{sort}")
 
     def successor(self, digest: str) -> bytes:

@@ -44,7 +44,7 @@ class Moves(Generic[Server]):
 
     @property
     def pending(self) -> bool:
-        """Whether there are channels that no server is heard on."""
+        """Return whether there are channels that no server is heard on."""
         return bool(self._taken)
 
     def put(self, channel: bytes, server: Server) -> None:

@@ -81,7 +81,7 @@ class Nodes:
         return self._presence.node
 
     def is_mine(self, node: str) -> bool:
-        """Whether a node's name is, or was, this one's."""
+        """Return whether a node's name is, or was, this one's."""
         return node in self._mine
 
     def hurry(self) -> None:

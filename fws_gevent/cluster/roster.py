@@ -1,4 +1,4 @@
-"""Who is in a group on the other nodes: all of them, or the word that this can't be told now."""
+"""The members of a group on the other nodes: all of them, or an error that says why not."""
 
 from __future__ import annotations
 

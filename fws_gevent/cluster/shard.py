@@ -44,7 +44,7 @@ class Shard:
 
     @property
     def up(self) -> bool:
-        """Whether it hears all that it should."""
+        """Return whether it hears all that it should."""
         return self.link.up or not self.link.wanted
 
     @property
@@ -152,7 +152,7 @@ class Shards:
 
     @property
     def up(self) -> bool:
-        """Whether all that is followed is heard."""
+        """Return whether all that is followed is heard."""
         return not self.moves.pending and all(shard.up for shard in tuple(self._shards.values()))
 
     @property

@@ -36,7 +36,7 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """Whether no connection more is taken."""
+        """Return whether no connection more is taken."""
         return self.live >= self.capacity
 
     def check(self, address: str) -> None:

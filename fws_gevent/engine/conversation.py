@@ -65,7 +65,7 @@ class Conversation(Watched):
 
     @property
     def open(self) -> bool:
-        """Whether messages can still be sent."""
+        """Return whether messages can still be sent."""
         return not self.ending
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:

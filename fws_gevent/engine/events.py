@@ -90,7 +90,7 @@ class Events(Membership):
                 route.surround(self.around_event, self._application_failed)
 
     def _application_failed(self, instance: Any, error: BaseException) -> None:
-        """What stands around an event failed: the teardown of a Flask context."""
+        """Log that the application failed around an event, as in a teardown; end its connection."""
         if self.told.due("application"):
             _log.error("the application failed around the filters of %s", instance, exc_info=error)
         self._rescue(instance, error)

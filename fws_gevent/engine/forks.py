@@ -19,7 +19,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Forkable(Protocol):
-    """What has something to do in a forked child."""
+    """An object with something to do in a forked child."""
 
     def on_fork(self) -> None:
         """Let go of what is the parent's. Runs in the child, before anything else; never waits."""

@@ -1,4 +1,4 @@
-"""What a filter may leave on the greenlet that it ran in, and how that is seen.
+"""The traces that a filter may leave on the greenlet that it ran in.
 
 gevent keeps the values of a `threading.local` and of a `gevent.local` in the greenlet's
 attributes; a pending `gevent.Timeout`, a lock that is held and a link hold a reference to it; what

@@ -1,4 +1,4 @@
-"""What filters print, without waiting for the reader of standard output."""
+"""Printing by filters, which never waits for the reader of standard output."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Reactor(Flushing, Calls):
 
     @property
     def started(self) -> bool:
-        """Whether the reactor runs."""
+        """Return whether the reactor runs."""
         return self._poller is not None
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ class Reactor(Flushing, Calls):
 
     @property
     def on_its_loop(self) -> bool:
-        """Whether the present thread's loop is the one that it runs in."""
+        """Return whether the present thread's loop is the one that it runs in."""
         return self.started and get_hub_if_exists() is self._hub
 
     def on_fork(self) -> None:

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 
 class State(Enum):
-    """What a connection is doing, in the order in which it may happen."""
+    """The states of a connection, in the order in which they may follow."""
 
     OPEN = auto()
     """Messages pass in both directions."""
@@ -33,7 +33,7 @@ class State(Enum):
 
 
 class Step(Enum):
-    """What can happen to a connection."""
+    """The steps from one state to another."""
 
     CLOSE = auto()
     """The application closes."""

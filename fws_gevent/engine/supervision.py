@@ -36,7 +36,7 @@ class Failures:
 
     @property
     def failing(self) -> bool:
-        """Whether it fails again and again."""
+        """Return whether it fails again and again."""
         return self._in_a_row >= STUCK and monotonic() - self._last < ROW
 
     def add(self, error: BaseException) -> None:
@@ -65,12 +65,12 @@ class Loop(Failures):
 
     @property
     def failing(self) -> bool:
-        """Whether it has ended though its body did not return, or fails again and again."""
+        """Return whether it has ended though its body did not return, or fails again and again."""
         return (self.ended and not self._over) or super().failing
 
     @property
     def ended(self) -> bool:
-        """Whether it has begun and runs no more."""
+        """Return whether it has begun and runs no more."""
         return self._greenlet is not None and self._greenlet.ready()
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What a reactor runs, and what it reads from and writes to."""
+"""The tasks that a reactor runs, and the sockets behind them."""
 
 from __future__ import annotations
 

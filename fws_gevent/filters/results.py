@@ -1,4 +1,4 @@
-"""What the filters of a chain may return, and leave of a message that they change in place."""
+"""Checks of the values that filters return, and of messages that they change in place."""
 
 from __future__ import annotations
 

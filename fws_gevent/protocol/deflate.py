@@ -154,7 +154,7 @@ class Inflater:
 
     @property
     def ended(self) -> bool:
-        """Whether a block with BFINAL set has ended, so that `go_on` has to be called."""
+        """Return whether a block with BFINAL set has ended, so that `go_on` has to be called."""
         return self._inflater.eof
 
     def go_on(self, so_far: bytes | bytearray) -> bytes:

@@ -190,7 +190,7 @@ def check_request(request: Request) -> None:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text is a token (RFC 9110 §5.6.2)."""
+    """Return whether a text is a token (RFC 9110 §5.6.2)."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -200,7 +200,7 @@ def _names_host(authority: str) -> bool:
 
 
 def wants_websocket(headers: Headers, version: str = "HTTP/1.1") -> bool:
-    """Whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`.
+    """Return whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`.
 
     A request of HTTP/1.0 never does: its Upgrade is to be ignored (RFC 9110 §7.8).
     """
@@ -209,7 +209,7 @@ def wants_websocket(headers: Headers, version: str = "HTTP/1.1") -> bool:
 
 
 def means_websocket(headers: Headers) -> bool:
-    """Whether something in a request says that its client wants to go on as a WebSocket.
+    """Return whether something in a request says that its client wants to go on as a WebSocket.
 
     If that isn't granted, there may be frames behind it, which are no request.
     """

@@ -64,7 +64,7 @@ def parse_authority(text: str) -> tuple[str, int | None] | None:
 
 
 def origin_allowed(origin: str, host: str, allowed: Sequence[str]) -> bool:
-    """Whether a page of `origin` may connect to `host` (the Host header).
+    """Return whether a page of `origin` may connect to `host` (the Host header).
 
     Yes for the host's own pages and for the origins in `allowed` (such as
     "https://app.example.com", "null", or "*" for all). Names match without regard to case, a

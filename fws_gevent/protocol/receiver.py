@@ -200,7 +200,7 @@ class Receiver:
         self._quick = between_messages and self._limits.max_message_size >= 65535
 
     def _waits(self, events: list[Event]) -> bool:
-        """Whether the first message came, and what follows waits until `widen`."""
+        """Return whether the first message came, and what follows waits until `widen`."""
         return self._room is not None and bool(events) and isinstance(events[-1], Message)
 
     def _frame(self, data: bytes | bytearray, position: int, size: int, events: list[Event]) -> int:

@@ -19,7 +19,7 @@ _LINKED = re.compile(r"/[^/]+/[^/]+")
 
 
 def is_of_platform(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether Kubernetes, or a link of Docker, set the variable `name` for a service.
+    """Return whether Kubernetes, or a link of Docker, set the variable `name` for a service.
 
     FWS_PORT is one of theirs if its value is a URL such as tcp://10.0.0.1:9000.
     """

@@ -29,7 +29,7 @@ class BaseStorageObject(ABC):
 
     @property
     def healthy(self) -> bool:
-        """Whether it can be used now; without it a server isn't ready."""
+        """Return whether it can be used now; without it a server isn't ready."""
         return True
 
     @abstractmethod

@@ -58,7 +58,7 @@ class RedisStorageObject(BaseStorageObject):
 
     @property
     def healthy(self) -> bool:
-        """Whether the node hears the others; False while Redis is away."""
+        """Return whether the node hears the others; False while Redis is away."""
         return self._cluster is None or self._cluster.healthy
 
     def get(self, key: Value) -> set[str | bytes] | None:

@@ -52,7 +52,7 @@ class Claims(dict[str, Any]):
         return str(self["jti"])
 
     def may_join(self, group: str) -> bool:
-        """Whether the token grants a group. Only its subject is in a subject's own group."""
+        """Return whether the token grants a group. Only its subject is in a subject's own group."""
         return may_join(self.subject, self.groups, group)
 
     def __str__(self) -> str:

@@ -288,7 +288,7 @@ class Tokens:
 
     @property
     def can_remember(self) -> bool:
-        """Whether tickets, refresh tokens and revocations work here."""
+        """Return whether tickets, refresh tokens and revocations work here."""
         return self.store.shared or not self.several_processes
 
     def _need_store(self, what: str) -> None:

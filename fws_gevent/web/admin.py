@@ -59,12 +59,12 @@ class Admin:
 
     @property
     def is_shut(self) -> bool:
-        """Whether nobody can get in."""
+        """Return whether nobody can get in."""
         return self.link_secret is None and not self.has_form
 
     @property
     def has_form(self) -> bool:
-        """Whether there is anything that could be typed: a password, or a token."""
+        """Return whether there is anything that could be typed: a password, or a token."""
         return self._password is not None or self._tokens.keys is not None
 
     def open_link(self, secret: str) -> Claims | None:

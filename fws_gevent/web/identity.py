@@ -85,7 +85,7 @@ def client_key() -> str:
 
 
 def is_secure() -> bool:
-    """Whether the request came over https, as trusted proxies have it."""
+    """Return whether the request came over https, as trusted proxies have it."""
     return request.is_secure or asker().scheme == "https"
 
 

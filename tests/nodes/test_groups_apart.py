@@ -76,7 +76,7 @@ def test_a_thousand_groups_on_two_of_four_nodes_cost_the_other_two_no_byte(
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Signs of life, comparisons and pings are not messages of groups: none is due while this counts.
+    # Signs of life, comparisons and pings are not messages of groups: none is due meanwhile.
     monkeypatch.setattr("fws_gevent.cluster.nodes.BEAT", 60.0)
     monkeypatch.setattr("fws_gevent.cluster.upkeep.INTERVAL", 60.0)
     monkeypatch.setattr("fws_gevent.cluster.link.PING_INTERVAL", 60.0)
