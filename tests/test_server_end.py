@@ -179,6 +179,18 @@ def test_without_any_grace_everybody_is_told_still(
         assert client.at_end()
 
 
+def test_without_any_grace_a_large_message_goes_before_the_close(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve(grace=0)
+    client = connect(server)
+    until(lambda: server.users)
+    server.broadcast(b"x" * 100_000)
+    finish(server)
+    assert client.receive() == b"x" * 100_000
+    assert client.frame().close[0] == 1001
+
+
 def test_a_filter_that_never_ends_does_not_hold_up_the_end(serve: Serve, connect: Connect) -> None:
     class Sleeper(WebSocketMessageFilter):
         @classmethod

@@ -140,6 +140,12 @@ def test_a_wss_client_that_goes_without_a_word_is_noticed(
     assert server.closes == {1006: 1}
 
 
+class Leave(WebSocketConnectFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.close()
+
+
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_filter_that_keeps_the_environ_keeps_no_socket_open(
     tls: bool, serve: Serve, connect: Connect, identity: Identity
@@ -174,6 +180,29 @@ def test_after_the_closing_handshake_the_stream_ends_with_a_close_notify(
         client.sendall(frame(8, b"\x03\xe8"))
         assert client.recv(100) == b"\x88\x02\x03\xe8"
         assert client.recv(100) == b""  # without one it raises SSLEOFError
+
+
+@pytest.mark.parametrize(
+    ("settings", "last"),
+    [
+        ({"close_timeout": 0.2, "greeting": True}, b"\x88\x02\x03\xe8"),
+        ({"ping_interval": 0.2, "ping_timeout": 0.2, "greeting": False}, b"\x89\x00"),
+    ],
+    ids=["Close", "Ping"],
+)
+def test_a_client_that_does_not_answer_is_left_with_a_close_notify(
+    settings: dict[str, Any], last: bytes, serve: Serve, identity: Identity
+) -> None:
+    server = serve([Leave] if settings.pop("greeting") else [], **settings, **identity._asdict())
+    port = server.server_port
+    assert port
+    bare = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    with client_context().wrap_socket(bare, suppress_ragged_eofs=False) as client:
+        client.sendall(upgrade(port))
+        seen = b""
+        while got := client.recv(65536):  # without a close_notify it raises SSLEOFError
+            seen += got
+    assert seen.endswith(b"\r\n\r\n" + last)
 
 
 @pytest.mark.parametrize(

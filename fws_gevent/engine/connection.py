@@ -15,7 +15,7 @@ from ..protocol.names import checked_group
 from ..tokens import Claims
 from .facts import Closed, Opening, Peer
 from .inbound import Inbound
-from .payload import OPCODES, Data, as_text_if_utf8, convert, frame_for
+from .payload import COMPRESSED, OPCODES, Data, as_text_if_utf8, convert, frame_for
 from .transport import FLUSH_SIZE
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ class Connection(Inbound):
         if self.reactor.elsewhere():
             self.reactor.call_here(self._send_frame, frame, size=len(frame))
         else:
+            if self.window_bits:
+                self.reactor.work += len(payload) // COMPRESSED
             self._send_frame(frame)
         return True
 

@@ -102,7 +102,7 @@ class Conversation(Watched):
         if after is State.LINGERING:
             self.hang_up()
         elif after is State.CLOSED:
-            self._shut(goodbye=step is not Step.LOST)
+            self._shut()
         elif after is not State.CLOSING and after is not State.GONE:
             self.flush()
             self._settle()
@@ -116,9 +116,9 @@ class Conversation(Watched):
         if not (self.queued or self._outbox):
             self._advance(Step.WRITTEN, self._closed)
 
-    def _shut(self, *, goodbye: bool) -> None:
+    def _shut(self) -> None:
         self.wheel.cancel(self)
-        self.shut(goodbye=goodbye)
+        self.shut()
         self.on_shut()
         self._run_soon()
 

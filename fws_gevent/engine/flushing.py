@@ -16,6 +16,11 @@ _log = get_logger("engine")
 FLUSHES = 1024
 """Connections that are written to in one go: a broadcast to more leaves in several."""
 
+FLUSH_BYTES = 4 << 20
+"""Bytes that the kernel takes in one go, after which the other connections wait for the next."""
+
+_FEW = 64  # connections whose outboxes hold no more than that together
+
 
 class Flushing:
     """The tasks that have something to write; a `Reactor` adds their reading."""
@@ -52,8 +57,9 @@ class Flushing:
         self._will_flush = self._runner is not None
         if dirty:
             self.dirty = []
-            if len(dirty) > FLUSHES:
-                self._put_off(dirty)
+            if len(dirty) > _FEW:
+                self._flush_many(dirty)
+                return
             self.work += len(dirty)
             for task in dirty:
                 try:
@@ -62,16 +68,31 @@ class Flushing:
                     self._failed(task, error)
 
     def flush_all(self) -> None:
-        """Write all that was sent, to however many connections it goes."""
+        """Write all that was sent, to however many connections it goes, as far as they take it."""
         while self.dirty:
             self.flush()
+        while self._undrained:
+            self._drain_first()
 
-    def _put_off(self, dirty: list[Socketed]) -> None:
-        """Leave all but the first FLUSHES connections to the next call of `flush`."""
-        self.dirty = dirty[FLUSHES:]
-        del dirty[FLUSHES:]
-        self._will_flush = True
-        self._hub.loop.run_callback(self.flush)
+    def _flush_many(self, dirty: list[Socketed]) -> None:
+        """Write to the first FLUSHES connections, or as many as take FLUSH_BYTES.
+
+        The others are left to the next call of `flush`.
+        """
+        before, done = self.bytes_out, 0
+        for task in dirty[:FLUSHES]:
+            try:
+                task.flush()
+            except Exception as error:  # noqa: BLE001 - as in `flush`
+                self._failed(task, error)
+            done += 1
+            if self.bytes_out - before >= FLUSH_BYTES:
+                break
+        self.work += done + (self.bytes_out - before >> 12)
+        if done < len(dirty):
+            self.dirty = dirty[done:] + self.dirty
+            self._will_flush = True
+            self._hub.loop.run_callback(self.flush)
 
     def drain_later(self, task: Socketed) -> None:
         """Call the task's `drain` again after others had their turn: its socket may take more."""
@@ -80,10 +101,14 @@ class Flushing:
         self._undrained[task] = None
 
     def _drain_next(self) -> None:
+        if len(self._undrained) > 1:
+            self._hub.loop.run_callback(self._drain_next)
+        if self._undrained:  # else `flush_all` came before
+            self._drain_first()
+
+    def _drain_first(self) -> None:
         task = next(iter(self._undrained))
         del self._undrained[task]
-        if self._undrained:
-            self._hub.loop.run_callback(self._drain_next)
         try:
             task.drain()
         except Exception as error:  # noqa: BLE001 - as in `flush`

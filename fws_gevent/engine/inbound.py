@@ -15,13 +15,14 @@ from ..protocol.receiver import Limits, Receiver
 from .conversation import LOST, Conversation
 from .facts import Closed, Opening, Peer
 from .opening import tell_open
-from .reactor import BUFFER_SIZE
+from .reactor import BUFFER_SIZE, TURN
 from .states import DISCARDING, State, Step
 
 if TYPE_CHECKING:
     from .server import Server
 
 _SLICE = 256  # events of one connection before others have their turn
+_MUCH = 8 * TURN  # units of work after which the same holds; what leaves together saves writes
 _SMALL = 256  # bytes that are not worth counting
 _NARROW = 2048  # bytes read at once from a connection that must still bring its token
 _NO_CONTEXT = Context()
@@ -105,8 +106,12 @@ class Inbound(Conversation):
                 self._control(event)
 
     def _handle(self, events: list[frames.Event]) -> None:
-        """Handle several events; once a filter marked the runner, the rest waits for another."""
+        """Handle several events, until a filter marked the runner or caused much work.
+
+        The rest is for the next run, after others had their turn.
+        """
         server, runner, rest = self.server, getcurrent(), iter(events)
+        reactor = self.reactor
         attributes, clean = runner.__dict__, getrefcount(runner)
         for event in rest:
             if isinstance(event, Message):
@@ -116,7 +121,7 @@ class Inbound(Conversation):
                 elif not self.ending:
                     emit(server, self, event)
                     # Weak references are looked at with the whole task, see `Reactor.marked`.
-                    if attributes or getrefcount(runner) != clean:
+                    if attributes or getrefcount(runner) != clean or reactor.work > _MUCH:
                         self._resume_with(list(rest))
                         return
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CloseCode, StorageAway
@@ -13,7 +14,7 @@ from ..signals import Route
 from ..tokens.claims import SUBJECT_GROUP, group_of
 from .consumer import heard_everywhere
 from .inbox import Inbox
-from .payload import Data, convert, frame_for
+from .payload import COMPRESSED, Data, convert, frame_for
 from .reactor import Reactor
 from .supervision import Loop
 
@@ -41,6 +42,12 @@ class Users(dict[str, "Connection"]):
 
 
 _NOBODY = Users()
+
+CLOSES = 256
+"""Connections that `disconnect` closes before others have their turn."""
+
+PUTS = 32
+"""Connections to which putting one message counts as a unit of work (see `reactor.TURN`)."""
 
 
 class OtherNodes(Protocol):
@@ -227,9 +234,10 @@ class Membership:
             frame = frames.get(connection.window_bits)
             if frame is None:
                 frame = frame_for(opcode, payload, connection.window_bits)
-                self.reactor.work += len(payload) >> 10  # compressing it takes that long
+                self.reactor.work += len(payload) // COMPRESSED
                 frames[connection.window_bits] = frame
-            connection.write(frame)
+            connection.put(frame)
+        self.reactor.work += len(connections) // PUTS
         return len(connections)
 
     def disconnect(
@@ -272,6 +280,13 @@ class Membership:
             found = list(self.groups.get(group or "", _NOBODY).values())
         else:
             found = [each for each in (self.users.get(name),) if each is not None]
-        for connection in found:
-            connection.close(code, reason)
+        self._close(iter(found), code, reason)
         return len(found)
+
+    def _close(self, left: Iterator[Connection], code: int, reason: str) -> None:
+        """Close the next CLOSES connections, and then, after others had their turn, the rest."""
+        batch = tuple(islice(left, CLOSES))
+        for connection in batch:
+            connection.close(code, reason)
+        if len(batch) == CLOSES:
+            self.reactor.later(partial(self._close, left, code, reason))

@@ -9,6 +9,9 @@ from ..protocol.frames import BINARY, FIN, RSV1, TEXT, encode
 Data = str | bytes | bytearray | memoryview
 """What `send` and `broadcast` take: `str` goes as text, a `Message` as it came, bytes as binary."""
 
+COMPRESSED = 256
+"""Bytes that take a unit of work to compress (see `reactor.TURN`)."""
+
 OPCODES: dict[type, int] = {
     CheckedMessage: TEXT,
     BinaryMessage: BINARY,

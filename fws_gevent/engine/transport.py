@@ -88,6 +88,31 @@ class Transport:
             self.reactor.work += _FLUSH_WORK
             self.flush()
 
+    def put(self, frame: bytes) -> None:
+        """Send `frame`, which goes to many, as `write` does, but write nothing at once.
+
+        What is too much for the end of the turn waits, and leaves in portions.
+        """
+        outbox = self._outbox
+        task: Any = self
+        if not outbox:
+            self.reactor.mark(task)
+        outbox.append(frame)
+        if len(frame) * len(outbox) >= FLUSH_SIZE:
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        """Move the outbox to what waits."""
+        outbox, waits = self._outbox, bool(self.waiting)
+        self.reactor.work += _FLUSH_WORK
+        self.reactor.frames_out += len(outbox)
+        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+        outbox.clear()
+        self._wait(data)
+        if self.waiting and not waits:
+            task: Any = self
+            self.reactor.drain_later(task)
+
     def flush(self) -> None:
         """Write the outbox; what the kernel doesn't take waits."""
         outbox = self._outbox
@@ -240,14 +265,14 @@ class Transport:
         self.waiting = None
         self.queued = self._offset = 0
 
-    def shut(self, *, goodbye: bool) -> None:
-        """Close the socket, over TLS with a close_notify before it if `goodbye`.
+    def shut(self) -> None:
+        """Close the socket, over TLS with a close_notify before it.
 
         What still waits is gone. From here on the descriptor is another's.
         """
         task: Any = self
         self.reactor.remove(task)
-        if goodbye and self.secure:
+        if self.secure:
             self._socket.shutdown(sockets.SHUT_WR)  # RFC 8446 §6.1
         self.descriptor = -1
         self._socket.close()

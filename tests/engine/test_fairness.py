@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
+from fws_gevent.engine.members import CLOSES
 from fws_gevent.filters.base import WebSocketMessageFilter
 from tests.clients import frame
 from tests.conftest import Connect, Serve
@@ -31,6 +32,13 @@ class Tell(WebSocketMessageFilter):
         web_socket_instance.broadcast(data)
 
 
+class Compress(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        handled[0] += 1
+        web_socket_instance.send(b"much that compresses well" * 4000)
+
+
 @pytest.fixture
 def turns() -> Iterator[list[int]]:
     """How many messages had been handled at each turn of the loop."""
@@ -48,7 +56,7 @@ def turns() -> Iterator[list[int]]:
 
 
 def longest(turns: list[int]) -> int:
-    """The most messages that were handled in one turn."""
+    """The most messages that were handled, or bytes written, in one turn."""
     return max(after - before for before, after in pairwise(turns))
 
 
@@ -79,3 +87,56 @@ def test_a_flood_of_messages_that_inflate_to_the_limit(
     until(lambda: handled[0] == 150)
     gevent.sleep(0)
     assert longest(turns) <= 4
+
+
+def test_answers_that_take_long_to_compress(
+    serve: Serve, connect: Connect, turns: list[int]
+) -> None:
+    client = connect(serve([Compress]), headers=["Sec-WebSocket-Extensions: permessage-deflate"])
+    client.raw(frame(1) * 100)
+    until(lambda: handled[0] == 100)
+    gevent.sleep(0)
+    assert longest(turns) < 20
+
+
+def test_messages_to_very_many(serve: Serve, connect: Connect, turns: list[int]) -> None:
+    server = serve([Tell])
+    publisher, *_members = (connect(server) for _ in range(300))
+    publisher.raw(frame(1) * 260)
+    until(lambda: handled[0] == 260)
+    gevent.sleep(0)
+    assert longest(turns) < 256
+
+
+@pytest.mark.parametrize(("size", "members"), [(60_000, 300), (1_000_000, 60)])
+def test_a_large_message_leaves_to_many_in_portions(
+    serve: Serve, connect: Connect, size: int, members: int
+) -> None:
+    server = serve([])
+    clients = [connect(server) for _ in range(members)]
+    until(lambda: len(server.users) == members)
+    begun = server.reactor.bytes_out
+    written = [begun]
+
+    def look() -> None:
+        while written[-1] - begun < len(clients) * 50_000:
+            gevent.sleep(0)
+            written.append(server.reactor.bytes_out)
+
+    server.broadcast(b"x" * size)
+    assert server.reactor.bytes_out == begun
+    gevent.spawn(look).get(timeout=20)
+    assert longest(written) < 10_000_000
+
+
+def test_disconnecting_very_many(serve: Serve, connect: Connect) -> None:
+    server = serve([], close_timeout=0.1)
+    for _ in range(CLOSES * 2 + 1):
+        connect(server)
+    until(lambda: len(server.users) == CLOSES * 2 + 1)
+    users = server.users.values()
+    for each in users:
+        server.join("room", each)
+    assert server.disconnect_here("room", None, 1000, "") == len(users)
+    assert sum(each.ending for each in users) == CLOSES
+    until(lambda: server.closes == {1000: len(users)})

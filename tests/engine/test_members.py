@@ -171,6 +171,8 @@ def test_from_another_thread_a_broadcast_is_handed_over(serve: Serve, connect: C
 
 def test_a_membership_of_nobody_has_nobody_to_tell() -> None:
     class Nowhere:
+        work = 0
+
         def elsewhere(self) -> bool:
             return False
 

@@ -187,6 +187,22 @@ def test_what_waits_leaves_in_order_whatever_its_sizes(pair: tuple[Plain, socket
     assert transport.waiting is None
 
 
+def test_what_is_put_leaves_after_the_turn_in_order_with_what_is_written(
+    pair: tuple[Plain, socket.socket],
+) -> None:
+    transport, theirs = pair
+    pieces = [b"a", b"b" * FLUSH_SIZE, b"c" * 2000, b"d" * (2 * FLUSH_SIZE), b"e"]
+    transport.put(pieces[0])
+    transport.put(pieces[1])
+    transport.write(pieces[2])
+    transport.put(pieces[3])
+    transport.write(pieces[4])
+    assert transport.reactor.bytes_out == 0
+    size = sum(map(len, pieces))
+    assert _drain(transport, theirs, size) == b"".join(pieces)
+    assert transport.queued == 0
+
+
 def test_bytes_on_their_way_are_unsent_until_the_peer_has_them(
     pair: tuple[Plain, socket.socket],
 ) -> None:
@@ -203,7 +219,7 @@ def test_a_closed_transport_has_given_its_descriptor_away(
 ) -> None:
     transport, theirs = pair
     transport.write(b"lost")
-    transport.shut(goodbye=True)
+    transport.shut()
     assert transport.descriptor == -1
     assert theirs.recv(100) == b""
     transport.flush()
