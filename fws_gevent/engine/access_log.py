@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from ..loggers import get_logger
+from ..tokens.claims import PROGRAM
 from .connection import Connection
 from .facts import Closed
 
@@ -17,7 +18,7 @@ def log_open(connection: Connection) -> None:
         "open %s %s %s%s", connection.id, connection.peer_name, connection.path,
         _as_whom(connection),
         extra={"event": "open", "id": connection.id, "peer": connection.peer_name,
-               "path": connection.path, "subject": connection.subject},
+               "path": connection.path, "subject": _subject_of(connection)},
     )  # fmt: skip
 
 
@@ -28,10 +29,19 @@ def log_close(connection: Connection, closed: Closed) -> None:
         "close %s %s %s%s %d %.3fs %s", connection.id, connection.peer_name, connection.path,
         _as_whom(connection), closed.code, seconds, closed.reason,
         extra={"event": "close", "id": connection.id, "peer": connection.peer_name,
-               "path": connection.path, "subject": connection.subject,
+               "path": connection.path, "subject": _subject_of(connection),
                "code": int(closed.code), "reason": closed.reason, "seconds": seconds},
     )  # fmt: skip
 
 
 def _as_whom(connection: Connection) -> str:
-    return "" if connection.subject is None else f" as {connection.subject}"
+    subject = _subject_of(connection)
+    return "" if subject is None else f" as {subject}"
+
+
+def _subject_of(connection: Connection) -> str | None:
+    """Return the subject of a connection; None also for a program without a name.
+
+    That is what a log-in to the status page without a token has.
+    """
+    return None if connection.subject == PROGRAM else connection.subject

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import quote
 
 from ..errors import GroupNameInvalid
 from ..protocol.addresses import parse_address
@@ -28,6 +29,10 @@ RESERVED = "/fws/"
 LONGEST_SOCKET_PATH = 107
 """Bytes of a socket file's path that Linux takes (unix(7)); macOS takes 103."""
 
+LONGEST_PATH = 4000
+"""Bytes of a path as clients send it: gunicorn takes a request line of 4094."""
+
+_BROADCAST = IPv4Address("255.255.255.255")
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PREFIX = re.compile(r"[^\s{}*?\[\]\\]+")
@@ -77,7 +82,11 @@ def group(value: str) -> str:
 def listening_host(value: str) -> str:
     """Return an address or a host's name to listen on, or "unix:" and a socket file's path."""
     if not value.startswith(UNIX_PREFIX):
-        return host_name(value)
+        name = host_name(value)
+        address = parse_address(name)
+        if address is not None and (address.is_multicast or address == _BROADCAST):
+            raise ValueError("must be an address of one machine: no client connects to a group")
+        return name
     path = file_name(value.removeprefix(UNIX_PREFIX))
     if len(path.encode("utf-8", "surrogateescape")) > LONGEST_SOCKET_PATH:
         raise ValueError(f"must have a path of {LONGEST_SOCKET_PATH} bytes at most behind unix:")
@@ -149,6 +158,8 @@ def url_path(value: str) -> str:
         path = text(unescaped(value))
     except ValueError:
         raise ValueError("must be a path in UTF-8 without control characters") from None
+    if len(quote(path)) > LONGEST_PATH:
+        raise ValueError(f"must have {LONGEST_PATH} bytes at most, written with percent-escapes")
     if any(part in (".", "..") for part in path.split("/")):
         raise ValueError("must be a path without . and .., which clients resolve")
     if path.startswith(RESERVED):

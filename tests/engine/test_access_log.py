@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from fws_gevent.engine.access_log import log_open
 from fws_gevent.logs import configure_logging
 
 from ..conftest import Connect, Serve
@@ -57,3 +60,21 @@ def test_nobody_can_forge_a_line(form: str, serve: Serve, connect: Connect) -> N
     told = [line for line in lines() if "forged" in line]
     assert len(told) == 2
     assert not [line for line in told if line.startswith(forged)]
+
+
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [(None, None), ("ada", "ada"), ("client:billing", "client:billing"), ("client:", None)],
+)
+def test_whom_a_connection_is_stands_there_if_it_has_a_name(
+    subject: str | None, told: str | None
+) -> None:
+    connection: Any = SimpleNamespace(id="1", peer_name="p", path="/ws", subject=subject)
+    for form in ("text", "json"):
+        lines = written(configure_logging, "info", form)
+        log_open(connection)
+        (line,) = lines()
+        if form == "json":
+            assert json.loads(line)["subject"] == told
+        else:
+            assert line.endswith("open 1 p /ws" + (f" as {told}" if told else ""))

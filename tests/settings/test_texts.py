@@ -68,6 +68,7 @@ SCRYPT = generate_password_hash("x", method="scrypt:64:1:2")
         (url_path, "/gespr%C3%A4ch"),
         (url_path, "/what%3F"),
         (url_path, "/a..b/.c"),
+        (url_path, "/" + "a" * 3999),
         (subprotocol, "chat"),
         (subprotocol, "v2.chat+json"),
         (subprotocol, "fws"),
@@ -112,6 +113,11 @@ def test_what_can_be_written_in_several_ways_has_one_form(
 @pytest.mark.parametrize(
     ("parse", "value", "says"),
     [
+        (listening_host, "224.0.0.1", "must be an address of one machine"),
+        (listening_host, "255.255.255.255", "must be an address of one machine"),
+        (listening_host, "[ff02::1]", "must be an address of one machine"),
+        (url_path, "/" + "a" * 4000, "must have 4000 bytes at most"),
+        (url_path, "/" + "\u00e4" * 1000, "must have 4000 bytes at most"),
         (text, "", "must not be empty"),
         (text, " \t", "must not be empty"),
         (text, "a\nb", "must be valid Unicode without control"),
