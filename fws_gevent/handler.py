@@ -167,7 +167,12 @@ class FilteredWebSocketHandler(UpgradingHandler):
             headers.append((b"Connection", b"close"))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Answer for an application that failed, be it for what the client sent as a body."""
+        """Answer for an application that failed, be it for what the client sent as a body.
+
+        A forked child answers nobody: it ends with what was raised.
+        """
+        if self.server.reactor.forked:
+            raise v
         if not isinstance(v, BadBody):
             super().handle_error(t, v, tb)
             return

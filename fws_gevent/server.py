@@ -191,7 +191,10 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         super().do_close(*args)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
-        """Serve until `stop`, SIGTERM or Ctrl-C, which close every connection first."""
+        """Serve until `stop`, SIGTERM or Ctrl-C, which close every connection first.
+
+        So does SystemExit in a greenlet that the application started; it is raised then.
+        """
         if not self.started:
             self.start()
         watchers = [
@@ -202,6 +205,10 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
             self._finished.wait()
         except KeyboardInterrupt:  # a filter's own, or Python's before the watchers were there
             self._on_signal(stop_timeout)
+        except SystemExit:  # of a greenlet or a timer that a filter or a view started
+            if not self.reactor.forked:
+                self._on_signal(stop_timeout)
+            raise
         finally:
             for watcher in watchers:
                 watcher.cancel()

@@ -88,6 +88,8 @@ class Route:
         self.emit: Receiver | None = None
         self.emitted = 0
         """Events that went to others than the chain alone, which counts those by itself."""
+        self.forked = False
+        """Whether this is the copy in a forked child, which ends with what is raised."""
         self._bus = bus
         self._server = weakref.ref(server)
         self._chain = chain
@@ -145,7 +147,9 @@ class Route:
                 answer = receiver(server, web_socket_instance=web_socket_instance, data=data)
             except KeyboardInterrupt:
                 raise
-            except BaseException:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
+            except BaseException:  # a stray gevent.Timeout is none of Exception
+                if self.forked:
+                    raise
                 if self._told.due(id(receiver)):
                     _log.exception("bus %s: subscriber %r failed", self._bus.name, receiver)
             else:

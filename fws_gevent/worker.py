@@ -59,6 +59,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._patience = _PATIENCE
         self._heads: dict[Any, Timeout] = {}
         self.wsgi: Callable[..., Any]
+        self.alive: bool
         super().init_process()
 
     # What the application sees of the worker.
@@ -211,13 +212,22 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
     # Its life and its end.
 
     def run(self) -> None:
-        """Serve until told to end; returns when the connections have ended."""
+        """Serve until told to end; returns when the connections have ended.
+
+        The status of a SystemExit that ends it is not passed on: with 3 and 4 gunicorn gives up.
+        """
         pool = Pool(self.worker_connections + _SPARE)
         self._servers = [self._serve(each, pool) for each in self.sockets]
         os.register_at_fork(after_in_child=self._leave_child)
-        while self.alive:
-            self.notify()
-            self._stopping.wait(1.0)
+        try:
+            while self.alive:
+                self.notify()
+                self._stopping.wait(1.0)
+        except SystemExit as error:
+            if not self.alive or self.pid != os.getpid():
+                raise  # SIGQUIT or SIGINT, which end it at once, or a forked child
+            self.alive = False  # of a greenlet or a timer that the application started
+            self.log.error("Worker told to exit by the application: %s (pid:%s)", error, self.pid)
         self._close_servers()
         self._end(pool)
 

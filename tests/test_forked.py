@@ -14,7 +14,7 @@ from .gunicorns import STOCK, WORKER
 from .waiting import until
 
 SITE = """
-import multiprocessing, os, time
+import multiprocessing, os, sys, time
 from flask import Flask
 from fws_gevent import FilteredWebSocket
 from fws_gevent.filters.base import WebSocketMessageFilter
@@ -38,6 +38,13 @@ def end():
     children[-1].terminate()
     children[-1].join()
     return str(children[-1].exitcode)
+
+@app.get("/exit")
+def leave():
+    pid = os.fork()
+    if not pid:
+        sys.exit(3)
+    return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 @app.get("/who")
 def who():
@@ -73,3 +80,13 @@ def test_it_ends_its_work_and_leaves_the_clients_to_its_parent(
         get(port, "/job/never/1000.0")
         assert get(port, "/end").body == "-15"  # it heeds SIGTERM as any process does
     until(lambda: get(port, "/fws/healthz").status == 200)
+
+
+def test_a_child_that_a_view_forks_answers_nobody_when_it_exits(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "forking.py").write_text(SITE, "utf-8")
+    command = start("-m", "fws_gevent", "--app", "forking:app", "-p", "0", cwd=tmp_path)
+    answer = get(command.port(), "/exit")
+    assert (answer.status, answer.body) == (200, "3")
+    assert "Traceback" not in command.output

@@ -56,6 +56,29 @@ def test_sigterm_closes_all_clients_and_ends_it_well(
     assert "graceful timeout" not in running.command.output
 
 
+def test_sys_exit_in_a_greenlet_ends_the_worker_in_order_and_not_gunicorn(
+    gunicorn: Gunicorn, connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "exiting.py").write_text(
+        "import gevent, sys\n"
+        "from fws_gevent.filters.base import WebSocketMessageFilter\n"
+        "class Exit(WebSocketMessageFilter):\n"
+        "    @classmethod\n"
+        "    def filter(cls, ws, data):\n"
+        "        gevent.spawn(sys.exit, 3)\n",
+        "utf-8",
+    )
+    running = gunicorn(FWS_FILTERS="exiting")
+    other, client = connect(running.port), connect(running.port)
+    client.send("x")
+    for each in (other, client):
+        assert each.frame().close == GOODBYE
+        each.close(1001)
+    until(lambda: len(running.workers()) == 2)
+    assert "told to exit by the application: 3" in running.command.output
+    connect(running.port).send("x")
+
+
 def test_sigterm_without_a_client_ends_it_well(gunicorn: Gunicorn, connect: Connect) -> None:
     running = gunicorn()
     client = connect(running.port)

@@ -67,12 +67,20 @@ class Events(Membership):
         routes = [self._subscribe(name, bus) for name, bus, _ in BUSES]
         self.connect_route, self.data_route, self.message_bus = routes[:3]
         self.disconnect_route, self.consumer_route, self.gap_route = routes[3:]
-        self._surround([*routes[1:], self.joined_route, self.left_route])
+        self._routes = [*routes, self.joined_route, self.left_route]
+        self._surround(self._routes[1:])
 
     def unsubscribe(self) -> None:
         """Take the chains from their buses."""
         for name, bus, _ in BUSES:
             bus.disconnect(self.chains[name].receive)
+
+    def on_fork(self) -> None:
+        """In a forked child: have what a filter or a subscriber raises end the process."""
+        for chain in self.chains.values():
+            chain.forked = True
+        for route in self._routes:
+            route.forked = True
 
     def _subscribe(self, name: str, bus: signals.Bus) -> signals.Route:
         chain = self.chains[name]
@@ -91,6 +99,8 @@ class Events(Membership):
 
     def _application_failed(self, instance: Any, error: BaseException) -> None:
         """Log that the application failed around an event, as in a teardown; end its connection."""
+        if self.reactor.forked:
+            raise error
         if self.told.due("application"):
             _log.error("the application failed around the filters of %s", instance, exc_info=error)
         self._rescue(instance, error)

@@ -38,6 +38,8 @@ class Flushing:
         self._failed_told = Repeats(_log)
         self._undrained: dict[Socketed, None] = {}
         self._runner: greenlet | None = None
+        self.forked = False
+        """Whether this is the copy in a forked child, which serves nobody."""
 
     @property
     def messages_out(self) -> int:
@@ -119,7 +121,9 @@ class Flushing:
         self._hub.loop.run_callback(function)
 
     def _failed(self, task: Task, error: BaseException) -> None:
-        """A task raised, which only its own fault or Ctrl-C can do."""
+        """A task raised, which only its own fault or Ctrl-C can do, or the exit of a child."""
+        if self.forked:
+            raise error
         try:
             task.abort()
         except Exception as other:  # noqa: BLE001 - the runner goes on

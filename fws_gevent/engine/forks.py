@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import traceback
 import weakref
 from typing import Any, Protocol
 
+from gevent import Greenlet
 from gevent.hub import set_hub, set_loop  # type: ignore[attr-defined]
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
+
+from ..logs import flush_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Those that the command, or a server of ours, may have taken with a watcher of the loop."""
@@ -40,14 +45,16 @@ def tell_of_forks(target: Forkable) -> None:
 def leave_loop(hub: Any) -> None:
     """In a forked child: end the parent's loop and have the next `get_hub` make a new one.
 
-    No greenlet of the parent runs again, but the one that forked: it ends into the main greenlet
-    instead of the old hub. Signals do what Python knows of.
+    No greenlet of the parent runs again, but the one that forked: the process ends with it. Signals
+    do what Python knows of.
     """
-    child = getcurrent()
-    while (parent := child.parent) is not None and parent is not hub:
-        child = parent
+    here = outermost = getcurrent()
+    while (parent := outermost.parent) is not None and parent is not hub:
+        outermost = parent
     if parent is not None:
-        child.parent = hub.parent
+        last = greenlet(_end_with, parent=hub.parent)
+        last.switch(outermost, here)
+        outermost.parent = last
     for number in _SIGNALS:
         handler = signal.getsignal(number)
         if handler is not None:
@@ -55,3 +62,37 @@ def leave_loop(hub: Any) -> None:
     hub.loop.destroy()
     set_loop(None)
     set_hub(None)
+
+
+def _end_with(outermost: greenlet, here: greenlet) -> None:
+    """Go back to `here`, and end the process as soon as `outermost` ends, as that does.
+
+    Nothing of the parent's program is run, such as its `finally` clauses and its functions for
+    the exit.
+    """
+    outcome: BaseException | None = None
+    try:
+        here.switch()
+    except BaseException as error:  # noqa: BLE001 - there is nobody else to hear of it
+        outcome = error
+    if isinstance(outermost, Greenlet):  # it would report to its hub, which there is no more
+        outcome = outermost.exception
+    status = _status_of(outcome)
+    flush_logs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(status)
+
+
+def _status_of(outcome: BaseException | None) -> int:
+    """Return the exit status for what a program ended with; print what Python would."""
+    if outcome is None:
+        return 0
+    if not isinstance(outcome, SystemExit):
+        traceback.print_exception(outcome)
+        return 1
+    if outcome.code is None or isinstance(outcome.code, int):
+        return (outcome.code or 0) & 0xFF
+    print(outcome.code, file=sys.stderr)
+    return 1

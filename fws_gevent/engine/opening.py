@@ -32,7 +32,9 @@ def tell_open(server: Server, connection: Connection, environ: dict[str, Any]) -
             server.connect_route.emit(server, connection, environ)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
+    except BaseException as error:  # a stray gevent.Timeout is none of Exception
+        if server.reactor.forked:
+            raise
         if server.told.due("connect"):
             _log.error(
                 "the application failed around the connect filters of %s",

@@ -106,11 +106,11 @@ class Reactor(Flushing, Calls):
         if poller is None:
             return
         self._poller = None
+        self.forked = True
         self.refuse_calls()
-        self.current = None
-        self.dirty.clear()
-        self._queue.clear()
-        self._undrained.clear()
+        self._runner = self.current = None
+        for waiting in (self.dirty, self._queue, self._undrained):
+            waiting.clear()
         for task in self._by_descriptor.values():
             task.abandon()
         self._by_descriptor.clear()
@@ -176,24 +176,24 @@ class Reactor(Flushing, Calls):
 
     def _starve(self) -> None:
         if self._starved.begins():
-            _log.error(
-                "all %d runners are blocked in filters: connections wait; see --max_runners",
-                self.max_runners,
-            )
+            _log.error("all %d runners are blocked in filters: connections wait; see "
+                       "--max_runners", self.max_runners)  # fmt: skip
 
     def _live(self) -> None:
         """A runner's life: over once it was blocked, or a filter marked it."""
         me = getcurrent()
         try:
             self._take_turns(me)
-        except Exception as error:  # noqa: BLE001 - without a runner all would be deaf
+        except Exception as error:  # without a runner all would be deaf
+            if self.forked:
+                raise
             self.failures.add(error)
             self._more.send()
             if self._runner is me:
                 self._runner = None
                 self._will_flush = False
                 return
-        if self._runner is not me:
+        if self._runner is not me and not self.forked:
             self._retire()
 
     def _retire(self) -> None:

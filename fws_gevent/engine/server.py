@@ -142,6 +142,7 @@ class Server(Events):
         if self.cluster is not None:
             self.cluster.on_fork()
         self.reactor.on_fork()
+        super().on_fork()
 
     def drain(self, grace: float, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """Close every connection with `code` after what was sent, for `grace` seconds at most.

@@ -49,6 +49,8 @@ class Chain:
         self.failures: Counter[type[FilterBase]] = Counter()
         self.stops: Counter[type[FilterBase]] = Counter()
         self.runs = 0
+        self.forked = False
+        """Whether this is the copy in a forked child, which ends with what is raised."""
         self.samples: dict[type[FilterBase], Samples] = {
             link: deque(maxlen=KEPT) for link in self.filters
         }
@@ -107,6 +109,8 @@ class Chain:
 
     def _survives(self, link: type[FilterBase], instance: Any, error: BaseException) -> bool:
         """Deal with a filter that raised; whether the chain goes on."""
+        if self.forked:
+            raise error
         if isinstance(error, GroupRefused | GroupNameInvalid):
             self._stop(link)
             self._rescue(instance, error)

@@ -14,7 +14,7 @@ from tests.waiting import until
 
 PROGRAM = """
 import multiprocessing, os, signal, subprocess, sys, time
-import gevent
+import gevent, gevent.event
 from fws_gevent.filters.base import WebSocketMessageFilter
 
 PARENT = os.getpid()
@@ -48,6 +48,21 @@ class Fork(WebSocketMessageFilter):
             pid = os.fork()
             if pid:
                 ws.send(str(os.waitpid(pid, 0)[0] == pid))
+        elif order in ("exit", "fail", "greenlet"):
+            ended = gevent.event.AsyncResult()
+            def fork():
+                pid = os.fork()
+                if pid:
+                    ended.set(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                elif order == "fail":
+                    raise RuntimeError("the child failed")
+                else:
+                    sys.exit(3)
+            if order == "greenlet":
+                gevent.spawn(fork)
+            else:
+                fork()
+            ws.send(str(ended.get()))
         elif order == "end":
             os.kill(int(rest_of), signal.SIGTERM)
             ws.send(str(os.WTERMSIG(os.waitpid(int(rest_of), 0)[1])))
@@ -162,6 +177,19 @@ def test_the_address_is_free_while_a_child_outlives_its_parent(
 def test_a_child_that_comes_back_from_the_filter_ends(command: Command, connect: Connect) -> None:
     client = connect(command.port())
     assert ask(client, "through") == "True"
+    assert ask(client, "who") == "parent"
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "tracebacks"), [("exit", "3", 0), ("greenlet", "3", 0), ("fail", "1", 1)]
+)
+def test_a_child_ends_with_what_it_raises(
+    how: str, status: str, tracebacks: int, command: Command, connect: Connect
+) -> None:
+    client = connect(command.port())
+    assert ask(client, how) == status
+    assert command.output.count("Traceback") == tracebacks
+    assert "ERROR" not in command.output
     assert ask(client, "who") == "parent"
 
 

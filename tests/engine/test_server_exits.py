@@ -103,6 +103,30 @@ def test_a_subscriber_harms_nobody(
     assert "subscriber" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "start_it", ["gevent.spawn(sys.exit, 3)", "gevent.get_hub().loop.run_callback(sys.exit, 3)"]
+)
+def test_sys_exit_in_a_greenlet_of_a_filters_ends_it_in_order(
+    start_it: str, tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    (tmp_path / "exiting.py").write_text(
+        "import gevent, sys\n"
+        "from fws_gevent.filters.base import WebSocketMessageFilter\n"
+        "class Exit(WebSocketMessageFilter):\n"
+        "    @classmethod\n"
+        "    def filter(cls, ws, data):\n"
+        f"        {start_it}\n"
+    )
+    command = start("-m", "fws_gevent", "-p", "0", "-f", "exiting", cwd=tmp_path)
+    port = command.port()
+    other, client = connect(port), connect(port)
+    client.send("x")
+    for each in (other, client):
+        assert each.frame().close[0] == 1001
+        each.close(1001)
+    assert command.wait() == 3
+
+
 def test_ctrl_c_in_the_middle_of_a_filter_ends_it_in_order(
     tmp_path: Path, start: Start, connect: Connect
 ) -> None:
