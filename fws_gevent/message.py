@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .errors import TextNotUTF8
@@ -13,7 +14,8 @@ class Message(bytearray):
 
     It compares with `bytes` and with `str`, and `str(message)` is its text. A binary message
     is a `BinaryMessage`; `binary` tells them apart. What its own methods and operators return is
-    of the same kind: `message.upper()` and `message[3:]` of a text are texts.
+    of the same kind: `message.upper()` and `message[3:]` of a text are texts. (`b"> " + message`
+    is an operation of bytes, and returns bytes.)
     """
 
     __slots__ = ()
@@ -56,11 +58,18 @@ class Message(bytearray):
         return self.__class__(content)
 
 
-class CheckedMessage(Message):
+class _Unchecked(type):
+    """Makes `type(message)(…)`, and `fromhex`, return a message that is still to be checked."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return Message(*args, **kwargs)
+
+
+class CheckedMessage(Message, metaclass=_Unchecked):
     """A text message that is known to be UTF-8, so that it is sent without another look.
 
-    A change in place makes it a `Message`, which is checked before it is sent. A change through a
-    `memoryview` goes unnoticed.
+    `checked_message` makes one. A change in place makes it a `Message`, which is checked before
+    it is sent. A change through a `memoryview` goes unnoticed.
     """
 
     __slots__ = ()
@@ -68,6 +77,12 @@ class CheckedMessage(Message):
     def like(self, content: bytes | bytearray | memoryview) -> Message:
         """Return `content` as a text message that is still to be checked."""
         return Message(content)
+
+
+checked_message: Callable[[bytes | bytearray], CheckedMessage] = type.__call__.__get__(
+    CheckedMessage
+)
+"""Return bytes that are known to be UTF-8 as a message."""
 
 
 class BinaryMessage(Message):
@@ -105,7 +120,7 @@ _RETURN_ONE = """__add__ __mul__ __rmul__ __mod__ capitalize center copy expandt
     zfill"""
 _RETURN_SEVERAL = "partition rpartition rsplit split splitlines"
 _CHANGE = """__delitem__ __iadd__ __imul__ __setitem__ append clear extend insert pop remove
-    reverse"""
+    reverse resize"""
 
 
 def _returning_one(name: str) -> Callable[..., Any]:
@@ -138,7 +153,7 @@ def _changing(name: str) -> Callable[..., Any]:
 
 
 def _define(kind: type[Message], names: str, make: Callable[[str], Callable[..., Any]]) -> None:
-    for name in names.split():
+    for name in filter(partial(hasattr, bytearray), names.split()):  # `resize` came with 3.14
         method = make(name)
         method.__name__, method.__qualname__ = name, f"{kind.__name__}.{name}"
         method.__doc__ = getattr(bytearray, name).__doc__

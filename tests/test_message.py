@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from fws_gevent.errors import TextNotUTF8
 from fws_gevent.message import (
     BinaryMessage,
-    CheckedMessage,
     Message,
     check_text,
+    checked_message,
     encode_text,
 )
 
-KINDS = [(Message, Message), (CheckedMessage, Message), (BinaryMessage, BinaryMessage)]
+Kind = Callable[[bytes], Message]
+KINDS = [(Message, Message), (checked_message, Message), (BinaryMessage, BinaryMessage)]
 """What a message is, and what its methods give: a text is checked again before it is sent."""
 
 
@@ -130,13 +131,15 @@ CHANGING: dict[str, tuple[Any, ...]] = {
     "append": (65,), "clear": (), "extend": (b"d",), "insert": (0, 65), "pop": (),
     "remove": (97,), "reverse": (),
 }  # fmt: skip
+if hasattr(bytearray, "resize"):  # since Python 3.14
+    CHANGING["resize"] = (2,)
 OTHERS = {
     "__alloc__", "__contains__", "__eq__", "__ge__", "__getattribute__", "__gt__", "__hash__",
     "__init__", "__iter__", "__le__", "__len__", "__lt__", "__ne__", "__new__", "__reduce__",
     "__reduce_ex__", "__repr__", "__rmod__", "__sizeof__", "__str__", "__doc__", "__buffer__",
     "__release_buffer__", "count", "decode", "endswith", "find", "fromhex", "hex", "index",
     "isalnum", "isalpha", "isascii", "isdigit", "islower", "isspace", "istitle", "isupper",
-    "maketrans", "resize", "rfind", "rindex", "startswith",
+    "maketrans", "rfind", "rindex", "startswith",
 }  # fmt: skip
 
 
@@ -147,7 +150,7 @@ def test_every_method_of_bytearray_is_thought_of() -> None:
 @pytest.mark.parametrize(("kind", "kept"), KINDS)
 @pytest.mark.parametrize(("name", "arguments"), RETURNING.items())
 def test_what_a_message_gives_has_its_kind(
-    name: str, arguments: tuple[Any, ...], kind: type[Message], kept: type[Message]
+    name: str, arguments: tuple[Any, ...], kind: Kind, kept: type[Message]
 ) -> None:
     plain = getattr(bytearray(b"abc"), name)(*arguments)
     given = getattr(kind(b"abc"), name)(*arguments)
@@ -162,7 +165,7 @@ def test_what_a_message_gives_has_its_kind(
 @pytest.mark.parametrize(("kind", "kept"), KINDS)
 @pytest.mark.parametrize(("name", "arguments"), CHANGING.items())
 def test_a_message_that_is_changed_in_place_stays_the_same_and_a_text_is_unchecked(
-    name: str, arguments: tuple[Any, ...], kind: type[Message], kept: type[Message]
+    name: str, arguments: tuple[Any, ...], kind: Kind, kept: type[Message]
 ) -> None:
     plain, message = bytearray(b"abc"), kind(b"abc")
     assert getattr(message, name)(*arguments) == getattr(plain, name)(*arguments)
@@ -171,27 +174,47 @@ def test_a_message_that_is_changed_in_place_stays_the_same_and_a_text_is_uncheck
 
 
 @pytest.mark.parametrize(("kind", "kept"), KINDS)
-def test_a_text_that_is_set_is_unchecked(kind: type[Message], kept: type[Message]) -> None:
+def test_a_text_that_is_set_is_unchecked(kind: Kind, kept: type[Message]) -> None:
     message = kind(b"abc")
     message.text = "\u00e9"
     assert type(message) is kept
 
 
-@pytest.mark.parametrize("kind", [Message, CheckedMessage, BinaryMessage])
+@pytest.mark.parametrize(("kind", "kept"), KINDS)
 @pytest.mark.parametrize(
     "again", [copy.copy, copy.deepcopy, lambda message: pickle.loads(pickle.dumps(message))]
 )
-def test_a_copy_has_its_kind(kind: type[Message], again: Callable[[Message], Message]) -> None:
+def test_a_copy_has_its_kind(
+    again: Callable[[Message], Message], kind: Kind, kept: type[Message]
+) -> None:
     message = kind(b"abc")
     copied = again(message)
-    assert type(copied) is kind
+    assert type(copied) is kept
     assert copied == message
     copied += b"d"
     assert message == b"abc"
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda message: type(message)(b"\xff"),
+        lambda message: message.__class__(bytearray(b"\xff")),
+        lambda message: message.fromhex("ff"),
+        lambda message: type(message).fromhex("ff"),
+    ],
+)
+def test_what_is_made_by_the_class_of_a_checked_text_is_unchecked(
+    again: Callable[[Message], Message],
+) -> None:
+    made = again(checked_message(b"abc"))
+    assert type(made) is Message
+    with pytest.raises(TextNotUTF8):
+        check_text(made)
+
+
 def test_operators_and_keywords_work_as_those_of_bytearray() -> None:
-    message = CheckedMessage("gr\u00fc\u00dfe an alle".encode())
+    message = checked_message("gr\u00fc\u00dfe an alle".encode())
     assert (message[0], message[-1]) == (ord("g"), ord("e"))
     assert str(message.split(maxsplit=1)[1]) == "an alle"
     assert str(message + b"!").endswith("alle!")

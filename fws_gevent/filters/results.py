@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import UnfitResult
-from ..message import BinaryMessage, CheckedMessage, Message, check_text, encode_text
+from ..message import (
+    BinaryMessage,
+    CheckedMessage,
+    Message,
+    check_text,
+    checked_message,
+    encode_text,
+)
 
 Fit = Callable[[Any, Any], Any]
 """Called with what a filter returned, other than None, and with what it got.
@@ -36,7 +43,7 @@ def message(result: Any, data: Any) -> Any:
     so that the filter that is wrong is the one that fails.
     """
     if isinstance(result, str):
-        return CheckedMessage(encode_text(result))
+        return checked_message(encode_text(result))
     if isinstance(result, bytes | bytearray | memoryview) and not isinstance(result, Message):
         result = data.like(result) if isinstance(data, Message) else BinaryMessage(result)
     if type(result) is Message:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import CloseCode
-from ..message import BinaryMessage, CheckedMessage, Message
+from ..message import BinaryMessage, Message, checked_message
 from .assembly import Assembly, Broken, Limits, check_piece, check_size, not_utf8
 from .frames import (
     BINARY,
@@ -35,8 +37,11 @@ INFLATED = 1 << 20
 """Bytes of inflated messages after which others have their turn: a millisecond or two."""
 
 _FIN_TEXT = FIN | TEXT
-_WHOLE: dict[int, type[Message]] = {FIN | TEXT: CheckedMessage, FIN | BINARY: BinaryMessage}
-"""What a frame is whose first byte says that it is a whole, uncompressed message."""
+_WHOLE: dict[int, Callable[[bytes], Message]] = {
+    FIN | TEXT: checked_message,
+    FIN | BINARY: BinaryMessage,
+}
+"""What makes a message of a frame whose first byte says that it is a whole, uncompressed one."""
 
 
 class Receiver:
@@ -119,7 +124,7 @@ class Receiver:
             # One short text and nothing else, as chats and notifications read: half the time.
             payload = apply_mask(data[6:size], data[2:6])
             if payload.isascii():
-                return [CheckedMessage(payload)]
+                return [checked_message(payload)]
         events: list[Event] = []
         try:
             position = self._whole(data, size, events) if self._quick else 0
@@ -167,7 +172,7 @@ class Receiver:
             else:
                 with memoryview(data) as view:
                     payload = apply_mask(view[start:end], mask)
-            if not payload.isascii() and kind is CheckedMessage:
+            if not payload.isascii() and kind is checked_message:
                 _check_text(payload)
             events.append(kind(payload))
             position = end

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fws_gevent.engine.payload import as_text_if_utf8, convert, frame_for
 from fws_gevent.errors import TextNotUTF8
-from fws_gevent.message import BinaryMessage, CheckedMessage, Message
+from fws_gevent.message import BinaryMessage, Message, checked_message
 from fws_gevent.protocol.frames import BINARY, FIN, RSV1, TEXT, encode
 
 
@@ -41,7 +41,7 @@ class Special(Message):
         (memoryview(b"abcd")[::2], BINARY, b"ac"),
         (Message(b"text"), TEXT, b"text"),
         (Special(b"text"), TEXT, b"text"),
-        (CheckedMessage("é".encode()), TEXT, "é".encode()),
+        (checked_message("é".encode()), TEXT, "é".encode()),
         (Message("é".encode()), TEXT, "é".encode()),
         (BinaryMessage(b"\xff"), BINARY, b"\xff"),
     ],

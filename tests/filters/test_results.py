@@ -13,7 +13,7 @@ from fws_gevent.errors import TextNotUTF8, UnfitResult
 from fws_gevent.filters.base import WebSocketDataFilter, WebSocketMessageFilter
 from fws_gevent.filters.broadcast_message_filter import BroadcastMessageFilter
 from fws_gevent.filters.results import any_value, message, raw_data
-from fws_gevent.message import BinaryMessage, CheckedMessage, Message
+from fws_gevent.message import BinaryMessage, CheckedMessage, Message, checked_message
 
 from ..conftest import Connect, Serve
 
@@ -140,9 +140,9 @@ def test_a_text_stays_a_text_and_binary_stays_binary(
 
 def test_other_values_are_handed_on_as_they_are() -> None:
     for value in (5, {"a": 1}, ["a"], object()):
-        assert message(value, CheckedMessage(b"a")) is value
+        assert message(value, checked_message(b"a")) is value
         assert any_value(value, None) is value
-    checked, binary = CheckedMessage(b"a"), BinaryMessage(b"\xff")
+    checked, binary = checked_message(b"a"), BinaryMessage(b"\xff")
     assert message(checked, checked) is checked
     assert message(binary, checked) is binary
 
@@ -153,7 +153,7 @@ def test_bytes_in_place_of_another_value_are_binary() -> None:
 
 
 def test_an_edit_that_leaves_a_text_makes_it_fit_to_be_sent() -> None:
-    changed = CheckedMessage(b"abc")
+    changed = checked_message(b"abc")
     changed += b"d"
     assert type(message(changed, changed)) is CheckedMessage
     with pytest.raises(TextNotUTF8):
