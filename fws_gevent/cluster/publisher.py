@@ -16,7 +16,7 @@ from ..tokens.claims import group_of
 from . import entries
 from .backoff import Backoff
 from .keys import Keys
-from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
+from .publishing import LARGEST, PASSING, Publication, RedisClock, StreamTerms, id_of
 from .scripts import PUBLISH
 from .servers import RedisServers
 from .urls import servers_from_url
@@ -80,7 +80,12 @@ class Publisher:
         self, group: str | None, kind: bytes, data: bytes | bytearray, exclude: str = "",
         message_id: str | None = None,
     ) -> Publication:  # fmt: skip
-        """Return a message with the deadline that it has from now on. Raises GroupNameInvalid."""
+        """Return a message with the deadline that it has from now on.
+
+        Raises GroupNameInvalid, and PublishFailed for more than `LARGEST` bytes.
+        """
+        if len(data) > LARGEST:
+            raise PublishFailed(f"a message has {LARGEST} bytes at most, not {len(data)}")
         name = None if group is None else checked_group(group)
         return Publication(
             name, kind, data, exclude=exclude, message_id=message_id, seconds=self._terms.deadline

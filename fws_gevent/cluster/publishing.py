@@ -24,6 +24,10 @@ from .servers import Place, RedisServers
 PASSING = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError, NoScriptError)
 """Answers of a Redis that is about to change, an AskError being a MovedError too: try again."""
 
+LARGEST = 32 << 20
+"""Bytes of one message: Redis cuts off those who listen when one has more to be sent, and needs so
+long for larger ones that no answer with them comes in time. `publish.lua` has it too."""
+
 _CLOCK_KEPT = 30.0  # seconds after which the clock of Redis is compared again
 
 

@@ -18,7 +18,7 @@ from fws_gevent import (
     Publisher,
     PublishFailed,
 )
-from fws_gevent.cluster.publishing import StreamTerms
+from fws_gevent.cluster.publishing import LARGEST, StreamTerms
 from fws_gevent.engine.payload import Data
 
 from ..conftest import Start, StartRedis
@@ -127,6 +127,14 @@ def test_an_empty_name_is_refused_for_it_would_be_the_same_for_all(
 ) -> None:
     with pytest.raises(ValueError, match="message_id is empty"):
         publisher.publish("soup", group="kitchen", message_id="")
+    assert data_in(redis_server) == []
+
+
+def test_a_message_that_no_node_could_read_in_time_is_refused_at_once(
+    publisher: Publisher, redis_server: RedisProcess
+) -> None:
+    with pytest.raises(PublishFailed, match="33554432 bytes at most, not 33554433"):
+        publisher.publish(bytes(LARGEST + 1), group="kitchen")
     assert data_in(redis_server) == []
 
 

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from fws_gevent.cluster import scripts
+from fws_gevent.cluster.publishing import LARGEST
 from fws_gevent.cluster.scripts import (
     OWN,
     PRESENCE,
@@ -54,6 +55,13 @@ def test_what_would_end_the_head_of_an_entry_is_refused(
     assert calls.stream() == []
     calls.publish(b"next")
     assert listener.hear().endswith(b"\nnext"), "nothing was sent before it"
+
+
+def test_a_message_may_be_so_large_and_no_larger(calls: Calls) -> None:
+    with pytest.raises(redis.ResponseError, match="33554432 bytes at most"):
+        calls.publish(bytes(LARGEST + 1))
+    assert calls.stream() == []
+    calls.publish(bytes(LARGEST), stream=b"fws:{large}:stream", sent=b"fws:{large}:sent:one")
 
 
 def test_each_entry_names_the_one_before_it(calls: Calls) -> None:

@@ -11,6 +11,9 @@ for _, i in ipairs({1, 3, 4, 5}) do  -- the channel has them in one line, betwee
     return redis.error_reply('ERR kind, id, nonce and epoch can have neither spaces nor newlines')
   end
 end
+if string.len(ARGV[2]) > 33554432 then  -- no node could read it in time
+  return redis.error_reply('ERR a message has 33554432 bytes at most')
+end
 local known = redis.call('GET', KEYS[2])
 if known then return known end
 if ARGV[9] ~= '0' then
