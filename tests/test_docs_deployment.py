@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from pathlib import Path
 
+import gevent
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from fws_gevent import FilteredWebSocket
+from fws_gevent.composition import only_websockets
+from fws_gevent.extension import options_of
+from fws_gevent.server import build_server
 from fws_gevent.tokens.keys import MIN_SECRET
 
 from .clients import ROOT
-from .conftest import Start
+from .conftest import Connect, Start
+from .flask_sites import flask_app, get
 from .test_docs_redis import run
 from .test_readme import blocks
 
@@ -43,3 +51,18 @@ def test_gunicorn_takes_the_commands(line: str, start: Start, tmp_path: Path) ->
 
 def test_there_is_a_command_for_each_worker() -> None:
     assert len(SERVE) == 2
+
+
+def test_below_a_prefix_the_path_of_websockets_is_the_whole_one(connect: Connect) -> None:
+    app = flask_app()
+    FilteredWebSocket(app)
+    mounted = DispatcherMiddleware(only_websockets, {"/app": app})
+    options = Namespace(**{**options_of(app), "path": "/app/ws"})
+    server = build_server(options, application=mounted)
+    server.start()
+    try:
+        connect(server, "/app/ws")
+        assert get(server, "/app/fws/healthz").body == "ok\n"
+    finally:
+        with gevent.Timeout(20):
+            server.stop(timeout=0.2)
