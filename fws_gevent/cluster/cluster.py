@@ -114,7 +114,7 @@ class Cluster:
 
     def _load(self) -> None:
         """Learn what was revoked, once everybody's stream is followed: so none is missed."""
-        backoff = Backoff()
+        backoff, refused = Backoff(), False
         while self._started:
             self._to_load.wait()
             self._everybody.ready.wait()
@@ -123,11 +123,14 @@ class Cluster:
             try:
                 self._tokens.load()
             except (redis.RedisError, OSError) as error:
-                _log.debug("can't learn what is revoked: %s", error)
+                if isinstance(error, redis.ResponseError) and not refused:
+                    refused = True
+                    _log.warning("can't learn what is revoked: %s; trying again", error)
                 gevent.sleep(backoff.seconds())
             else:
                 self._to_load.clear()
                 backoff.reset()
+                refused = False
 
     def stop(self) -> None:
         """Say good-bye and end; takes a few seconds at most."""

@@ -256,7 +256,10 @@ class Presence:
 
     def _is_away(self, place: Place | None, error: Exception) -> None:
         self._away[place] = monotonic() + self._pause((place,), AWAY)
-        _log.debug("can't tell who is where: %s", error)
+        if isinstance(error, redis.ResponseError) and self._attempts[place,] == 3:
+            _log.warning("can't tell who is in any group: %s; trying again", error)
+        else:
+            _log.debug("can't tell who is where: %s", error)
 
     def _failed(self, place: Place | None, group: str, outcome: object) -> None:
         """Try again later: some of it may have been told, so it is compared then."""

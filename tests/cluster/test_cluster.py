@@ -471,3 +471,17 @@ def test_a_node_that_is_started_again_has_another_name_and_all_its_tasks(
     client.send("room again")
     assert client.receive() == "again"
     assert server.storage_object.healthy
+
+
+def test_revocations_that_redis_refuses_are_reported_once_and_learnt_later(
+    node: Node, plain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain.set("fws:{*}:revoked", "junk")
+    storage: Any = node().storage_object
+    line = "can't learn what is revoked: WRONGTYPE"
+    until(lambda: line in caplog.text)
+    gevent.sleep(0.2)
+    assert not storage.token_store.following
+    plain.delete("fws:{*}:revoked")
+    until(lambda: storage.token_store.following)
+    assert caplog.text.count(line) == 1

@@ -352,3 +352,24 @@ def test_a_name_that_a_node_had_leaves_no_list_of_groups(
     until(lambda: name(one) != before)
     cluster._upkeep._renew(before, ["room"])  # which began while that was its name
     until(lambda: not [key for key in plain.scan_iter() if before.encode() in key])
+
+
+def test_a_list_of_groups_that_redis_refuses_is_reported_once_and_mended(
+    node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(presence, "FIRST", 0.01)
+    server = node()
+    assert isinstance(server.cluster, Cluster)
+    until(lambda: plain.smembers("fws:{*}:nodes"))
+    groups = f"fws:{{*}}:groups:{server.cluster.node}"
+    plain.set(groups, "junk")
+    client = connect(server)
+    client.send("join room")
+    client.receive()
+    line = "can't tell who is in any group: "
+    until(lambda: line in caplog.text)
+    assert "WRONGTYPE" in caplog.text
+    plain.delete(groups)
+    until(lambda: plain.smembers(groups) == {b"room"})
+    assert caplog.text.count(line) == 1
