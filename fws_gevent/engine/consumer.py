@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gevent.queue import Empty, Full, Queue
 
+from .tasks import MUCH
+
 if TYPE_CHECKING:
     from .server import Server
 
@@ -73,7 +75,7 @@ class ConsumerQueue:
                 data = data.data
             if server.consumer_route.emit is not None:
                 Context().run(self._tell, everywhere, data)
-                if server.reactor.marked():
+                if server.reactor.marked() or server.reactor.work > MUCH:
                     break
         self.again = True
 

@@ -15,14 +15,14 @@ from ..protocol.receiver import Limits, Receiver
 from .conversation import LOST, Conversation
 from .facts import Closed, Opening, Peer
 from .opening import tell_open
-from .reactor import BUFFER_SIZE, TURN
+from .reactor import BUFFER_SIZE
 from .states import DISCARDING, State, Step
+from .tasks import MUCH
 
 if TYPE_CHECKING:
     from .server import Server
 
 _SLICE = 256  # events of one connection before others have their turn
-_MUCH = 8 * TURN  # units of work after which the same holds; what leaves together saves writes
 _SMALL = 256  # bytes that are not worth counting
 _NARROW = 2048  # bytes read at once from a connection that must still bring its token
 _NO_CONTEXT = Context()
@@ -121,7 +121,7 @@ class Inbound(Conversation):
                 elif not self.ending:
                     emit(server, self, event)
                     # Weak references are looked at with the whole task, see `Reactor.marked`.
-                    if attributes or getrefcount(runner) != clean or reactor.work > _MUCH:
+                    if attributes or getrefcount(runner) != clean or reactor.work > MUCH:
                         self._resume_with(list(rest))
                         return
             else:

@@ -8,6 +8,7 @@ from contextvars import Context
 from typing import Any, NamedTuple
 
 from .reactor import Reactor
+from .tasks import MUCH
 
 INBOX_LENGTH, INBOX_SIZE = 10_000, 16 << 20
 """Calls, and bytes of what they were given, that may wait in one inbox."""
@@ -62,7 +63,7 @@ class Inbox:
             call = self._calls[0]
             Context().run(call.function, *call.arguments)
             self._drop()
-            if self._reactor.marked():
+            if self._reactor.marked() or self._reactor.work > MUCH:
                 break
         self.again = True
 

@@ -47,7 +47,7 @@ CLOSES = 256
 """Connections that `disconnect` closes before others have their turn."""
 
 PUTS = 32
-"""Connections to which putting one message counts as a unit of work (see `reactor.TURN`)."""
+"""Connections to which putting one message counts as a unit of work (see `tasks.TURN`)."""
 
 
 class OtherNodes(Protocol):

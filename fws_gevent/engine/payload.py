@@ -10,7 +10,7 @@ Data = str | bytes | bytearray | memoryview
 """What `send` and `broadcast` take: `str` goes as text, a `Message` as it came, bytes as binary."""
 
 COMPRESSED = 256
-"""Bytes that take a unit of work to compress (see `reactor.TURN`)."""
+"""Bytes that take a unit of work to compress (see `tasks.TURN`)."""
 
 OPCODES: dict[type, int] = {
     CheckedMessage: TEXT,

@@ -28,16 +28,12 @@ from .marks import PlainThread, Runner, references
 from .notice import Notice
 from .offload import Offload
 from .poller import HANGUP, READ, WRITE, Poller, make_poller
-from .tasks import Socketed, Task
+from .tasks import TURN, Socketed, Task
 
 _log = get_logger("engine")
 
 BUFFER_SIZE = 256 * 1024
 """Bytes read at once, into one buffer for all: a runner decodes them before anything can yield."""
-
-TURN = 256
-"""Units of work (a task, 4 events of many, 4 KiB read or written in the middle, a write), a
-millisecond or two, until the hub has its turn."""
 
 _AGAIN = 4
 """As many sockets ready at once make it worth asking for more before going back to the hub."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Any, Protocol
 
+TURN = 256
+"""Units of work (a task, 4 events of many, 4 KiB read or written in the middle, a write), a
+millisecond or two, until the hub has its turn."""
+
+MUCH = 8 * TURN
+"""Units of work after which a task with several events leaves the others to its next run: what
+leaves together saves writes, so it is more than a turn's."""
+
 
 class Task(Protocol):
     """Something that runs in a runner, one run at a time: a connection, or the consumer queue.

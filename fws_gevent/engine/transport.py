@@ -16,7 +16,7 @@ from .reactor import Reactor
 FLUSH_SIZE = 64 * 1024
 """Bytes of one turn's output at which a connection's outbox is written at once."""
 
-_FLUSH_WORK = FLUSH_SIZE >> 12  # what that counts in a turn: see `TURN`
+_FLUSH_WORK = FLUSH_SIZE >> 12  # what that counts in a turn: see `tasks.TURN`
 
 DRAIN_SIZE = 128 * 1024
 """Bytes of what waits that are written before other connections have their turn; a multiple of

@@ -11,7 +11,7 @@ import gevent
 import pytest
 
 from fws_gevent.engine.members import CLOSES
-from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.filters.base import WebSocketConsumerFilter, WebSocketMessageFilter
 from tests.clients import frame
 from tests.conftest import Connect, Serve
 from tests.waiting import until
@@ -30,6 +30,13 @@ class Tell(WebSocketMessageFilter):
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
         handled[0] += 1
         web_socket_instance.broadcast(data)
+
+
+class TellOfEvents(WebSocketConsumerFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        handled[0] += 1
+        web_socket_instance.broadcast("an event")
 
 
 class Compress(WebSocketMessageFilter):
@@ -103,6 +110,18 @@ def test_messages_to_very_many(serve: Serve, connect: Connect, turns: list[int])
     server = serve([Tell])
     publisher, *_members = (connect(server) for _ in range(300))
     publisher.raw(frame(1) * 260)
+    until(lambda: handled[0] == 260)
+    gevent.sleep(0)
+    assert longest(turns) < 256
+
+
+def test_events_of_the_consumer_chain_that_go_to_very_many(
+    serve: Serve, connect: Connect, turns: list[int]
+) -> None:
+    server = serve([TellOfEvents])
+    _members = [connect(server) for _ in range(300)]
+    for _ in range(260):
+        server.queue.put({"x": 1})
     until(lambda: handled[0] == 260)
     gevent.sleep(0)
     assert longest(turns) < 256
