@@ -125,9 +125,24 @@ class _Escaped(str):
         return repr(self.raw)
 
 
+class _Shown:
+    """An object whose `str` and `repr` are escaped: they may have what a client chose in them."""
+
+    def __init__(self, shown: object) -> None:
+        self._shown = shown
+
+    def __str__(self) -> str:
+        return printable(str(self._shown))
+
+    def __repr__(self) -> str:
+        return printable(repr(self._shown))
+
+
 def _safe(argument: Any) -> Any:
-    if not isinstance(argument, str | BaseException):
+    if isinstance(argument, int | float | None):
         return argument
+    if not isinstance(argument, str | BaseException):
+        return _Shown(argument)
     text = str(argument)
     shown = printable(text)
     if shown == text or isinstance(argument, BaseException):

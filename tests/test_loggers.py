@@ -183,3 +183,16 @@ def test_a_record_names_the_code_that_logged_it(log: Log, caplog: pytest.LogCapt
         log.exception("here too")
     assert caplog.records[-1].pathname == __file__
     assert "ValueError: why" in (caplog.records[-1].exc_text or "")
+
+
+@pytest.mark.parametrize("place", ["%s", "%r"])
+def test_what_an_object_shows_of_itself_is_escaped(
+    place: str, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Room:
+        def __repr__(self) -> str:
+            return "Room\nERROR forged"
+
+    line = f"subscriber {place} failed after %d and %.1f"
+    log.error(line, Room(), 3, 0.5)
+    assert caplog.messages[-1] == "subscriber Room\\x0aERROR forged failed after 3 and 0.5"
