@@ -13,7 +13,11 @@ from tests.clients import ROOT
 
 def made(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """What make would do, as nobody's child."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MAKE") and name != "PYTHON"  # make hands its variables on
+    }
     return subprocess.run(
         ["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=False,
         env={**inherited, "HOME": str(home), "PYENV_ROOT": str(home / "pyenv"), **environ},

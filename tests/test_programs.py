@@ -28,6 +28,7 @@ def put_redis(path: Path, version: int = 7, complaint: str = "No tls-cert-file c
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the machine's redis-server is, once there is one; no package brings another."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("TESTS_REQUIRE", raising=False)
     monkeypatch.setattr(programs, "FOLDER", tmp_path / "programs")
     return tmp_path / "bin" / "redis-server"
 

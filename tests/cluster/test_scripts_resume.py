@@ -173,9 +173,9 @@ def test_a_copy_that_lacks_what_was_seen_is_older(calls: Calls) -> None:
 def test_an_older_copy_that_went_on_is_told_from_what_was_seen(calls: Calls) -> None:
     """The same epoch, and at the last id an entry of another nonce."""
     calls.publish(b"1")
-    entry_id = calls.publish(b"2", nonce="after the promotion")
+    entry_id = calls.publish(b"2", nonce="after-the-promotion")
     calls.publish(b"3")
-    resumed = calls.resume([entry_id, b"before the promotion", b"e1"])
+    resumed = calls.resume([entry_id, b"before-the-promotion", b"e1"])
     assert (resumed.state, resumed.data) == (b"older", [b"3"])
 
 
