@@ -29,7 +29,7 @@ USER = (
     "fws on >let+me:in resetkeys ~fws:* resetchannels &fws:* &global -@all "
     "+ping +time +client|setname +eval +evalsha +script|load "
     "+subscribe +unsubscribe +publish "
-    "+get +set +setrange +mget +del +exists +expire +pexpire +ttl +expireat "
+    "+get +set +getrange +setrange +mget +del +exists +expire +pexpire +ttl +expireat "
     "+sadd +srem +smembers +sismember +sscan "
     "+hset +hget +hscan +hlen +hdel "
     "+zadd +zcard +zpopmin +zscan +zscore +zrem +zremrangebyscore +zrangebyscore +zrevrange "
