@@ -42,6 +42,16 @@ def tell_of_forks(target: Forkable) -> None:
     os.register_at_fork(after_in_child=in_child)
 
 
+def hear_of_children(loop: Any) -> None:
+    """Have the loop hear of children before the first one is forked.
+
+    gevent takes SIGCHLD with the first one only, just after the fork: the end of a child that ends
+    at once would be missed, and waiting for it would not end. An application's own handler stays.
+    """
+    if loop.default and signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL:
+        loop.install_sigchld()
+
+
 def leave_loop(hub: Any) -> None:
     """In a forked child: end the parent's loop and have the next `get_hub` make a new one.
 

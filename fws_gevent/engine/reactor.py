@@ -23,7 +23,7 @@ from greenlet import getcurrent, greenlet
 from ..loggers import get_logger
 from .calls import Calls
 from .flushing import Flushing
-from .forks import leave_loop
+from .forks import hear_of_children, leave_loop
 from .marks import PlainThread, Runner, references
 from .notice import Notice
 from .offload import Offload
@@ -66,6 +66,7 @@ class Reactor(Flushing, Calls):
     def start(self) -> None:
         """Begin; call it in the process and thread that the server runs in."""
         self._hub = get_hub()
+        hear_of_children(self._hub.loop)
         self.take_calls(self._hub.loop)
         self._pool.open(self._hub)
         self._plain_thread = PlainThread()

@@ -14,7 +14,7 @@ from tests.waiting import until
 
 PROGRAM = """
 import multiprocessing, os, signal, subprocess, sys, time
-import gevent, gevent.event
+import gevent, gevent.event, gevent.os
 from fws_gevent.filters.base import WebSocketMessageFilter
 
 PARENT = os.getpid()
@@ -63,6 +63,16 @@ class Fork(WebSocketMessageFilter):
             else:
                 fork()
             ws.send(str(ended.get()))
+        elif order == "quick":
+            def fork_that_takes_long():
+                pid = gevent.os.fork_gevent()
+                if pid:
+                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+                return pid
+            pid = gevent.os.fork_and_watch(fork=fork_that_takes_long)
+            if not pid:
+                os._exit(3)
+            ws.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
         elif order == "end":
             os.kill(int(rest_of), signal.SIGTERM)
             ws.send(str(os.WTERMSIG(os.waitpid(int(rest_of), 0)[1])))
@@ -191,6 +201,12 @@ def test_a_child_ends_with_what_it_raises(
     assert command.output.count("Traceback") == tracebacks
     assert "ERROR" not in command.output
     assert ask(client, "who") == "parent"
+
+
+def test_the_first_child_is_heard_of_though_it_ends_at_once(
+    command: Command, connect: Connect
+) -> None:
+    assert ask(connect(command.port()), "quick") == "3"
 
 
 def test_a_program_that_a_filter_runs_is_not_disturbed(command: Command, connect: Connect) -> None:
