@@ -30,9 +30,9 @@ def job(ws, path):
     ws.broadcast("from the child")
     ran = subprocess.run(["echo", "ran"], capture_output=True, text=True).stdout
     offloaded = gevent.get_hub().threadpool.apply(lambda: "threads")
-    print("CHILD", said, ran.strip(), offloaded, flush=True)
+    sys.stdout.write(f"CHILD {said} {ran.strip()} {offloaded}\\n")  # a whole line at once
     rest(path)
-    print("DONE", flush=True)
+    sys.stdout.write("DONE\\n")
 
 class Fork(WebSocketMessageFilter):
     @classmethod
@@ -82,7 +82,7 @@ class Fork(WebSocketMessageFilter):
 
 
 IN_THREAD = """
-import os, time
+import os, sys, time
 from gevent.monkey import get_original
 from fws_gevent.filters.base import WebSocketMessageFilter
 
@@ -97,10 +97,10 @@ class Fork(WebSocketMessageFilter):
         if order == "fork":
             pid = get_original("os", "fork")()  # gevent's own is for the loop's thread alone
             if not pid:
-                print("CHILD", ws.send("from the child"), flush=True)
+                sys.stdout.write(f"CHILD {ws.send('from the child')}\\n")
                 while not os.path.exists(path):
                     get_original("time", "sleep")(0.02)
-                print("DONE", flush=True)
+                sys.stdout.write("DONE\\n")
                 os._exit(0)
         ws.send("parent" if os.getpid() == PARENT else "child")
 """
