@@ -24,12 +24,12 @@ from .composition import (
     under_gunicorn,
 )
 from .door import Door
-from .engine.payload import Data
 from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .logs import configure_if_silent
 from .parser import BACKGROUND
+from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process
 from .storage.base import BaseStorageObject
 from .tokens import Tokens

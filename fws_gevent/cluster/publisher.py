@@ -8,10 +8,10 @@ from typing import Any
 
 import redis
 
-from ..engine.payload import Data, convert
 from ..errors import PublishFailed
 from ..protocol.frames import TEXT, check_close
 from ..protocol.names import checked_group
+from ..protocol.payload import Data, convert
 from ..tokens.claims import group_of
 from . import entries
 from .backoff import Backoff

@@ -12,10 +12,10 @@ from gevent.monkey import get_original
 
 from ..protocol.frames import SHORT_HEADERS, encode, header
 from ..protocol.names import checked_group
+from ..protocol.payload import COMPRESSED, OPCODES, Data, as_text_if_utf8, convert, frame_for
 from ..tokens import Claims
 from .facts import Closed, Opening, Peer
 from .inbound import Inbound
-from .payload import COMPRESSED, OPCODES, Data, as_text_if_utf8, convert, frame_for
 from .transport import FLUSH_SIZE
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import CloseCode, StorageAway
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
+from ..protocol.payload import COMPRESSED, Data, convert, frame_for
 from ..signals import Route
 from ..tokens.claims import SUBJECT_GROUP, group_of
 from .consumer import heard_everywhere
 from .inbox import Inbox
-from .payload import COMPRESSED, Data, convert, frame_for
 from .reactor import Reactor
 from .supervision import Loop
 

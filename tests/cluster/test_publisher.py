@@ -19,7 +19,7 @@ from fws_gevent import (
     PublishFailed,
 )
 from fws_gevent.cluster.publishing import LARGEST, StreamTerms
-from fws_gevent.engine.payload import Data
+from fws_gevent.protocol.payload import Data
 
 from ..conftest import Start, StartRedis
 from ..redis_processes import RedisProcess

@@ -10,8 +10,8 @@ import pytest
 
 from fws_gevent.engine import members as members_module
 from fws_gevent.engine.members import Membership, Users
-from fws_gevent.engine.payload import frame_for
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.protocol.payload import frame_for
 from tests.clients import Client
 from tests.conftest import Connect, Serve
 from tests.waiting import until

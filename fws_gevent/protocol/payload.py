@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..message import BinaryMessage, CheckedMessage, Message, check_text, encode_text
-from ..protocol.deflate import compress
-from ..protocol.frames import BINARY, FIN, RSV1, TEXT, encode
+from .deflate import compress
+from .frames import BINARY, FIN, RSV1, TEXT, encode
 
 Data = str | bytes | bytearray | memoryview
 """What `send` and `broadcast` take: `str` goes as text, a `Message` as it came, bytes as binary."""

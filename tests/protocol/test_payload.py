@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.engine.payload import as_text_if_utf8, convert, frame_for
 from fws_gevent.errors import TextNotUTF8
 from fws_gevent.message import BinaryMessage, Message, checked_message
 from fws_gevent.protocol.frames import BINARY, FIN, RSV1, TEXT, encode
+from fws_gevent.protocol.payload import as_text_if_utf8, convert, frame_for
 
 
 class Text(str):
