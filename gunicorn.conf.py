@@ -7,7 +7,7 @@ from typing import Any
 
 from fws_gevent.composition import warn_of_many_workers
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.logs import configure_if_silent, flush_logs
+from fws_gevent.logs.configuration import configure_if_silent, flush_logs
 from fws_gevent.settings import from_process
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -37,8 +37,8 @@ from .engine.facts import Opening, Peer
 from .engine.server import Server
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
-from .loggers import Repeats, get_logger
-from .logs import configure_if_silent
+from .logs.configuration import configure_if_silent
+from .logs.loggers import Repeats, get_logger
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request
 from .protocol.paths import path_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import ConfigurationError, HandshakeRefused
 from .filters.base import FilterBase, WebSocketGapFilter
-from .loggers import Repeats, get_logger
+from .logs.loggers import Repeats, get_logger
 from .protocol.addresses import parse_address
 from .protocol.credentials import SUBPROTOCOL
 from .protocol.handshake import (

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .composition import Application, refuse
 from .errors import HandshakeRefused
-from .loggers import get_logger
+from .logs.loggers import get_logger
 
 SERVED: Final = "fws_gevent.served"
 """The environ's key by which our own server says that it serves the WebSockets."""

@@ -27,7 +27,7 @@ from .door import Door
 from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
-from .logs import configure_if_silent
+from .logs.configuration import configure_if_silent
 from .parser import BACKGROUND
 from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process

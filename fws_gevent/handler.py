@@ -18,7 +18,7 @@ from .http_answer import send_while_read
 from .http_body import BadBody, Body, header_lines, without_line_end
 from .http_connections import linger, twin_of
 from .http_headers import WSGIHeaders
-from .loggers import get_logger
+from .logs.loggers import get_logger
 from .protocol.forwarded import Client
 from .protocol.handshake import (
     BAD_REQUEST,

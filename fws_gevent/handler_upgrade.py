@@ -11,7 +11,7 @@ from .engine.admission import admit
 from .engine.facts import Opening, Peer
 from .errors import HandshakeRefused
 from .http_body import CONTINUE
-from .loggers import get_logger
+from .logs.loggers import get_logger
 from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request, wants_websocket

@@ -11,8 +11,8 @@ from gevent import subprocess
 
 from .errors import CloseCode
 from .listener import pass_on
-from .loggers import get_logger
-from .logs import flush_logs
+from .logs.configuration import flush_logs
+from .logs.loggers import get_logger
 from .server import FilteredWebSocketServer
 
 _log = get_logger("server")

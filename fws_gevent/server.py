@@ -40,8 +40,8 @@ from .listener import (
     tls_context,
     unix_listener,
 )
-from .loggers import get_logger
-from .logs import ErrorStream, configure_if_silent
+from .logs.configuration import ErrorStream, configure_if_silent
+from .logs.loggers import get_logger
 from .parser import OptionParser
 from .parser import default_parser as plain_parser
 from .protocol.addresses import in_url

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from blinker import ANY, Signal
 
-from .loggers import Repeats, get_logger
+from .logs.loggers import Repeats, get_logger
 
 Around = Callable[[Any], AbstractContextManager[Any]]
 """Makes, from an event's data, what its receivers are called in."""

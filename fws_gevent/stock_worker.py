@@ -17,7 +17,7 @@ import gevent
 
 from .composition import Application
 from .errors import CloseCode, HandshakeRefused
-from .loggers import get_logger
+from .logs.loggers import get_logger
 from .protocol.addresses import normal_address
 from .protocol.frames import encode_close
 from .protocol.handshake import (

@@ -29,7 +29,7 @@ from fws_gevent.composition import (
 )
 from fws_gevent.errors import ConfigurationError, FwsError
 from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
-from fws_gevent.loggers import Repeats, get_logger
+from fws_gevent.logs.loggers import Repeats, get_logger
 from fws_gevent.settings import Settings
 from fws_gevent.storage.memory import MemoryStorageObject
 

@@ -17,19 +17,20 @@ ROOT = Path(fws_gevent.__file__).parent
 
 TOP = 4
 FLOORS = {
+    "logs.printing": 2,
+    "logs": 0,
+    "logs.output": 2,
+    "logs.configuration": 2,
     "": 4,  # the package itself: it names what is at the top, which it imports when asked for
     "errors": 0,
     "signals": 0,
     "message": 0,
-    "loggers": 0,
     "protocol": 0,
     "settings": 1,
     "tokens": 1,
     "metrics": 1,
     "rates": 1,
     "parser": 1,
-    "logs": 2,
-    "output": 2,
     "http_headers": 1,
     "filters.base": 1,
     "filters.chain": 1,

@@ -16,7 +16,7 @@ from gevent.event import Event
 from redis.exceptions import AskError, MovedError, NoScriptError
 
 from ..engine.supervision import Loop
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from . import entries
 from .backoff import LONGEST, Backoff, pause_after
 from .entries import format_id

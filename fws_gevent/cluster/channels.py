@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .link import Link
 from .servers import RedisServers
 

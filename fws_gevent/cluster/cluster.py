@@ -14,7 +14,7 @@ from greenlet import getcurrent
 from ..engine.inbox import Inbox
 from ..engine.supervision import Loop
 from ..errors import PublishFailed
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from ..protocol.frames import TEXT
 from . import entries
 from .backoff import Backoff

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from gevent.event import Event
 
 from ..engine.inbox import Inbox
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from . import entries
 from .effects import Effect, Effects, When
 from .entries import Entry, MalformedEntry

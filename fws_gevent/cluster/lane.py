@@ -21,7 +21,7 @@ from redis.exceptions import (
 
 from ..engine.supervision import Loop
 from ..errors import PublishFailed
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .backoff import Backoff, pause_after
 from .keys import Keys
 from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of

@@ -19,7 +19,7 @@ from gevent.lock import BoundedSemaphore
 from greenlet import getcurrent
 
 from ..engine.supervision import Loop
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .backoff import Backoff
 
 _log = get_logger("redis")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import redis
 from redis.exceptions import NoScriptError
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .keys import Keys
 from .publishing import StreamTerms
 from .scripts import PRESENCE

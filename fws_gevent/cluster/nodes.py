@@ -14,7 +14,7 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .backoff import Backoff
 from .cleanup import Cleanup
 from .keys import Keys

@@ -10,7 +10,7 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .membership import GROUPS, Change, MemberKeys, Outcome, encode
 from .servers import Place
 

@@ -11,7 +11,7 @@ import redis
 from redis.exceptions import NoScriptError
 
 from ..errors import StorageAway, StoreFull, SubjectFull
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from ..tokens.store import (
     REFRESH_EACH,
     REVOKED_EACH,

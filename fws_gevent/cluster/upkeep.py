@@ -12,7 +12,7 @@ import redis
 from gevent.event import Event
 
 from ..engine.supervision import Loop
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .keys import Keys
 from .leases import ENDED
 from .membership import KEPT, MemberKeys, Outcome, encode, try_each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from ..tokens.claims import PROGRAM
 from .connection import Connection
 from .facts import Closed

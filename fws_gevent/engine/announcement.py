@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 
 if TYPE_CHECKING:
     from .server import Server

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CloseCode
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from ..protocol import frames
 from .facts import Closed, Peer
 from .keepalive import Watched

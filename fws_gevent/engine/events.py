@@ -18,7 +18,7 @@ from ..filters.base import (
 )
 from ..filters.chain import Chain
 from ..filters.results import FITS, any_value
-from ..loggers import Repeats, get_logger
+from ..logs.loggers import Repeats, get_logger
 from .connection import Connection
 from .members import Membership
 from .reactor import Reactor

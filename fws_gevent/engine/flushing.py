@@ -7,7 +7,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from ..loggers import Repeats, get_logger
+from ..logs.loggers import Repeats, get_logger
 from .supervision import Failures
 from .tasks import Socketed, Task
 

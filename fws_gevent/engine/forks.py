@@ -17,7 +17,7 @@ from gevent import Greenlet
 from gevent.hub import set_hub, set_loop  # type: ignore[attr-defined]
 from greenlet import getcurrent, greenlet
 
-from ..logs import flush_logs
+from ..logs.configuration import flush_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Those that the command, or a server of ours, may have taken with a watcher of the loop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..loggers import Repeats, get_logger
+from ..logs.loggers import Repeats, get_logger
 from ..protocol.forwarded import Client, who_is
 from ..protocol.handshake import Headers
 from ..settings import Settings

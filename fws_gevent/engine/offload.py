@@ -8,7 +8,7 @@ from typing import Any
 
 from gevent.threadpool import ThreadPool
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .marks import Runner
 from .notice import Notice
 

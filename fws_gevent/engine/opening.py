@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CloseCode
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 
 if TYPE_CHECKING:
     from .connection import Connection

@@ -20,7 +20,7 @@ from gevent import get_hub
 from gevent._hub_local import get_hub_if_exists  # get_hub would make one
 from greenlet import getcurrent, greenlet
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 from .calls import Calls
 from .flushing import Flushing
 from .forks import hear_of_children, leave_loop

@@ -22,7 +22,8 @@ from ..errors import (
 from ..filters.base import (
     FilterBase,
 )
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
+from ..logs.printing import Printer
 from ..protocol.handshake import Headers
 from ..protocol.paths import unescaped
 from ..protocol.receiver import Limits
@@ -46,7 +47,6 @@ from .guard import Gate, Guard
 from .keepalive import patience_of
 from .members import OtherNodes
 from .message_rates import MessageRates
-from .printing import Printer
 from .reactor import Reactor
 from .statistics import Statistics, counted_as
 from .supervision import Failures

@@ -7,7 +7,7 @@ from time import monotonic
 
 import gevent
 
-from ..loggers import get_logger
+from ..logs.loggers import get_logger
 
 _log = get_logger("engine")
 

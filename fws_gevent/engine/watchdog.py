@@ -14,7 +14,7 @@ from gevent import get_hub
 from gevent.monkey import get_original
 
 from ..filters.chain import Chain
-from ..loggers import Repeats, get_logger
+from ..logs.loggers import Repeats, get_logger
 
 _log = get_logger("engine")
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import GroupNameInvalid, GroupRefused, StorageAway, TextNotUTF8, UnfitResult
-from ..loggers import Repeats, get_logger
+from ..logs.loggers import Repeats, get_logger
 from ..message import Message
 from .base import Call, FilterBase, StopChain
 from .results import Fit, any_value, checked

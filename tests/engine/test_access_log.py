@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fws_gevent.engine.access_log import log_open
-from fws_gevent.logs import configure_logging
+from fws_gevent.logs.configuration import configure_logging
 
 from ..conftest import Connect, Serve
 from ..log_lines import logger_as_it_was, written

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from fws_gevent.filters.base import WebSocketMessageFilter
-from fws_gevent.loggers import get_logger
-from fws_gevent.logs import ErrorStream, configure_if_silent, configure_logging
+from fws_gevent.logs.configuration import ErrorStream, configure_if_silent, configure_logging
+from fws_gevent.logs.loggers import get_logger
 
-from .conftest import Connect, Serve
-from .log_lines import LOGGER, logger_as_it_was, written
-from .pipes import Pipe
-from .raw_http import exchange, request
+from ..conftest import Connect, Serve
+from ..log_lines import LOGGER, logger_as_it_was, written
+from ..pipes import Pipe
+from ..raw_http import exchange, request
 
 _as_it_was = pytest.fixture(autouse=True)(logger_as_it_was)
 

@@ -17,12 +17,12 @@ from fws_gevent.errors import ConfigurationError
 from fws_gevent.settings import Settings, from_flask
 from fws_gevent.tokens.keys import KeyRing
 
-from .certificates import Identity
-from .clients import PATIENCE, ROOT
-from .conftest import Start
-from .gunicorns import run
-from .web.leaks import APPLICATION, CLIENTS, KEY, PASSWORD, Provoker
-from .web.sites import ask, bearer
+from ..certificates import Identity
+from ..clients import PATIENCE, ROOT
+from ..conftest import Start
+from ..gunicorns import run
+from ..web.leaks import APPLICATION, CLIENTS, KEY, PASSWORD, Provoker
+from ..web.sites import ask, bearer
 
 STOCK = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 OURS = "fws_gevent.worker.FilteredWebSocketWorker"

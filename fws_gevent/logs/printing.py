@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ..loggers import get_logger, printable
-from ..output import Output
+from .loggers import get_logger, printable
+from .output import Output
 
 _log = get_logger("engine")
 

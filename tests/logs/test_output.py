@@ -11,11 +11,11 @@ from typing import TextIO
 import pytest
 from gevent import subprocess
 
-from fws_gevent.output import QUEUE_SIZE, Output
+from fws_gevent.logs.output import QUEUE_SIZE, Output
 
-from .clients import ROOT
-from .pipes import Pipe
-from .waiting import until
+from ..clients import ROOT
+from ..pipes import Pipe
+from ..waiting import until
 
 SIZE = 1000
 TEXTS = 3 * QUEUE_SIZE // SIZE
@@ -110,7 +110,7 @@ def test_the_stream_is_asked_for_each_text(pipe: Pipe) -> None:
 
 CHILD = """
 import os, sys
-from fws_gevent.output import Output
+from fws_gevent.logs.output import Output
 
 output = Output(lambda: sys.stdout, str)
 output.write("parent\\n")

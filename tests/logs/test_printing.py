@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from fws_gevent.engine.printing import Printer
 from fws_gevent.filters.broadcast_message_filter import BroadcastMessageFilter
 from fws_gevent.filters.stdout_messages import StdoutMessageFilter
 from fws_gevent.filters.stdout_pubsub import StdoutPubSubFilter
 from fws_gevent.filters.stdout_rawdata import StdoutRawDataFilter
+from fws_gevent.logs.printing import Printer
 
 from ..conftest import Connect, Serve
 from ..pipes import Pipe

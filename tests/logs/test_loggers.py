@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import fws_gevent
-from fws_gevent.loggers import Log, Repeats, get_logger, indented, printable
+from fws_gevent.logs.loggers import Log, Repeats, get_logger, indented, printable
 
-from .clients import ROOT
+from ..clients import ROOT
 
 CONFIGURATION: dict[str, Any] = {
     "version": 1,
