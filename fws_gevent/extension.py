@@ -28,9 +28,9 @@ from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .logs.configuration import configure_if_silent
-from .parser import BACKGROUND
 from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process
+from .settings.parser import BACKGROUND
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of

@@ -42,10 +42,10 @@ from .listener import (
 )
 from .logs.configuration import ErrorStream, configure_if_silent
 from .logs.loggers import get_logger
-from .parser import OptionParser
-from .parser import default_parser as plain_parser
 from .protocol.addresses import in_url
 from .settings import Settings, from_flask
+from .settings.parser import OptionParser
+from .settings.parser import default_parser as plain_parser
 from .storage.base import BaseStorageObject
 from .web.service import WebService
 from .wrapped import EXTENSION, flask_app_in

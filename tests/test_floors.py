@@ -30,7 +30,6 @@ FLOORS = {
     "tokens": 1,
     "metrics": 1,
     "rates": 1,
-    "parser": 1,
     "http_headers": 1,
     "filters.base": 1,
     "filters.chain": 1,

@@ -9,8 +9,8 @@ from dataclasses import Field
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from .errors import ConfigurationError
-from .settings import ENVIRONMENT_PREFIX, but_not, default_of, from_process, table
+from ..errors import ConfigurationError
+from . import ENVIRONMENT_PREFIX, but_not, default_of, from_process, table
 
 BACKGROUND = "background"
 """The name in parsed options of those that no flag gave, with their values.

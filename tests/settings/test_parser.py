@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.parser import default_parser
 from fws_gevent.settings import Settings, default_of, table
+from fws_gevent.settings.parser import default_parser
 
 SECRETS = {
     "signing_key": "0123456789abcdef0123456789abcdef",
