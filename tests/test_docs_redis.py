@@ -16,18 +16,19 @@ from typing import Any
 import pytest
 
 from fws_gevent import RedisStorageObject, signals
-from fws_gevent.cluster import cleanup, entries, gaps, nodes
-from fws_gevent.cluster.keys import Keys
+from fws_gevent.cluster import cleanup, gaps, nodes
 from fws_gevent.cluster.membership import KEPT
 from fws_gevent.cluster.publisher import Publisher
-from fws_gevent.cluster.scripts import PUBLISH
-from fws_gevent.cluster.servers import MAX_CONNECTIONS
-from fws_gevent.cluster.urls import servers_from_url
 from fws_gevent.engine.consumer import QUEUE_SIZE
 from fws_gevent.engine.inbox import INBOX_LENGTH, INBOX_SIZE
 from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter
 from fws_gevent.filters.broadcast_pubsub import BroadcastPubSubFilter
 from fws_gevent.filters.notify_gap import NotifyGapFilter
+from fws_gevent.redis_io import entries
+from fws_gevent.redis_io.keys import Keys
+from fws_gevent.redis_io.scripts import PUBLISH
+from fws_gevent.redis_io.servers import MAX_CONNECTIONS
+from fws_gevent.redis_io.urls import servers_from_url
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings, table
 from fws_gevent.web.groups import LISTED

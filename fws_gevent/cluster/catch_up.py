@@ -17,15 +17,15 @@ from redis.exceptions import AskError, MovedError, NoScriptError
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
-from . import entries
-from .backoff import LONGEST, Backoff, pause_after
-from .entries import format_id
+from ..redis_io import entries
+from ..redis_io.backoff import LONGEST, Backoff, pause_after
+from ..redis_io.entries import format_id
+from ..redis_io.publishing import PASSING, StreamTerms
+from ..redis_io.scripts import RESUME
+from ..redis_io.servers import Place as ServerName
+from ..redis_io.servers import RedisServers
 from .feed import Feed
 from .follower import Place
-from .publishing import PASSING, StreamTerms
-from .scripts import RESUME
-from .servers import Place as ServerName
-from .servers import RedisServers
 
 _log = get_logger("redis")
 

@@ -9,8 +9,8 @@ from typing import Any
 import redis
 
 from ..logs.loggers import get_logger
+from ..redis_io.servers import RedisServers
 from .link import Link
-from .servers import RedisServers
 
 _log = get_logger("redis")
 

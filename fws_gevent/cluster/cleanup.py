@@ -11,9 +11,9 @@ from gevent.event import Event
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
-from .keys import Keys
+from ..redis_io.keys import Keys
+from ..redis_io.servers import RedisServers
 from .membership import GROUPS, MemberKeys, try_each
-from .servers import RedisServers
 
 _log = get_logger("redis")
 

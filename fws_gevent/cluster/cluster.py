@@ -16,20 +16,20 @@ from ..engine.supervision import Loop
 from ..errors import PublishFailed
 from ..logs.loggers import get_logger
 from ..protocol.frames import TEXT
-from . import entries
-from .backoff import Backoff
+from ..redis_io import entries
+from ..redis_io.backoff import Backoff
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import Publication, StreamTerms
+from ..redis_io.servers import RedisServers
 from .channels import Channels
 from .cleanup import Cleanup
 from .effects import Effects
 from .feed import Feed
-from .keys import Keys
 from .membership import MemberKeys
 from .nodes import Nodes, new_node_name
 from .presence import Presence
 from .publisher import Publisher
-from .publishing import Publication, StreamTerms
 from .roster import Roster
-from .servers import RedisServers
 from .shard import Shards
 from .token_store import RedisTokenStore
 from .upkeep import Upkeep

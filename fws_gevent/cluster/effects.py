@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..protocol.frames import BINARY, TEXT, is_close_code
 from ..protocol.utf8 import is_utf8
-from . import entries
-from .entries import Entry, MalformedEntry
+from ..redis_io import entries
+from ..redis_io.entries import Entry, MalformedEntry
 
 if TYPE_CHECKING:
     from ..engine.server import Server

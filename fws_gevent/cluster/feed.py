@@ -9,9 +9,9 @@ from gevent.event import Event
 
 from ..engine.inbox import Inbox
 from ..logs.loggers import get_logger
-from . import entries
+from ..redis_io import entries
+from ..redis_io.entries import Entry, MalformedEntry
 from .effects import Effect, Effects, When
-from .entries import Entry, MalformedEntry
 from .follower import Follower, Place, Verdict
 from .gaps import GAPS, LATE, LOCAL, LOST, OVERRUN
 

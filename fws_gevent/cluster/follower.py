@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from .entries import Entry, Id
+from ..redis_io.entries import Entry, Id
 
 
 class Place(NamedTuple):

@@ -22,11 +22,11 @@ from redis.exceptions import (
 from ..engine.supervision import Loop
 from ..errors import PublishFailed
 from ..logs.loggers import get_logger
-from .backoff import Backoff, pause_after
-from .keys import Keys
-from .publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
-from .scripts import PUBLISH
-from .servers import Place, RedisServers
+from ..redis_io.backoff import Backoff, pause_after
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
+from ..redis_io.scripts import PUBLISH
+from ..redis_io.servers import Place, RedisServers
 
 _log = get_logger("redis")
 

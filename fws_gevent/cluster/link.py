@@ -20,7 +20,7 @@ from greenlet import getcurrent
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
-from .backoff import Backoff
+from ..redis_io.backoff import Backoff
 
 _log = get_logger("redis")
 

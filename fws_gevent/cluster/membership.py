@@ -14,10 +14,10 @@ import redis
 from redis.exceptions import NoScriptError
 
 from ..logs.loggers import get_logger
-from .keys import Keys
-from .publishing import StreamTerms
-from .scripts import PRESENCE
-from .servers import Place, RedisServers
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import StreamTerms
+from ..redis_io.scripts import PRESENCE
+from ..redis_io.servers import Place, RedisServers
 
 _log = get_logger("redis")
 

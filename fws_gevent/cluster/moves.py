@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
-from .backoff import Backoff
+from ..redis_io.backoff import Backoff
 
 _log = get_logger("redis")
 

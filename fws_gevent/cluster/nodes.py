@@ -15,13 +15,13 @@ from gevent.event import Event
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
-from .backoff import Backoff
+from ..redis_io.backoff import Backoff
+from ..redis_io.keys import Keys
+from ..redis_io.servers import RedisServers
 from .cleanup import Cleanup
-from .keys import Keys
 from .leases import ENDED, Leases
 from .membership import KEPT, MemberKeys, encode
 from .presence import Presence
-from .servers import RedisServers
 
 _log = get_logger("redis")
 

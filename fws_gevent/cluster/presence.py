@@ -11,8 +11,8 @@ from gevent.event import Event
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
+from ..redis_io.servers import Place
 from .membership import GROUPS, Change, MemberKeys, Outcome, encode
-from .servers import Place
 
 _log = get_logger("redis")
 

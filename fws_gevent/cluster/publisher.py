@@ -12,14 +12,14 @@ from ..errors import PublishFailed
 from ..protocol.frames import TEXT, check_close
 from ..protocol.names import checked_group
 from ..protocol.payload import Data, convert
+from ..redis_io import entries
+from ..redis_io.backoff import Backoff
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import LARGEST, PASSING, Publication, RedisClock, StreamTerms, id_of
+from ..redis_io.scripts import PUBLISH
+from ..redis_io.servers import RedisServers
+from ..redis_io.urls import servers_from_url
 from ..tokens.claims import group_of
-from . import entries
-from .backoff import Backoff
-from .keys import Keys
-from .publishing import LARGEST, PASSING, Publication, RedisClock, StreamTerms, id_of
-from .scripts import PUBLISH
-from .servers import RedisServers
-from .urls import servers_from_url
 
 
 class Publisher:

@@ -8,11 +8,11 @@ import gevent
 import redis
 
 from ..errors import StorageAway
-from .keys import Keys
+from ..redis_io.keys import Keys
+from ..redis_io.servers import RedisServers
 from .leases import ENDED
 from .membership import MemberKeys, encode
 from .nodes import Nodes
-from .servers import RedisServers
 
 ATTEMPTS, PAUSE = 7, 0.02
 """How often Redis is asked where what it has does not fit together, and the seconds until the

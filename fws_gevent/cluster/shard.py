@@ -7,14 +7,14 @@ from typing import Any
 import redis
 
 from ..engine.supervision import Loop
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import StreamTerms
+from ..redis_io.servers import Place, RedisServers
 from .catch_up import CatchUp
 from .feed import Feed
-from .keys import Keys
 from .lane import Lane
 from .link import Link
 from .moves import Moves
-from .publishing import StreamTerms
-from .servers import Place, RedisServers
 
 
 class Shard:

@@ -12,6 +12,10 @@ from redis.exceptions import NoScriptError
 
 from ..errors import StorageAway, StoreFull, SubjectFull
 from ..logs.loggers import get_logger
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import StreamTerms
+from ..redis_io.scripts import OWN, REVOKE, SPEND, TAKE, Script
+from ..redis_io.servers import RedisServers
 from ..tokens.store import (
     REFRESH_EACH,
     REVOKED_EACH,
@@ -25,10 +29,6 @@ from ..tokens.store import (
     TokenStore,
     digest,
 )
-from .keys import Keys
-from .publishing import StreamTerms
-from .scripts import OWN, REVOKE, SPEND, TAKE, Script
-from .servers import RedisServers
 
 _log = get_logger("redis")
 

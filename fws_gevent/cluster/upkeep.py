@@ -13,13 +13,13 @@ from gevent.event import Event
 
 from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
-from .keys import Keys
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import StreamTerms
+from ..redis_io.servers import RedisServers
 from .leases import ENDED
 from .membership import KEPT, MemberKeys, Outcome, encode, try_each
 from .nodes import LEASE, Nodes
 from .presence import Presence
-from .publishing import StreamTerms
-from .servers import RedisServers
 
 _log = get_logger("redis")
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from ..cluster.cluster import Cluster
-from ..cluster.keys import Keys
-from ..cluster.publishing import StreamTerms
-from ..cluster.servers import RedisServers
 from ..cluster.token_store import RedisTokenStore
-from ..cluster.urls import servers_at, servers_from_url
 from ..errors import PublishFailed, StorageAway
+from ..redis_io.keys import Keys
+from ..redis_io.publishing import StreamTerms
+from ..redis_io.servers import RedisServers
+from ..redis_io.urls import servers_at, servers_from_url
 from .base import BaseStorageObject
 
 if TYPE_CHECKING:

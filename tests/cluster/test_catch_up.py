@@ -10,17 +10,17 @@ import pytest
 import redis
 
 from fws_gevent.cluster import catch_up as catch_up_module
-from fws_gevent.cluster.backoff import Backoff
 from fws_gevent.cluster.catch_up import ENTRIES, FEEDS, CatchUp
 from fws_gevent.cluster.effects import Effect, Effects
-from fws_gevent.cluster.entries import Entry
 from fws_gevent.cluster.feed import Feed
-from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.publisher import Publisher
-from fws_gevent.cluster.publishing import StreamTerms
-from fws_gevent.cluster.servers import OneServer
 from fws_gevent.engine.inbox import Inbox
 from fws_gevent.engine.reactor import Reactor
+from fws_gevent.redis_io.backoff import Backoff
+from fws_gevent.redis_io.entries import Entry
+from fws_gevent.redis_io.keys import Keys
+from fws_gevent.redis_io.publishing import StreamTerms
+from fws_gevent.redis_io.servers import OneServer
 from tests.conftest import StartRedis
 from tests.redis_processes import RedisProcess
 from tests.waiting import until

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fws_gevent.cluster.channels import Channels, glob
-from fws_gevent.cluster.servers import OneServer
+from fws_gevent.redis_io.servers import OneServer
 from tests.redis_processes import RedisProcess
 from tests.waiting import until
 

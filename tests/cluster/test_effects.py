@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from fws_gevent.cluster.effects import Effect, Effects, When
-from fws_gevent.cluster.entries import Entry, MalformedEntry
 from fws_gevent.protocol.frames import BINARY, TEXT
+from fws_gevent.redis_io.entries import Entry, MalformedEntry
 
 
 class Route:

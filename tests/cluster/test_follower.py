@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.cluster.entries import Entry
 from fws_gevent.cluster.follower import Follower, Place, Verdict
+from fws_gevent.redis_io.entries import Entry
 
 
 def entry(number: int, after: int, epoch: bytes = b"e") -> Entry:

@@ -17,12 +17,12 @@ from redis.exceptions import (
 )
 
 from fws_gevent.cluster import lane as lane_module
-from fws_gevent.cluster.backoff import Backoff
-from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.lane import Lane
-from fws_gevent.cluster.publishing import Publication, StreamTerms
-from fws_gevent.cluster.servers import OneServer
 from fws_gevent.errors import PublishFailed
+from fws_gevent.redis_io.backoff import Backoff
+from fws_gevent.redis_io.keys import Keys
+from fws_gevent.redis_io.publishing import Publication, StreamTerms
+from fws_gevent.redis_io.servers import OneServer
 from tests.conftest import StartRedis
 from tests.redis_processes import RedisProcess
 from tests.waiting import until

@@ -16,7 +16,7 @@ from gevent.server import StreamServer
 
 from fws_gevent.cluster import link as link_module
 from fws_gevent.cluster.link import Link
-from fws_gevent.cluster.servers import OneServer
+from fws_gevent.redis_io.servers import OneServer
 from tests.clients import PATIENCE
 from tests.conftest import StartRedis
 from tests.redis_processes import RedisProcess

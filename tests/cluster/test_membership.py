@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import redis
 
-from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.membership import CHANGES, GROUPS, Change, MemberKeys, try_each
-from fws_gevent.cluster.publishing import StreamTerms
-from fws_gevent.cluster.urls import servers_at
+from fws_gevent.redis_io.keys import Keys
+from fws_gevent.redis_io.publishing import StreamTerms
+from fws_gevent.redis_io.urls import servers_at
 
 from ..redis_processes import RedisProcess
 

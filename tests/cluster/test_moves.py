@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from fws_gevent.cluster import moves as moves_module
-from fws_gevent.cluster.backoff import Backoff
 from fws_gevent.cluster.moves import Moves
+from fws_gevent.redis_io.backoff import Backoff
 from tests.waiting import until
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.cluster import nodes, servers
+from fws_gevent.cluster import nodes
 from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
+from fws_gevent.redis_io import servers
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 

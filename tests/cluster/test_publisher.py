@@ -18,8 +18,8 @@ from fws_gevent import (
     Publisher,
     PublishFailed,
 )
-from fws_gevent.cluster.publishing import LARGEST, StreamTerms
 from fws_gevent.protocol.payload import Data
+from fws_gevent.redis_io.publishing import LARGEST, StreamTerms
 
 from ..conftest import Start, StartRedis
 from ..redis_processes import RedisProcess

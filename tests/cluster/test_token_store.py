@@ -12,13 +12,13 @@ import pytest
 import redis
 
 from fws_gevent.cluster import token_store
-from fws_gevent.cluster.entries import REVOKE
-from fws_gevent.cluster.keys import Keys
 from fws_gevent.cluster.publisher import Publisher
-from fws_gevent.cluster.publishing import StreamTerms
 from fws_gevent.cluster.token_store import RedisTokenStore
-from fws_gevent.cluster.urls import servers_at
 from fws_gevent.errors import StorageAway, StoreFull, SubjectFull, TokenInvalid
+from fws_gevent.redis_io.entries import REVOKE
+from fws_gevent.redis_io.keys import Keys
+from fws_gevent.redis_io.publishing import StreamTerms
+from fws_gevent.redis_io.urls import servers_at
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 from fws_gevent.tokens.store import Refresh, Revocation, digest

@@ -10,9 +10,9 @@ import gevent
 import pytest
 import redis
 
-from fws_gevent.cluster.servers import MAX_CONNECTIONS
 from fws_gevent.errors import ConfigurationError, PublishFailed, StorageAway
 from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter
+from fws_gevent.redis_io.servers import MAX_CONNECTIONS
 from fws_gevent.storage.base import BaseStorageObject
 from fws_gevent.storage.redis import RedisStorageObject
 from tests.conftest import Connect, Serve, StartRedis

@@ -9,12 +9,12 @@ import gevent
 import pytest
 import redis
 
-from fws_gevent.cluster.entries import TEXT
-from fws_gevent.cluster.keys import Keys
-from fws_gevent.cluster.publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
-from fws_gevent.cluster.servers import RedisServers
-from fws_gevent.cluster.urls import servers_from_url
 from fws_gevent.errors import PublishFailed
+from fws_gevent.redis_io.entries import TEXT
+from fws_gevent.redis_io.keys import Keys
+from fws_gevent.redis_io.publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
+from fws_gevent.redis_io.servers import RedisServers
+from fws_gevent.redis_io.urls import servers_from_url
 
 from ..conftest import StartRedis
 from ..redis_processes import RedisProcess

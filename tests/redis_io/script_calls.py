@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import redis
 
-from fws_gevent.cluster.scripts import PRESENCE, PUBLISH, RESUME, REVOKE, Script
+from fws_gevent.redis_io.scripts import PRESENCE, PUBLISH, RESUME, REVOKE, Script
 
 from ..clients import PATIENCE
 

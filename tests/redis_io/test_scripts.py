@@ -5,18 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
-from fws_gevent.cluster import scripts
-from fws_gevent.cluster.publishing import LARGEST
-from fws_gevent.cluster.scripts import (
-    OWN,
-    PRESENCE,
-    PUBLISH,
-    RESUME,
-    REVOKE,
-    SPEND,
-    TAKE,
-    Script,
-)
+from fws_gevent.redis_io import scripts
+from fws_gevent.redis_io.publishing import LARGEST
+from fws_gevent.redis_io.scripts import OWN, PRESENCE, PUBLISH, RESUME, REVOKE, SPEND, TAKE, Script
 
 from .script_calls import SENT, STREAM, Calls, Listener
 

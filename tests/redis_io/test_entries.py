@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.cluster.entries import Entry, MalformedEntry, format_id, parse_id
+from fws_gevent.redis_io.entries import Entry, MalformedEntry, format_id, parse_id
 
 FIELDS = {
     b"epoch": b"e1", b"nonce": b"n1", b"previous": b"7-0", b"kind": b"text",

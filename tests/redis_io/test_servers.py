@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from fws_gevent.cluster.urls import servers_from_url
+from fws_gevent.redis_io.urls import servers_from_url
 
 from ..waiting import free_port
 

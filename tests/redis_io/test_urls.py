@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.cluster.servers import ClusterServers, OneServer, SentinelServers
-from fws_gevent.cluster.urls import servers_at, servers_from_url
 from fws_gevent.errors import ConfigurationError
+from fws_gevent.redis_io.servers import ClusterServers, OneServer, SentinelServers
+from fws_gevent.redis_io.urls import servers_at, servers_from_url
 
 from ..redis_processes import RedisProcess
 

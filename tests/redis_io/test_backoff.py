@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fws_gevent.cluster.backoff import FIRST, LONGEST, Backoff
+from fws_gevent.redis_io.backoff import FIRST, LONGEST, Backoff
 
 MANY = 100
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from fws_gevent.cluster.keys import EVERYBODY, Keys, tag
 from fws_gevent.errors import ConfigurationError
+from fws_gevent.redis_io.keys import EVERYBODY, Keys, tag
 
 KEYS = Keys("fws")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fws_gevent.cluster.scripts import SPEND
+from fws_gevent.redis_io.scripts import SPEND
 
 from .script_calls import EVERYBODY, HOLDERS, MEMBERS, REVOKED, STREAM, UNTIL, Calls
 

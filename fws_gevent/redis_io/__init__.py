@@ -1,0 +1,1 @@
+"""Redis as a wire: servers, URLs, keys, scripts and the entries of streams."""
