@@ -21,8 +21,8 @@ from .errors import (
 from .message import BinaryMessage, Message
 
 if TYPE_CHECKING:
-    from .cluster.publisher import Publisher
     from .extension import FilteredWebSocket
+    from .publisher import Publisher
     from .storage.redis import RedisStorageObject
     from .web.service import TokenGrant
 
@@ -47,7 +47,7 @@ __all__ = [
 
 # Imported when they are asked for: the package itself pulls in neither gevent nor Flask, since
 # gevent has to patch before most other modules are imported.
-_LATER = {"FilteredWebSocket": ".extension", "Publisher": ".cluster.publisher",
+_LATER = {"FilteredWebSocket": ".extension", "Publisher": ".publisher",
           "RedisStorageObject": ".storage.redis", "TokenGrant": ".web.service"}  # fmt: skip
 
 

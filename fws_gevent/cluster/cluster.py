@@ -16,6 +16,7 @@ from ..engine.supervision import Loop
 from ..errors import PublishFailed
 from ..logs.loggers import get_logger
 from ..protocol.frames import TEXT
+from ..publisher import Publisher
 from ..redis_io import entries
 from ..redis_io.backoff import Backoff
 from ..redis_io.keys import Keys
@@ -28,7 +29,6 @@ from .feed import Feed
 from .membership import MemberKeys
 from .nodes import Nodes, new_node_name
 from .presence import Presence
-from .publisher import Publisher
 from .roster import Roster
 from .shard import Shards
 from .token_store import RedisTokenStore

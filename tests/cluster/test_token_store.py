@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from fws_gevent.cluster import token_store
-from fws_gevent.cluster.publisher import Publisher
 from fws_gevent.cluster.token_store import RedisTokenStore
 from fws_gevent.errors import StorageAway, StoreFull, SubjectFull, TokenInvalid
+from fws_gevent.publisher import Publisher
 from fws_gevent.redis_io.entries import REVOKE
 from fws_gevent.redis_io.keys import Keys
 from fws_gevent.redis_io.publishing import StreamTerms

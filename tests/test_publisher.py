@@ -21,9 +21,9 @@ from fws_gevent import (
 from fws_gevent.protocol.payload import Data
 from fws_gevent.redis_io.publishing import LARGEST, StreamTerms
 
-from ..conftest import Start, StartRedis
-from ..redis_processes import RedisProcess
-from ..waiting import until
+from .conftest import Start, StartRedis
+from .redis_processes import RedisProcess
+from .waiting import until
 
 STREAM, EVERYBODY = b"fws:{kitchen}:stream", b"fws:{*}:stream"
 

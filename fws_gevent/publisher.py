@@ -8,18 +8,18 @@ from typing import Any
 
 import redis
 
-from ..errors import PublishFailed
-from ..protocol.frames import TEXT, check_close
-from ..protocol.names import checked_group
-from ..protocol.payload import Data, convert
-from ..redis_io import entries
-from ..redis_io.backoff import Backoff
-from ..redis_io.keys import Keys
-from ..redis_io.publishing import LARGEST, PASSING, Publication, RedisClock, StreamTerms, id_of
-from ..redis_io.scripts import PUBLISH
-from ..redis_io.servers import RedisServers
-from ..redis_io.urls import servers_from_url
-from ..tokens.claims import group_of
+from .errors import PublishFailed
+from .protocol.frames import TEXT, check_close
+from .protocol.names import checked_group
+from .protocol.payload import Data, convert
+from .redis_io import entries
+from .redis_io.backoff import Backoff
+from .redis_io.keys import Keys
+from .redis_io.publishing import LARGEST, PASSING, Publication, RedisClock, StreamTerms, id_of
+from .redis_io.scripts import PUBLISH
+from .redis_io.servers import RedisServers
+from .redis_io.urls import servers_from_url
+from .tokens.claims import group_of
 
 
 class Publisher:
