@@ -15,8 +15,8 @@ import redis
 from gevent.event import Event
 from redis.exceptions import AskError, MovedError, NoScriptError
 
-from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
+from ..loop.supervision import Loop
 from ..redis_io import entries
 from ..redis_io.backoff import LONGEST, Backoff, pause_after
 from ..redis_io.entries import format_id

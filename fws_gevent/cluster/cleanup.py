@@ -9,8 +9,8 @@ from time import monotonic
 import redis
 from gevent.event import Event
 
-from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
+from ..loop.supervision import Loop
 from ..redis_io.keys import Keys
 from ..redis_io.servers import RedisServers
 from .membership import GROUPS, MemberKeys, try_each

@@ -11,10 +11,10 @@ from gevent import get_hub
 from gevent.event import Event
 from greenlet import getcurrent
 
-from ..engine.inbox import Inbox
-from ..engine.supervision import Loop
 from ..errors import PublishFailed
 from ..logs.loggers import get_logger
+from ..loop.inbox import Inbox
+from ..loop.supervision import Loop
 from ..protocol.frames import TEXT
 from ..publisher import Publisher
 from ..redis_io import entries

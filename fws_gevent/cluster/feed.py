@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from gevent.event import Event
 
-from ..engine.inbox import Inbox
 from ..logs.loggers import get_logger
+from ..loop.inbox import Inbox
 from ..redis_io import entries
 from ..redis_io.entries import Entry, MalformedEntry
 from .effects import Effect, Effects, When

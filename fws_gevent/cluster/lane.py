@@ -19,9 +19,9 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ..engine.supervision import Loop
 from ..errors import PublishFailed
 from ..logs.loggers import get_logger
+from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff, pause_after
 from ..redis_io.keys import Keys
 from ..redis_io.publishing import PASSING, Publication, RedisClock, StreamTerms, id_of

@@ -18,8 +18,8 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from greenlet import getcurrent
 
-from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
+from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
 
 _log = get_logger("redis")

@@ -9,8 +9,8 @@ import gevent
 import redis
 from gevent.event import Event
 
-from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
+from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
 
 _log = get_logger("redis")

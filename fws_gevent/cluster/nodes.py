@@ -13,8 +13,8 @@ from typing import Any
 import redis
 from gevent.event import Event
 
-from ..engine.supervision import Loop
 from ..logs.loggers import get_logger
+from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
 from ..redis_io.keys import Keys
 from ..redis_io.servers import RedisServers

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from ..engine.supervision import Loop
+from ..loop.supervision import Loop
 from ..redis_io.keys import Keys
 from ..redis_io.publishing import StreamTerms
 from ..redis_io.servers import Place, RedisServers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gevent.queue import Empty, Full, Queue
 
-from .tasks import MUCH
+from ..loop.tasks import MUCH
 
 if TYPE_CHECKING:
     from .server import Server

@@ -19,9 +19,9 @@ from ..filters.base import (
 from ..filters.chain import Chain
 from ..filters.results import FITS, any_value
 from ..logs.loggers import Repeats, get_logger
+from ..loop.reactor import Reactor
 from .connection import Connection
 from .members import Membership
-from .reactor import Reactor
 
 _log = get_logger("server")
 

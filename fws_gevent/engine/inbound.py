@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
+from ..loop.reactor import BUFFER_SIZE
+from ..loop.tasks import MUCH
 from ..message import Message
 from ..protocol import frames
 from ..protocol.receiver import Limits, Receiver
 from .conversation import LOST, Conversation
 from .facts import Closed, Opening, Peer
 from .opening import tell_open
-from .reactor import BUFFER_SIZE
 from .states import DISCARDING, State, Step
-from .tasks import MUCH
 
 if TYPE_CHECKING:
     from .server import Server

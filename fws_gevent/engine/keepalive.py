@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CloseCode
+from ..loop.reactor import Reactor
+from ..loop.wheel import Wheel
 from ..settings import Settings
-from .reactor import Reactor
 from .transport import Transport
-from .wheel import Wheel
 
 HARD_QUEUE = 16
 """Times `max_queue` (or the largest message) that may ever wait for one connection."""

@@ -8,15 +8,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CloseCode, StorageAway
+from ..loop.inbox import Inbox
+from ..loop.reactor import Reactor
+from ..loop.supervision import Loop
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, Data, convert, frame_for
 from ..signals import Route
 from ..tokens.claims import SUBJECT_GROUP, group_of
 from .consumer import heard_everywhere
-from .inbox import Inbox
-from .reactor import Reactor
-from .supervision import Loop
 
 if TYPE_CHECKING:
     from .connection import Connection

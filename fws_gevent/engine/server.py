@@ -24,6 +24,10 @@ from ..filters.base import (
 )
 from ..logs.loggers import get_logger
 from ..logs.printing import Printer
+from ..loop.forks import tell_of_forks
+from ..loop.reactor import Reactor
+from ..loop.supervision import Failures
+from ..loop.wheel import Wheel, resolution_for
 from ..protocol.handshake import Headers
 from ..protocol.paths import unescaped
 from ..protocol.receiver import Limits
@@ -41,17 +45,13 @@ from .consumer import ConsumerQueue
 from .descriptors import room_for
 from .events import Events
 from .facts import Closed, Opening, Peer
-from .forks import tell_of_forks
 from .forwarding import Forwarding
 from .guard import Gate, Guard
 from .keepalive import patience_of
 from .members import OtherNodes
 from .message_rates import MessageRates
-from .reactor import Reactor
 from .statistics import Statistics, counted_as
-from .supervision import Failures
 from .watchdog import Watchdog
-from .wheel import Wheel, resolution_for
 
 _log = get_logger("server")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CloseCode
 from ..filters.chain import Chain
+from ..loop.supervision import Failures
 from .largest_groups import LargestGroups
-from .supervision import Failures
 
 if TYPE_CHECKING:
     from .server import Server

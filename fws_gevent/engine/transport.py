@@ -11,7 +11,7 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
-from .reactor import Reactor
+from ..loop.reactor import Reactor
 
 FLUSH_SIZE = 64 * 1024
 """Bytes of one turn's output at which a connection's outbox is written at once."""

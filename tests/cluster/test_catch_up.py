@@ -13,8 +13,8 @@ from fws_gevent.cluster import catch_up as catch_up_module
 from fws_gevent.cluster.catch_up import ENTRIES, FEEDS, CatchUp
 from fws_gevent.cluster.effects import Effect, Effects
 from fws_gevent.cluster.feed import Feed
-from fws_gevent.engine.inbox import Inbox
-from fws_gevent.engine.reactor import Reactor
+from fws_gevent.loop.inbox import Inbox
+from fws_gevent.loop.reactor import Reactor
 from fws_gevent.publisher import Publisher
 from fws_gevent.redis_io.backoff import Backoff
 from fws_gevent.redis_io.entries import Entry

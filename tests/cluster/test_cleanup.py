@@ -71,7 +71,7 @@ def test_a_clean_up_that_fails_ends_no_sign_of_life(
         raise (redis.ResponseError if len(tried) % 2 else ValueError)("as told")
 
     monkeypatch.setattr(MemberKeys, "take_away", fail)
-    monkeypatch.setattr("fws_gevent.engine.supervision.PAUSE", 0.01)
+    monkeypatch.setattr("fws_gevent.loop.supervision.PAUSE", 0.01)
     haunt(plain, ["room"])
     server = node_at(serve, redis_server.port)
     until(lambda: len(tried) >= 4)

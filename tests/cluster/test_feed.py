@@ -11,9 +11,9 @@ from fws_gevent.cluster import feed as feed_module
 from fws_gevent.cluster.effects import Effect, Effects, When
 from fws_gevent.cluster.feed import Feed
 from fws_gevent.cluster.follower import Place
-from fws_gevent.engine import inbox as inbox_module
-from fws_gevent.engine.inbox import Inbox
-from fws_gevent.engine.reactor import Reactor
+from fws_gevent.loop import inbox as inbox_module
+from fws_gevent.loop.inbox import Inbox
+from fws_gevent.loop.reactor import Reactor
 from fws_gevent.redis_io.entries import Entry, MalformedEntry
 from tests.clients import PATIENCE
 from tests.waiting import until

@@ -293,7 +293,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
     fault: str, node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "LONGEST", 0.2)
-    monkeypatch.setattr("fws_gevent.engine.supervision.PAUSE", 0.01)
+    monkeypatch.setattr("fws_gevent.loop.supervision.PAUSE", 0.01)
     one, two = node(), node()
     wrong = f"fws:{{bad}}:members:{name(one)}"
     encode = membership.encode

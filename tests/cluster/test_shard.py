@@ -12,8 +12,8 @@ from fws_gevent.cluster import link as link_module
 from fws_gevent.cluster.effects import Effect, Effects, When
 from fws_gevent.cluster.feed import Feed
 from fws_gevent.cluster.shard import Shards
-from fws_gevent.engine.inbox import Inbox
-from fws_gevent.engine.reactor import Reactor
+from fws_gevent.loop.inbox import Inbox
+from fws_gevent.loop.reactor import Reactor
 from fws_gevent.publisher import Publisher
 from fws_gevent.redis_io.entries import Entry
 from fws_gevent.redis_io.keys import Keys

@@ -11,8 +11,8 @@ from gevent.event import Event
 
 from fws_gevent.engine.connection import Connection
 from fws_gevent.engine.facts import Opening, Peer
-from fws_gevent.engine.supervision import Loop
 from fws_gevent.errors import CloseCode, StorageAway
+from fws_gevent.loop.supervision import Loop
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.tokens import Claims
 from tests.clients import PATIENCE, Client

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from fws_gevent.engine.reactor import Reactor
 from fws_gevent.engine.transport import DRAIN_SIZE, FLUSH_SIZE, Transport
+from fws_gevent.loop.reactor import Reactor
 from tests.waiting import until
 
 

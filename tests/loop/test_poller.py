@@ -10,9 +10,9 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.engine import reactor
-from fws_gevent.engine.poller import READ, WRITE, EpollPoller, Poller, WatcherPoller, make_poller
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.loop import reactor
+from fws_gevent.loop.poller import READ, WRITE, EpollPoller, Poller, WatcherPoller, make_poller
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from gevent.event import Event
 
-from fws_gevent.engine import inbox as inbox_module
-from fws_gevent.engine.inbox import Inbox
-from fws_gevent.engine.reactor import Reactor
+from fws_gevent.loop import inbox as inbox_module
+from fws_gevent.loop.inbox import Inbox
+from fws_gevent.loop.reactor import Reactor
 from tests.clients import PATIENCE
 from tests.waiting import until
 

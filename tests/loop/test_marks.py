@@ -15,13 +15,13 @@ from gevent.lock import RLock
 from greenlet import getcurrent, greenlet
 
 from fws_gevent import signals
-from fws_gevent.engine.marks import PlainThread, Runner
 from fws_gevent.filters.base import (
     WebSocketConnectFilter,
     WebSocketConsumerFilter,
     WebSocketDataFilter,
     WebSocketMessageFilter,
 )
+from fws_gevent.loop.marks import PlainThread, Runner
 from tests.clients import Client, frame
 from tests.conftest import Connect, Serve
 from tests.waiting import until

@@ -14,8 +14,8 @@ import pytest
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from fws_gevent.engine.flushing import FLUSHES
-from fws_gevent.engine.reactor import Reactor
+from fws_gevent.loop.flushing import FLUSHES
+from fws_gevent.loop.reactor import Reactor
 from tests.clients import PATIENCE
 from tests.waiting import until
 

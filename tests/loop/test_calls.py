@@ -11,10 +11,10 @@ from gevent.event import Event
 from gevent.monkey import get_original
 
 from fws_gevent import GroupRefused
-from fws_gevent.engine import calls
-from fws_gevent.engine.calls import Calls
 from fws_gevent.errors import NotServing
 from fws_gevent.filters.base import WebSocketConsumerFilter, WebSocketMessageFilter
+from fws_gevent.loop import calls
+from fws_gevent.loop.calls import Calls
 from tests.clients import PATIENCE, Client
 from tests.conftest import Connect, Serve
 from tests.engine.guarded import bearer, guarded

@@ -9,8 +9,8 @@ import gevent
 import pytest
 from gevent.monkey import get_original
 
-from fws_gevent.engine.offload import Offload
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.loop.offload import Offload
 from tests.clients import PATIENCE
 from tests.conftest import Connect, Serve
 from tests.waiting import until

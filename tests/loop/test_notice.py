@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fws_gevent.engine.notice import Notice
+from fws_gevent.loop.notice import Notice
 
 
 def test_a_state_begins_once_until_it_is_over() -> None:

@@ -9,8 +9,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from fws_gevent.engine import supervision
-from fws_gevent.engine.supervision import Failures, Loop
+from fws_gevent.loop import supervision
+from fws_gevent.loop.supervision import Failures, Loop
 
 from ..waiting import until
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.engine.wheel import FINEST, SLICE, Wheel, resolution_for
+from fws_gevent.loop.wheel import FINEST, SLICE, Wheel, resolution_for
 from fws_gevent.settings import Settings
 
 
