@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fws_gevent.engine.connection import Connection
+    from fws_gevent.connection.connection import Connection
     from fws_gevent.engine.server import Server
 
 ROOMS = ("lobby", "garden", "staff")

@@ -32,8 +32,8 @@ from .composition import (
     warn_of_unused_tls,
     workers_of_gunicorn,
 )
+from .connection.facts import Opening, Peer
 from .engine.admission import admit
-from .engine.facts import Opening, Peer
 from .engine.server import Server
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase

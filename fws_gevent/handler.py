@@ -10,8 +10,8 @@ from gevent import GreenletExit, Timeout
 from gevent.ssl import SSLSocket
 
 from .composition import refusal
+from .connection.tls import say_goodbye
 from .door import SERVED
-from .engine.tls import say_goodbye
 from .errors import HandshakeRefused
 from .handler_upgrade import CLOSE, UpgradingHandler
 from .http_answer import send_while_read

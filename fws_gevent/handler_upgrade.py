@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
+from .connection.facts import Opening, Peer
 from .engine.admission import admit
-from .engine.facts import Opening, Peer
 from .errors import HandshakeRefused
 from .http_body import CONTINUE
 from .logs.loggers import get_logger

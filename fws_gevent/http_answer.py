@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Final
 
-from .engine.transport import in_kernel
+from .connection.transport import in_kernel
 from .http_body import SLOWEST, TooSlow
 
 _PIECE: Final = 1 << 16  # bytes that are handed to the kernel at once

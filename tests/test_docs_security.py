@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.engine import inbound
+from fws_gevent.connection import inbound
 from fws_gevent.settings import default_of, table
 
 from .clients import ROOT

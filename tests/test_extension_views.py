@@ -8,7 +8,7 @@ import pytest
 from flask import request
 from gevent import get_hub
 
-from fws_gevent.engine.connection import Connection
+from fws_gevent.connection.connection import Connection
 from fws_gevent.errors import NotIssued, TokenInvalid
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters.base import WebSocketMessageFilter

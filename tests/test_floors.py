@@ -17,6 +17,7 @@ ROOT = Path(fws_gevent.__file__).parent
 
 TOP = 4
 FLOORS = {
+    "connection": 2,
     "loop": 2,
     "publisher": 2,
     "redis_io": 2,

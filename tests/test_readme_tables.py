@@ -10,7 +10,7 @@ import pytest
 
 from fws_gevent import FilteredWebSocket, signals
 from fws_gevent.cli import fws
-from fws_gevent.engine.connection import Connection
+from fws_gevent.connection.connection import Connection
 from fws_gevent.engine.events import BUSES
 from fws_gevent.filters.base import FilterBase
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from gevent.event import AsyncResult, Event
 
-from fws_gevent.engine.tls import SecureSocket
+from fws_gevent.connection.tls import SecureSocket
 from fws_gevent.handler import FilteredWebSocketHandler
 from fws_gevent.takeover import take_socket
 

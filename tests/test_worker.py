@@ -272,7 +272,7 @@ def test_nothing_of_http_stays_behind_an_open_websocket(
         assert each.frame().opcode == 10
     after = census(first)
     grown = {kind for kind in after if after[kind] - before.get(kind, 0) >= 50}
-    assert "fws_gevent.engine.connection.Connection" in grown
+    assert "fws_gevent.connection.connection.Connection" in grown
     # What a TLS socket is made of; a plain one is nothing but a descriptor.
     secure = {"SSLSocket", "_contextawaresock", "io", "SocketIO", "SecureSocket"} if tls else set()
     for kind in grown:

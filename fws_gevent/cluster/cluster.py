@@ -35,7 +35,7 @@ from .token_store import RedisTokenStore
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from ..engine.connection import Connection
+    from ..connection.connection import Connection
     from ..engine.server import Server
 
 _log = get_logger("redis")

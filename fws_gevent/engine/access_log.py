@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from time import monotonic
 
+from ..connection.connection import Connection
+from ..connection.facts import Closed
 from ..logs.loggers import get_logger
 from ..tokens.claims import PROGRAM
-from .connection import Connection
-from .facts import Closed
 
 _access = get_logger("access")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import signals
+from ..connection.connection import Connection
 from ..errors import FilterFailed, GroupNameInvalid, GroupRefused, StorageAway
 from ..filters.base import (
     FilterBase,
@@ -20,7 +21,6 @@ from ..filters.chain import Chain
 from ..filters.results import FITS, any_value
 from ..logs.loggers import Repeats, get_logger
 from ..loop.reactor import Reactor
-from .connection import Connection
 from .members import Membership
 
 _log = get_logger("server")

@@ -25,7 +25,7 @@ from ..tokens import Claims, Tokens
 from ..tokens.store import Revocation
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from ..connection.connection import Connection
     from .server import Server
 
 PREFIX = b"token:"

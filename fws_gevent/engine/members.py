@@ -19,7 +19,7 @@ from ..tokens.claims import SUBJECT_GROUP, group_of
 from .consumer import heard_everywhere
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from ..connection.connection import Connection
 
 
 class Users(dict[str, "Connection"]):

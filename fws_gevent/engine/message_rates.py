@@ -8,7 +8,7 @@ from ..rates import Bucket, Buckets
 from ..settings import Settings
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from ..connection.connection import Connection
 
 _KEY = "fws_gevent.message_rates"  # in a connection's data
 

@@ -12,6 +12,9 @@ from gevent import get_hub
 from gevent.event import Event
 
 from .. import signals
+from ..connection.connection import Connection
+from ..connection.facts import Closed, Opening, Peer
+from ..connection.keepalive import patience_of
 from ..errors import (
     CloseCode,
     ConfigurationError,
@@ -40,14 +43,11 @@ from .access_log import log_close, log_open
 from .admission import Admission
 from .announcement import announce
 from .closing import close_evenly, spread_of
-from .connection import Connection
 from .consumer import ConsumerQueue
 from .descriptors import room_for
 from .events import Events
-from .facts import Closed, Opening, Peer
 from .forwarding import Forwarding
 from .guard import Gate, Guard
-from .keepalive import patience_of
 from .members import OtherNodes
 from .message_rates import MessageRates
 from .statistics import Statistics, counted_as

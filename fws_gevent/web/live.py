@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..engine.connection import Connection
+from ..connection.connection import Connection
 from ..engine.guard import Guard, refused
 from ..engine.server import Server
 from ..engine.statistics import Snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fws_gevent import GroupRefused
-from fws_gevent.engine.connection import Connection
+from fws_gevent.connection.connection import Connection
 from fws_gevent.engine.guard import Guard
 from fws_gevent.engine.server import Server
 from fws_gevent.filters.base import (

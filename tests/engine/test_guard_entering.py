@@ -9,8 +9,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from fws_gevent.engine.connection import Connection
-from fws_gevent.engine.facts import Opening, Peer
+from fws_gevent.connection.connection import Connection
+from fws_gevent.connection.facts import Opening, Peer
 from fws_gevent.errors import CloseCode, StorageAway
 from fws_gevent.loop.supervision import Loop
 from fws_gevent.server import FilteredWebSocketServer

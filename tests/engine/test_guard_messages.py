@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.engine.connection import Connection
+from fws_gevent.connection.connection import Connection
 from fws_gevent.filters.base import WebSocketConnectFilter
 from tests.clients import PATIENCE, Client, frame
 from tests.conftest import Connect, Serve

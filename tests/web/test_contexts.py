@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.pool import StaticPool
 
 from fws_gevent import signals
-from fws_gevent.engine.connection import Connection
+from fws_gevent.connection.connection import Connection
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters.base import (
     FilterBase,

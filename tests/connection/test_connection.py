@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from gevent.event import Event
 
-from fws_gevent.engine.connection import current
+from fws_gevent.connection.connection import current
 from fws_gevent.filters.base import (
     WebSocketConnectFilter,
     WebSocketDisconnectFilter,

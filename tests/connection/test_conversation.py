@@ -11,7 +11,7 @@ import pytest
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from fws_gevent.engine.connection import Connection
+from fws_gevent.connection.connection import Connection
 from fws_gevent.engine.server import Server
 from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,

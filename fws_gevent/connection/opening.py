@@ -8,8 +8,8 @@ from ..errors import CloseCode
 from ..logs.loggers import get_logger
 
 if TYPE_CHECKING:
+    from ..engine.server import Server
     from .connection import Connection
-    from .server import Server
 
 _log = get_logger("filters")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fws_gevent.engine.states import CLOSE_FRAME, DISCARDING, TRANSITIONS, State, Step
+from fws_gevent.connection.states import CLOSE_FRAME, DISCARDING, TRANSITIONS, State, Step
 
 
 @pytest.mark.parametrize(("before", "step"), list(TRANSITIONS))

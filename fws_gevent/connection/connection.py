@@ -19,8 +19,8 @@ from .inbound import Inbound
 from .transport import FLUSH_SIZE
 
 if TYPE_CHECKING:
+    from ..engine.server import Server
     from ..storage.base import BaseStorageObject
-    from .server import Server
 
 current: ContextVar[Connection | None] = ContextVar("fws_connection", default=None)
 """The connection whose filters run here; None elsewhere."""

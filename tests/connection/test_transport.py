@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from fws_gevent.engine.transport import DRAIN_SIZE, FLUSH_SIZE, Transport
+from fws_gevent.connection.transport import DRAIN_SIZE, FLUSH_SIZE, Transport
 from fws_gevent.loop.reactor import Reactor
 from tests.waiting import until
 
