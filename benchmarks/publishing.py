@@ -16,7 +16,7 @@ from statistics import quantiles
 
 import gevent
 
-from fws_gevent.engine.server import Server
+from fws_gevent.node.node import Server
 from fws_gevent.settings import Settings
 from fws_gevent.storage.redis import RedisStorageObject
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from fws_gevent.engine.server import Server
+from fws_gevent.node.node import Server
 from fws_gevent.protocol.handshake import Headers
 from fws_gevent.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fws_gevent.connection.connection import Connection
-    from fws_gevent.engine.server import Server
+    from fws_gevent.node.node import Server
 
 ROOMS = ("lobby", "garden", "staff")
 

@@ -33,12 +33,12 @@ from .composition import (
     workers_of_gunicorn,
 )
 from .connection.facts import Opening, Peer
-from .engine.admission import admit
-from .engine.server import Server
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .logs.configuration import configure_if_silent
 from .logs.loggers import Repeats, get_logger
+from .node.admission import admit
+from .node.node import Server
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request
 from .protocol.paths import path_of

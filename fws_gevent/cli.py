@@ -20,10 +20,10 @@ from flask.cli import AppGroup, ScriptInfo, pass_script_info
 from werkzeug.security import generate_password_hash
 
 from .composition import is_loopback
-from .engine.server import Server
 from .errors import FwsError, NotIssued
 from .extension import FilteredWebSocket, extension_of
 from .listener import check_listening
+from .node.node import Server
 from .protocol.addresses import in_url, parse_address
 from .protocol.names import checked_group
 from .settings import Settings

@@ -24,10 +24,10 @@ from .composition import (
     under_gunicorn,
 )
 from .door import Door
-from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .logs.configuration import configure_if_silent
+from .node.node import Server
 from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process
 from .settings.parser import BACKGROUND

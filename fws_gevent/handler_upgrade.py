@@ -8,10 +8,10 @@ from geventwebsocket.handler import WebSocketHandler
 
 from .composition import refusal
 from .connection.facts import Opening, Peer
-from .engine.admission import admit
 from .errors import HandshakeRefused
 from .http_body import CONTINUE
 from .logs.loggers import get_logger
+from .node.admission import admit
 from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request, wants_websocket

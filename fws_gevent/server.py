@@ -26,7 +26,6 @@ from .composition import (
     storage_of,
     told_of_gaps,
 )
-from .engine.server import Server
 from .errors import CloseCode, ConfigurationError
 from .extension import PATH, FilteredWebSocket, with_config, with_pages
 from .filters.base import FilterBase
@@ -42,6 +41,7 @@ from .listener import (
 )
 from .logs.configuration import ErrorStream, configure_if_silent
 from .logs.loggers import get_logger
+from .node.node import Server
 from .protocol.addresses import in_url
 from .settings import Settings, from_flask
 from .settings.parser import OptionParser

@@ -15,8 +15,8 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent import rates
 from fws_gevent.filters.base import FilterBase
+from fws_gevent.node import rates
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 

@@ -14,8 +14,8 @@ import pytest
 
 from .clients import ROOT, Client, Command, frame
 from .conftest import Connect, Start
-from .engine.guarded import bearer, greeted, offer
 from .flask_sites import get
+from .node.guarded import bearer, greeted, offer
 from .raw_http import exchange
 from .tokens.issuing import OTHER_SECRET, SECRET, issued_elsewhere, payload, service
 

@@ -15,9 +15,9 @@ from fws_gevent.tokens.clients import TokenClients
 
 from .clients import Command
 from .conftest import Connect, Start
-from .engine.guarded import bearer, greeted
 from .flask_commands import SITE, flask, why
 from .flask_sites import get
+from .node.guarded import bearer, greeted
 from .raw_http import exchange, request
 from .tokens.issuing import OTHER_SECRET, SECRET, service
 

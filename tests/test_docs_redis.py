@@ -18,11 +18,11 @@ import pytest
 from fws_gevent import RedisStorageObject, signals
 from fws_gevent.cluster import cleanup, gaps, nodes
 from fws_gevent.cluster.membership import KEPT
-from fws_gevent.engine.consumer import QUEUE_SIZE
 from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter
 from fws_gevent.filters.broadcast_pubsub import BroadcastPubSubFilter
 from fws_gevent.filters.notify_gap import NotifyGapFilter
 from fws_gevent.loop.inbox import INBOX_LENGTH, INBOX_SIZE
+from fws_gevent.node.consumer import QUEUE_SIZE
 from fws_gevent.publisher import Publisher
 from fws_gevent.redis_io import entries
 from fws_gevent.redis_io.keys import Keys

@@ -14,8 +14,8 @@ from fws_gevent.extension import FilteredWebSocket, extension_of
 from fws_gevent.filters.base import WebSocketMessageFilter
 
 from .conftest import Connect
-from .engine.guarded import Script, greeted
 from .flask_sites import Make, flask_app, serving
+from .node.guarded import Script, greeted
 
 run = pytest.fixture(serving)
 

@@ -13,16 +13,16 @@ import pytest
 from flask import Flask, current_app, has_request_context, request, session
 
 from fws_gevent.door import Door
-from fws_gevent.engine.server import Server
 from fws_gevent.extension import FilteredWebSocket, with_pages
 from fws_gevent.filters.base import WebSocketConnectFilter
+from fws_gevent.node.node import Server
 from fws_gevent.server import build_server, default_parser
 from fws_gevent.settings import Settings
 
 from .clients import frame, upgrade
 from .conftest import Connect, Start
-from .engine.guarded import Script, bearer, greeted
 from .flask_sites import ask, flask_app, get, serving
+from .node.guarded import Script, bearer, greeted
 from .raw_http import exchange
 from .tokens.issuing import SECRET
 

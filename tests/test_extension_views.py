@@ -15,8 +15,8 @@ from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
 
 from .conftest import Connect
-from .engine.guarded import Script, bearer, greeted
 from .flask_sites import Make, flask_app, get, serving
+from .node.guarded import Script, bearer, greeted
 from .tokens.issuing import SECRET
 from .waiting import until
 

@@ -17,6 +17,8 @@ ROOT = Path(fws_gevent.__file__).parent
 
 TOP = 4
 FLOORS = {
+    "node.rates": 1,
+    "node": 2,
     "connection": 2,
     "loop": 2,
     "publisher": 2,
@@ -33,7 +35,6 @@ FLOORS = {
     "settings": 1,
     "tokens": 1,
     "metrics": 1,
-    "rates": 1,
     "http_headers": 1,
     "filters.base": 1,
     "filters.chain": 1,
@@ -41,7 +42,6 @@ FLOORS = {
     "storage.base": 1,
     "storage.memory": 1,
     "storage.redis": 2,
-    "engine": 2,
     "cluster": 2,
     "filters": 3,
     "web": 3,
@@ -156,7 +156,7 @@ def test_every_file_of_the_table_is_there() -> None:
         ("storage.memory", 1),
         ("storage.redis", 2),
         ("storage.elsewhere", 4),
-        ("engine.server", 2),
+        ("node.node", 2),
         ("filters.stdout_messages", 3),
         ("server", 4),
         ("__main__", 4),
@@ -168,7 +168,7 @@ def test_a_module_has_its_floor(module: str, floor: int) -> None:
 
 KNOWN = ("", "errors", "signals", "settings", "server", "handler", "protocol", "protocol.frames",
          "filters", "filters.base", "filters.chain", "filters.one", "filters.two", "storage.base",
-         "engine", "engine.server", "engine.wheel")  # fmt: skip
+         "loop", "node.node", "loop.wheel")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -181,25 +181,25 @@ KNOWN = ("", "errors", "signals", "settings", "server", "handler", "protocol", "
         ("errors", "def f():\n    from . import server", ["fws_gevent.server"]),
         ("signals", "from blinker import Signal\nfrom .errors import FwsError", []),
         ("protocol.frames", "from ..errors import CloseCode\nfrom websockets.utils import x", []),
-        ("protocol.frames", "from .. import engine", ["fws_gevent.engine"]),
-        ("protocol.frames", "import fws_gevent.engine.wheel", ["fws_gevent.engine.wheel"]),
+        ("protocol.frames", "from .. import loop", ["fws_gevent.loop"]),
+        ("protocol.frames", "import fws_gevent.loop.wheel", ["fws_gevent.loop.wheel"]),
         ("settings", "from .protocol import frames\nfrom .filters.base import Call", []),
-        ("settings", "from fws_gevent.engine import wheel", ["fws_gevent.engine.wheel"]),
+        ("settings", "from fws_gevent.loop import wheel", ["fws_gevent.loop.wheel"]),
         ("settings", "import gevent", ["gevent"]),
         ("filters.chain", "from .base import Call\nfrom .. import signals", []),
         ("filters.chain", "from .one import One", ["fws_gevent.filters.one"]),
-        ("engine.wheel", "from .server import Server\nimport gevent, greenlet", []),
-        ("engine.wheel", "from ..handler import Handler", ["fws_gevent.handler"]),
+        ("loop.wheel", "from .server import Server\nimport gevent, greenlet", []),
+        ("loop.wheel", "from ..handler import Handler", ["fws_gevent.handler"]),
         (
-            "engine.wheel",
+            "loop.wheel",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..server import S",
             ["fws_gevent.server"],
         ),
-        ("engine.wheel", "import flask", ["flask"]),
+        ("loop.wheel", "import flask", ["flask"]),
         ("filters.one", "from .base import FilterBase\nfrom .two import Two\nimport re", []),
         ("filters.one", "from ..errors import CloseCode", ["fws_gevent.errors"]),
         ("filters.one", "from .chain import Chain", ["fws_gevent.filters.chain"]),
-        ("filters.one", "from ..engine.server import Server", ["fws_gevent.engine.server"]),
+        ("filters.one", "from ..node.node import Server", ["fws_gevent.node.node"]),
         ("server", "from .handler import H\nimport gunicorn, flask, geventwebsocket.handler", []),
         ("metrics", "import redis", ["redis"]),
     ],
@@ -212,7 +212,7 @@ def test_an_import_upwards_or_from_outside_is_found(
 
 def test_a_packages_own_file_is_read_as_one() -> None:
     source = "from .wheel import Wheel\nfrom ..server import build_server"
-    assert violations("engine", source, KNOWN, is_package=True) == ["fws_gevent.server"]
+    assert violations("loop", source, KNOWN, is_package=True) == ["fws_gevent.server"]
     source = "from .one import One\nfrom .base import FilterBase"
     assert violations("filters", source, KNOWN, is_package=True) == ["fws_gevent.filters.one"]
 

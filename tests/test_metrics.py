@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fws_gevent.engine.server import Server
-from fws_gevent.engine.statistics import counted_as
 from fws_gevent.errors import CloseCode, ConfigurationError
 from fws_gevent.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
+from fws_gevent.node.node import Server
+from fws_gevent.node.statistics import counted_as
 from fws_gevent.settings import Settings
 
 from .conftest import Connect, Serve
-from .engine.guarded import bearer, guarded
+from .node.guarded import bearer, guarded
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -57,7 +57,7 @@ def test_it_shows_what_the_server_counted(serve: Serve, connect: Connect) -> Non
         assert client.receive() == answer
     metrics = Metrics("chat")
     metrics.update(server.statistics.snapshot(history=False))
-    link = {"app": "chat", "chain": "message", "filter": "tests.engine.guarded.Script"}
+    link = {"app": "chat", "chain": "message", "filter": "tests.node.guarded.Script"}
     for name, labels, wanted in (
         ("connections", {}, 1),
         ("connections_opened_total", {}, 1),

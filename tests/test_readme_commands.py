@@ -11,8 +11,8 @@ from pathlib import Path
 from fws_gevent.tokens.keys import MIN_SECRET
 
 from .conftest import Connect, Start
-from .engine.guarded import bearer
 from .flask_commands import flask
+from .node.guarded import bearer
 from .test_readme import FLASK, blocks
 
 

@@ -11,8 +11,8 @@ import pytest
 from fws_gevent import FilteredWebSocket, signals
 from fws_gevent.cli import fws
 from fws_gevent.connection.connection import Connection
-from fws_gevent.engine.events import BUSES
 from fws_gevent.filters.base import FilterBase
+from fws_gevent.node.events import BUSES
 
 from .clients import ROOT
 from .test_docs_operations import cells

@@ -9,9 +9,9 @@ import pytest
 
 from .clients import Command, frame, upgrade
 from .conftest import Connect, Start
-from .engine.guarded import bearer, greeted, offer
 from .flask_sites import get
 from .gunicorns import WORKER
+from .node.guarded import bearer, greeted, offer
 from .raw_http import exchange
 from .test_application_auth import arguments, environ, listening, who
 from .tokens.issuing import OTHER_SECRET, SECRET, issued_elsewhere, payload, service

@@ -36,7 +36,7 @@ from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from ..connection.connection import Connection
-    from ..engine.server import Server
+    from ..node.node import Server
 
 _log = get_logger("redis")
 

@@ -13,7 +13,7 @@ from ..redis_io import entries
 from ..redis_io.entries import Entry, MalformedEntry
 
 if TYPE_CHECKING:
-    from ..engine.server import Server
+    from ..node.node import Server
 
 
 class When(Enum):

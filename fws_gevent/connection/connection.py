@@ -19,7 +19,7 @@ from .inbound import Inbound
 from .transport import FLUSH_SIZE
 
 if TYPE_CHECKING:
-    from ..engine.server import Server
+    from ..node.node import Server
     from ..storage.base import BaseStorageObject
 
 current: ContextVar[Connection | None] = ContextVar("fws_connection", default=None)

@@ -17,7 +17,7 @@ from .states import CLOSE_FRAME, TRANSITIONS, State, Step
 from .tls import SecureSocket
 
 if TYPE_CHECKING:
-    from ..engine.server import Server
+    from ..node.node import Server
 
 _log = get_logger("engine")
 

@@ -20,7 +20,7 @@ from .opening import tell_open
 from .states import DISCARDING, State, Step
 
 if TYPE_CHECKING:
-    from ..engine.server import Server
+    from ..node.node import Server
 
 _SLICE = 256  # events of one connection before others have their turn
 _SMALL = 256  # bytes that are not worth counting

@@ -8,7 +8,7 @@ from ..errors import CloseCode
 from ..logs.loggers import get_logger
 
 if TYPE_CHECKING:
-    from ..engine.server import Server
+    from ..node.node import Server
     from .connection import Connection
 
 _log = get_logger("filters")

@@ -16,7 +16,7 @@ from ..redis_io.urls import servers_at, servers_from_url
 from .base import BaseStorageObject
 
 if TYPE_CHECKING:
-    from ..engine.server import Server
+    from ..node.node import Server
 
 Value = str | bytes | int | float
 """What can be a key, or a value in a set; they come back as texts, or bytes if they are none."""

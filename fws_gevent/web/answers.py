@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from flask import Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from ..rates import retry_after
+from ..node.rates import retry_after
 from .service import service
 
 REALM = 'realm="fws"'

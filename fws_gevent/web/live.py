@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..connection.connection import Connection
-from ..engine.guard import Guard, refused
-from ..engine.server import Server
-from ..engine.statistics import Snapshot
 from ..errors import TokenInvalid
+from ..node.guard import Guard, refused
+from ..node.node import Server
+from ..node.statistics import Snapshot
 from ..protocol.credentials import find_credentials
 from ..protocol.handshake import Headers
 from ..signals import Bus

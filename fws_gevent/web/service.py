@@ -10,10 +10,10 @@ from typing import Any
 
 from flask import current_app
 
-from ..engine.server import Server
-from ..engine.statistics import Snapshot
 from ..metrics import MULTIPROCESS, Metrics
-from ..rates import per_minute
+from ..node.node import Server
+from ..node.rates import per_minute
+from ..node.statistics import Snapshot
 from ..tokens import Tokens
 from ..tokens.clients import TokenClients
 from .admin import Admin

@@ -8,7 +8,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..errors import NotIssued
-from ..rates import retry_after
+from ..node.rates import retry_after
 from ..tokens import Claims
 from .admin import COOKIE, SCOPE
 from .answers import answer, refuse_bearer, refuse_nobody, unavailable

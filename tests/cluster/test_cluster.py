@@ -24,8 +24,8 @@ from fws_gevent.storage.redis import RedisStorageObject
 
 from ..clients import Client
 from ..conftest import Connect, Serve, StartRedis
-from ..engine.guarded import enter, guarded
-from ..engine.guarded import of as connection_of
+from ..node.guarded import enter, guarded
+from ..node.guarded import of as connection_of
 from ..redis_processes import RedisProcess
 from ..waiting import until
 

@@ -25,7 +25,7 @@ from fws_gevent.tokens.store import Refresh, Revocation, digest
 
 from ..clients import upgrade
 from ..conftest import Connect, Serve, StartRedis
-from ..engine.guarded import Script, bearer, enter, greeted, guarded
+from ..node.guarded import Script, bearer, enter, greeted, guarded
 from ..raw_http import exchange
 from ..redis_processes import RedisProcess
 from ..redis_proxy import proxy_to

@@ -12,11 +12,11 @@ from gevent.event import Event
 from gevent.monkey import get_original
 
 from fws_gevent.connection.connection import Connection
-from fws_gevent.engine.server import Server
 from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
+from fws_gevent.node.node import Server
 from tests.clients import PATIENCE, Client, frame
 from tests.conftest import Connect, Serve
 from tests.waiting import until

@@ -22,7 +22,7 @@ from tests.conftest import Connect, Serve
 from tests.flask_sites import flask_app, serving
 from tests.waiting import until
 
-from ..engine.guarded import bearer
+from ..node.guarded import bearer
 
 run = pytest.fixture(serving)
 Run = Callable[[Flask], Any]

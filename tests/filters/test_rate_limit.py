@@ -11,7 +11,7 @@ from fws_gevent.filters.rate_limit import RateLimitFilter
 
 from ..clients import Client, frame
 from ..conftest import Connect, Serve
-from ..engine.guarded import bearer, greeted
+from ..node.guarded import bearer, greeted
 from ..tokens.issuing import SECRET, service
 from ..waiting import until
 

@@ -17,7 +17,7 @@ from fws_gevent.loop import calls
 from fws_gevent.loop.calls import Calls
 from tests.clients import PATIENCE, Client
 from tests.conftest import Connect, Serve
-from tests.engine.guarded import bearer, guarded
+from tests.node.guarded import bearer, guarded
 from tests.waiting import until
 
 get_ident: Callable[[], int] = get_original("_thread", "get_ident")

@@ -10,8 +10,8 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.engine.members import CLOSES
 from fws_gevent.filters.base import WebSocketConsumerFilter, WebSocketMessageFilter
+from fws_gevent.node.members import CLOSES
 from tests.clients import frame
 from tests.conftest import Connect, Serve
 from tests.waiting import until

@@ -10,7 +10,7 @@ from fws_gevent.storage.redis import RedisStorageObject
 
 from ..clients import Client
 from ..conftest import Connect, Serve, StartRedis
-from ..engine.guarded import Script, bearer, is_empty
+from ..node.guarded import Script, bearer, is_empty
 from ..redis_processes import RedisProcess
 from ..tokens.issuing import SECRET
 from ..waiting import until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ..clients import Client, frame
-from ..engine.guarded import bearer
+from ..node.guarded import bearer
 from ..tokens.issuing import SECRET, service
 from .conftest import ECHO, Run
 from .pages import refusal

@@ -15,16 +15,8 @@ from .. import signals
 from ..connection.connection import Connection
 from ..connection.facts import Closed, Opening, Peer
 from ..connection.keepalive import patience_of
-from ..errors import (
-    CloseCode,
-    ConfigurationError,
-    NoRoom,
-    NotReady,
-    StorageAway,
-)
-from ..filters.base import (
-    FilterBase,
-)
+from ..errors import CloseCode, ConfigurationError, NoRoom, NotReady, StorageAway
+from ..filters.base import FilterBase
 from ..logs.loggers import get_logger
 from ..logs.printing import Printer
 from ..loop.forks import tell_of_forks

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from fws_gevent.engine.forwarding import Forwarding
+from fws_gevent.node.forwarding import Forwarding
 from fws_gevent.protocol.forwarded import Client
 from fws_gevent.protocol.handshake import Headers
 from fws_gevent.settings import Settings

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fws_gevent import rates
-from fws_gevent.rates import Bucket, Buckets, per_minute, retry_after
+from fws_gevent.node import rates
+from fws_gevent.node.rates import Bucket, Buckets, per_minute, retry_after
 
 
 class Clock:

@@ -8,11 +8,11 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.engine import statistics as module
-from fws_gevent.engine.largest_groups import LARGEST
-from fws_gevent.engine.server import Server
-from fws_gevent.engine.statistics import KEPT, Statistics
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
+from fws_gevent.node import statistics as module
+from fws_gevent.node.largest_groups import LARGEST
+from fws_gevent.node.node import Server
+from fws_gevent.node.statistics import KEPT, Statistics
 from fws_gevent.settings import Settings
 from tests.clients import Client, frame
 from tests.conftest import Connect, Serve
@@ -192,7 +192,7 @@ def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Conn
     assert [odd[name] for name in counts] == [4, 1, 1]
     assert [script[name] for name in counts] == [3, 0, 0]
     assert odd["name"].endswith(".Odd")
-    assert script["name"] == "tests.engine.guarded.Script"
+    assert script["name"] == "tests.node.guarded.Script"
 
 
 def test_quantiles_are_of_the_measured_times(serve: Serve) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from ..errors import CloseCode, ConnectsTooOften, NoRoom, ShuttingDown
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Accepted, Policy, Request, negotiate
-from ..rates import Buckets, per_minute, retry_after
 from ..settings import Settings
 from ..tokens import Claims
+from .rates import Buckets, per_minute, retry_after
 
 if TYPE_CHECKING:
-    from .server import Server
+    from .node import Server
 
 
 class Admission:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from fws_gevent.engine import closing
-from fws_gevent.engine.closing import close_evenly, spread_of
+from fws_gevent.node import closing
+from fws_gevent.node.closing import close_evenly, spread_of
 from tests.clients import PATIENCE
 from tests.conftest import Connect, Serve
 from tests.waiting import until

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fws_gevent.composition import is_loopback
-from fws_gevent.engine.server import Server
 from fws_gevent.errors import ConfigurationError
+from fws_gevent.node.node import Server
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 from tests.clients import PATIENCE, frame, upgrade

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..logs.loggers import get_logger
 
 if TYPE_CHECKING:
-    from .server import Server
+    from .node import Server
 
 _log = get_logger("server")
 

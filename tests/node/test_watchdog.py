@@ -10,9 +10,9 @@ import gevent
 import pytest
 from gevent.monkey import get_original
 
-from fws_gevent.engine import watchdog
-from fws_gevent.engine.watchdog import Watchdog, culprit
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.node import watchdog
+from fws_gevent.node.watchdog import Watchdog, culprit
 
 from ..conftest import Connect, Serve
 from ..waiting import until

@@ -6,14 +6,14 @@ from typing import Any
 
 from fws_gevent import GroupRefused
 from fws_gevent.connection.connection import Connection
-from fws_gevent.engine.guard import Guard
-from fws_gevent.engine.server import Server
 from fws_gevent.filters.base import (
     FilterBase,
     WebSocketConnectFilter,
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
+from fws_gevent.node.guard import Guard
+from fws_gevent.node.node import Server
 from fws_gevent.server import FilteredWebSocketServer
 from tests.clients import Client, frame
 from tests.conftest import Connect, Serve

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from fws_gevent.engine import descriptors
-from fws_gevent.engine.descriptors import RESERVED, room_for
+from fws_gevent.node import descriptors
+from fws_gevent.node.descriptors import RESERVED, room_for
 
 from ..clients import ROOT
 
 ASK = """
 import resource, sys
-from fws_gevent.engine.descriptors import room_for
+from fws_gevent.node.descriptors import room_for
 soft, hard = int(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(room_for(int(sys.argv[3])), *resource.getrlimit(resource.RLIMIT_NOFILE))

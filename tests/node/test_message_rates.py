@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fws_gevent import rates
-from fws_gevent.engine.message_rates import MessageRates
+from fws_gevent.node import rates
+from fws_gevent.node.message_rates import MessageRates
 from fws_gevent.settings import Settings
 
 

@@ -16,7 +16,7 @@ from ..loop.supervision import Failures
 from .largest_groups import LargestGroups
 
 if TYPE_CHECKING:
-    from .server import Server
+    from .node import Server
 
 STEP = 2.0
 """Seconds between two looks at the counters."""

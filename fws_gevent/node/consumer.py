@@ -10,7 +10,7 @@ from gevent.queue import Empty, Full, Queue
 from ..loop.tasks import MUCH
 
 if TYPE_CHECKING:
-    from .server import Server
+    from .node import Server
 
 QUEUE_SIZE = 10_000
 """Events that may wait for the consumer chain; `put` waits for room beyond that."""

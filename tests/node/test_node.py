@@ -9,11 +9,11 @@ import pytest
 from gevent.event import Event
 
 from fws_gevent import signals
-from fws_gevent.engine.server import Server
 from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
+from fws_gevent.node.node import Server
 from fws_gevent.settings import Settings
 from tests.clients import PATIENCE, frame
 from tests.conftest import Connect, Serve

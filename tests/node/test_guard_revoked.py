@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from gevent import get_hub
 
-from fws_gevent.engine import guard as guard_module
-from fws_gevent.engine.guard import Guard
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.node import guard as guard_module
+from fws_gevent.node.guard import Guard
 from fws_gevent.tokens import Claims
 from fws_gevent.tokens.store import Revocation
 from tests.conftest import Connect, Serve

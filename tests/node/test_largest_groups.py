@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.engine import largest_groups
-from fws_gevent.engine.largest_groups import LargestGroups
+from fws_gevent.node import largest_groups
+from fws_gevent.node.largest_groups import LargestGroups
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from fws_gevent.engine.guard import PENDING_SIZE
 from fws_gevent.message import Message
+from fws_gevent.node.guard import PENDING_SIZE
 from fws_gevent.protocol.frames import Event, Fault
 from fws_gevent.protocol.receiver import Limits, Receiver
 from tests.clients import frame

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.engine.access_log import log_open
 from fws_gevent.logs.configuration import configure_logging
+from fws_gevent.node.access_log import log_open
 
 from ..conftest import Connect, Serve
 from ..log_lines import logger_as_it_was, written

@@ -6,8 +6,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from fws_gevent.engine.admission import Admission
 from fws_gevent.errors import ConnectsTooOften, NoRoom
+from fws_gevent.node.admission import Admission
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 from fws_gevent.tokens import Claims

@@ -26,7 +26,7 @@ from ..tokens.store import Revocation
 
 if TYPE_CHECKING:
     from ..connection.connection import Connection
-    from .server import Server
+    from .node import Server
 
 PREFIX = b"token:"
 """Begins a text message that is a token."""

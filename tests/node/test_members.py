@@ -8,9 +8,9 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.engine import members as members_module
-from fws_gevent.engine.members import Membership, Users
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.node import members as members_module
+from fws_gevent.node.members import Membership, Users
 from fws_gevent.protocol.payload import frame_for
 from tests.clients import Client
 from tests.conftest import Connect, Serve

@@ -10,9 +10,9 @@ import pytest
 from gevent.monkey import get_original
 from gevent.queue import Full
 
-from fws_gevent.engine import consumer
-from fws_gevent.engine.server import Server
 from fws_gevent.filters.base import WebSocketConsumerFilter
+from fws_gevent.node import consumer
+from fws_gevent.node.node import Server
 from fws_gevent.settings import Settings
 from tests.conftest import Serve
 from tests.waiting import until

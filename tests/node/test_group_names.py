@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from fws_gevent import GroupNameInvalid, PublishFailed
-from fws_gevent.engine.members import Membership
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.filters.broadcast_messages_by_token import TokenMessageFilter
+from fws_gevent.node.members import Membership
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 from tests.conftest import Connect, Serve, StartRedis

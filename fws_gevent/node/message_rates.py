@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..rates import Bucket, Buckets
 from ..settings import Settings
+from .rates import Bucket, Buckets
 
 if TYPE_CHECKING:
     from ..connection.connection import Connection

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.engine import guard as guard_module
 from fws_gevent.filters.base import WebSocketMessageFilter
+from fws_gevent.node import guard as guard_module
 from tests.clients import frame
 from tests.conftest import Connect, Serve
 from tests.waiting import until

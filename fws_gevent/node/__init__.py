@@ -1,0 +1,1 @@
+"""One node: its connections, groups, chains, limits, tokens and figures."""
