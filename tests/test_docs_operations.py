@@ -17,12 +17,12 @@ from fws_gevent import listener, reload, worker_end
 from fws_gevent import worker as our_worker
 from fws_gevent.connection import keepalive
 from fws_gevent.filters import chain
-from fws_gevent.metrics import Metrics
 from fws_gevent.node import closing, consumer, descriptors, events, largest_groups, statistics
 from fws_gevent.settings import default_of, table
 from fws_gevent.tokens.decoding import MAX_TOKEN
 from fws_gevent.tokens.store import MemoryTokenStore
 from fws_gevent.web import identity, live
+from fws_gevent.web.metrics import Metrics
 from tests.clients import ROOT, frame
 from tests.conftest import Connect, Serve, Start
 from tests.gunicorns import WORKER

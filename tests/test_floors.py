@@ -17,6 +17,7 @@ ROOT = Path(fws_gevent.__file__).parent
 
 TOP = 4
 FLOORS = {
+    "web.metrics": 1,
     "node.rates": 1,
     "node": 2,
     "connection": 2,
@@ -34,7 +35,6 @@ FLOORS = {
     "protocol": 0,
     "settings": 1,
     "tokens": 1,
-    "metrics": 1,
     "http_headers": 1,
     "filters.base": 1,
     "filters.chain": 1,

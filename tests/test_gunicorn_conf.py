@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.metrics import MULTIPROCESS
+from fws_gevent.web.metrics import MULTIPROCESS
 
 from .clients import ROOT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from ..metrics import CONTENT_TYPE, MULTIPROCESS
+from .metrics import CONTENT_TYPE, MULTIPROCESS
 from .service import service
 
 

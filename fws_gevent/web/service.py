@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import current_app
 
-from ..metrics import MULTIPROCESS, Metrics
 from ..node.node import Server
 from ..node.rates import per_minute
 from ..node.statistics import Snapshot
@@ -18,6 +17,7 @@ from ..tokens import Tokens
 from ..tokens.clients import TokenClients
 from .admin import Admin
 from .live import StatusFeed
+from .metrics import MULTIPROCESS, Metrics
 
 LIVE = "/fws/status/live"
 """Path of the status page's WebSocket."""

@@ -51,11 +51,11 @@ def numbers(port: int, app: str) -> Callable[..., float | None]:
 @pytest.fixture(autouse=True)
 def _always_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no answer given twice, in this process."""
-    monkeypatch.setattr("fws_gevent.metrics.RESTED", -1)
+    monkeypatch.setattr("fws_gevent.web.metrics.RESTED", -1)
 
 
 def test_asking_often_renders_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fws_gevent.metrics.RESTED", 1e6)
+    monkeypatch.setattr("fws_gevent.web.metrics.RESTED", 1e6)
     first = site.get("/fws/metrics")
     site.token()
     again = site.get("/fws/metrics")

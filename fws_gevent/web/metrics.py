@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 

@@ -9,13 +9,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fws_gevent.errors import CloseCode, ConfigurationError
-from fws_gevent.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
 from fws_gevent.node.node import Server
 from fws_gevent.node.statistics import counted_as
 from fws_gevent.settings import Settings
+from fws_gevent.web.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
 
-from .conftest import Connect, Serve
-from .node.guarded import bearer, guarded
+from ..conftest import Connect, Serve
+from ..node.guarded import bearer, guarded
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -138,7 +138,7 @@ def test_a_rendering_is_answered_again_while_it_is_fresh(monkeypatch: pytest.Mon
     now = [100.0]
     metrics = Metrics("chat")
     assert metrics.last is None
-    monkeypatch.setattr("fws_gevent.metrics.monotonic", lambda: now[0])
+    monkeypatch.setattr("fws_gevent.web.metrics.monotonic", lambda: now[0])
 
     def slow() -> bytes:
         now[0] += 0.5
