@@ -24,8 +24,8 @@ from ..redis_io.publishing import PASSING, StreamTerms
 from ..redis_io.scripts import RESUME
 from ..redis_io.servers import Place as ServerName
 from ..redis_io.servers import RedisServers
-from .feed import Feed
-from .follower import Place
+from .stream_position import Place
+from .stream_reader import Feed
 
 _log = get_logger("redis")
 

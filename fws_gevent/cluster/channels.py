@@ -10,7 +10,7 @@ import redis
 
 from ..logs.loggers import get_logger
 from ..redis_io.servers import RedisServers
-from .link import Link
+from .subscription import Link
 
 _log = get_logger("redis")
 

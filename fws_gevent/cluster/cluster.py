@@ -25,12 +25,12 @@ from ..redis_io.servers import RedisServers
 from .channels import Channels
 from .cleanup import Cleanup
 from .effects import Effects
-from .feed import Feed
 from .membership import MemberKeys
 from .nodes import Nodes, new_node_name
 from .presence import Presence
 from .roster import Roster
 from .shard import Shards
+from .stream_reader import Feed
 from .token_store import RedisTokenStore
 from .upkeep import Upkeep
 

@@ -11,10 +11,10 @@ from ..redis_io.keys import Keys
 from ..redis_io.publishing import StreamTerms
 from ..redis_io.servers import Place, RedisServers
 from .catch_up import CatchUp
-from .feed import Feed
-from .lane import Lane
-from .link import Link
 from .moves import Moves
+from .publish_queue import Lane
+from .stream_reader import Feed
+from .subscription import Link
 
 
 class Shard:

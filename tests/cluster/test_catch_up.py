@@ -12,7 +12,7 @@ import redis
 from fws_gevent.cluster import catch_up as catch_up_module
 from fws_gevent.cluster.catch_up import ENTRIES, FEEDS, CatchUp
 from fws_gevent.cluster.effects import Effect, Effects
-from fws_gevent.cluster.feed import Feed
+from fws_gevent.cluster.stream_reader import Feed
 from fws_gevent.loop.inbox import Inbox
 from fws_gevent.loop.reactor import Reactor
 from fws_gevent.publisher import Publisher

@@ -424,7 +424,7 @@ def test_a_node_ends_while_redis_is_away(node: Node, start_redis: StartRedis) ->
 def test_a_message_that_the_channel_can_not_carry_comes_from_the_stream(
     epoch: str, node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fws_gevent.cluster.feed.FOREIGN", 0.05)
+    monkeypatch.setattr("fws_gevent.cluster.stream_reader.FOREIGN", 0.05)
     client = connect(node())
     join(client, "room")
     plain.xadd(STREAM, {"epoch": epoch})  # which goes on with what follows

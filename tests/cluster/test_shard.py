@@ -8,10 +8,10 @@ from typing import Any, cast
 import gevent
 import pytest
 
-from fws_gevent.cluster import link as link_module
+from fws_gevent.cluster import subscription as link_module
 from fws_gevent.cluster.effects import Effect, Effects, When
-from fws_gevent.cluster.feed import Feed
 from fws_gevent.cluster.shard import Shards
+from fws_gevent.cluster.stream_reader import Feed
 from fws_gevent.loop.inbox import Inbox
 from fws_gevent.loop.reactor import Reactor
 from fws_gevent.publisher import Publisher

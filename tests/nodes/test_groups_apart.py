@@ -79,7 +79,7 @@ def test_a_thousand_groups_on_two_of_four_nodes_cost_the_other_two_no_byte(
     # Signs of life, comparisons and pings are not messages of groups: none is due meanwhile.
     monkeypatch.setattr("fws_gevent.cluster.nodes.BEAT", 60.0)
     monkeypatch.setattr("fws_gevent.cluster.upkeep.INTERVAL", 60.0)
-    monkeypatch.setattr("fws_gevent.cluster.link.PING_INTERVAL", 60.0)
+    monkeypatch.setattr("fws_gevent.cluster.subscription.PING_INTERVAL", 60.0)
     ports = [redis_server.port, redis_server.port, *(proxy.port for proxy in proxies)]
     servers = [
         serve([JoinMany], {"storage_object": RedisStorageObject(port=port)}, ping_interval=0)

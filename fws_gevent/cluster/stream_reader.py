@@ -12,8 +12,8 @@ from ..loop.inbox import Inbox
 from ..redis_io import entries
 from ..redis_io.entries import Entry, MalformedEntry
 from .effects import Effect, Effects, When
-from .follower import Follower, Place, Verdict
 from .gaps import GAPS, LATE, LOCAL, LOST, OVERRUN
+from .stream_position import Follower, Place, Verdict
 
 _log = get_logger("redis")
 

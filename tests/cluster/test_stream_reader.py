@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from gevent.event import Event
 
-from fws_gevent.cluster import feed as feed_module
+from fws_gevent.cluster import stream_reader as feed_module
 from fws_gevent.cluster.effects import Effect, Effects, When
-from fws_gevent.cluster.feed import Feed
-from fws_gevent.cluster.follower import Place
+from fws_gevent.cluster.stream_position import Place
+from fws_gevent.cluster.stream_reader import Feed
 from fws_gevent.loop import inbox as inbox_module
 from fws_gevent.loop.inbox import Inbox
 from fws_gevent.loop.reactor import Reactor

@@ -16,8 +16,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from fws_gevent.cluster import lane as lane_module
-from fws_gevent.cluster.lane import Lane
+from fws_gevent.cluster import publish_queue as lane_module
+from fws_gevent.cluster.publish_queue import Lane
 from fws_gevent.errors import PublishFailed
 from fws_gevent.redis_io.backoff import Backoff
 from fws_gevent.redis_io.keys import Keys
@@ -27,7 +27,7 @@ from tests.conftest import StartRedis
 from tests.redis_processes import RedisProcess
 from tests.waiting import until
 
-from .test_link import Proxy
+from .test_subscription import Proxy
 
 KEYS = Keys("fws")
 TERMS = StreamTerms(deadline=10.0)

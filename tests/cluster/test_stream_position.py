@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fws_gevent.cluster.follower import Follower, Place, Verdict
+from fws_gevent.cluster.stream_position import Follower, Place, Verdict
 from fws_gevent.redis_io.entries import Entry
 
 

@@ -14,8 +14,8 @@ import redis
 from gevent.event import Event
 from gevent.server import StreamServer
 
-from fws_gevent.cluster import link as link_module
-from fws_gevent.cluster.link import Link
+from fws_gevent.cluster import subscription as link_module
+from fws_gevent.cluster.subscription import Link
 from fws_gevent.redis_io.servers import OneServer
 from tests.clients import PATIENCE
 from tests.conftest import StartRedis
