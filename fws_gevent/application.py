@@ -15,7 +15,19 @@ from typing import Any
 from gevent.event import Event
 from gevent.monkey import is_module_patched
 
-from .composition import (
+from .connection.facts import Opening, Peer
+from .errors import ConfigurationError, HandshakeRefused, NoRoom
+from .filters.base import FilterBase
+from .logs.configuration import configure_if_silent
+from .logs.loggers import Repeats, get_logger
+from .node.admission import admit
+from .node.node import Server
+from .protocol.forwarded import Client
+from .protocol.handshake import Accepted, Request
+from .protocol.paths import path_of
+from .protocol.peer import PEER, SocketPeer, peer_of
+from .settings import Settings, from_keywords, from_process
+from .startup.composition import (
     DEFAULT_FILTERS,
     Application,
     cannot_upgrade,
@@ -32,18 +44,7 @@ from .composition import (
     warn_of_unused_tls,
     workers_of_gunicorn,
 )
-from .connection.facts import Opening, Peer
-from .errors import ConfigurationError, HandshakeRefused, NoRoom
-from .filters.base import FilterBase
-from .logs.configuration import configure_if_silent
-from .logs.loggers import Repeats, get_logger
-from .node.admission import admit
-from .node.node import Server
-from .protocol.forwarded import Client
-from .protocol.handshake import Accepted, Request
-from .protocol.paths import path_of
-from .protocol.peer import PEER, SocketPeer, peer_of
-from .settings import Settings, from_keywords, from_process
+from .startup.wrapped import flask_app_in
 from .stock_server import enter_stock_servers
 from .stock_worker import (
     answer_of,
@@ -57,9 +58,8 @@ from .stock_worker import (
 )
 from .storage.base import BaseStorageObject
 from .tokens import Claims
-from .upgrade import UPGRADE, WORKER, Upgrade, Worker
-from .wrapped import flask_app_in
-from .wsgi_environ import asks_for_websocket, mend
+from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
+from .upgrade.environ import asks_for_websocket, mend
 
 _log = get_logger("server")
 

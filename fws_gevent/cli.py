@@ -19,7 +19,6 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo, pass_script_info
 from werkzeug.security import generate_password_hash
 
-from .composition import is_loopback
 from .errors import FwsError, NotIssued
 from .extension import FilteredWebSocket, extension_of
 from .listener import check_listening
@@ -27,6 +26,7 @@ from .node.node import Server
 from .protocol.addresses import in_url, parse_address
 from .protocol.names import checked_group
 from .settings import Settings
+from .startup.composition import is_loopback
 from .tokens.claims import ALL, check_grant, subject_of_program
 from .tokens.clients import new_secret
 

@@ -15,15 +15,6 @@ from werkzeug.wsgi import get_current_url
 
 from . import __version__
 from .application import FilteredWebSocketApplication
-from .composition import (
-    Application,
-    import_filters,
-    one_line_under_gunicorn,
-    storage_of,
-    told_of_gaps,
-    under_gunicorn,
-)
-from .door import Door
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .logs.configuration import configure_if_silent
@@ -31,6 +22,16 @@ from .node.node import Server
 from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process
 from .settings.parser import BACKGROUND
+from .startup.composition import (
+    Application,
+    import_filters,
+    one_line_under_gunicorn,
+    storage_of,
+    told_of_gaps,
+    under_gunicorn,
+)
+from .startup.middleware import Door
+from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of
@@ -38,7 +39,6 @@ from .web.blueprint import make_blueprint
 from .web.contexts import in_context_of
 from .web.for_views import TokensForViews
 from .web.service import WebService
-from .wrapped import EXTENSION, flask_app_in
 
 _WEB = "fws.web"  # the same, for the application's own pages
 

@@ -9,9 +9,7 @@ from typing import Any
 from gevent import GreenletExit, Timeout
 from gevent.ssl import SSLSocket
 
-from .composition import refusal
 from .connection.tls import say_goodbye
-from .door import SERVED
 from .errors import HandshakeRefused
 from .handler_upgrade import CLOSE, UpgradingHandler
 from .http_answer import send_while_read
@@ -30,9 +28,11 @@ from .protocol.handshake import (
     split_target,
 )
 from .protocol.peer import PEER, SocketPeer
-from .takeover import unread
+from .startup.composition import refusal
+from .startup.middleware import SERVED
 from .ticket_log import without_ticket
-from .wsgi_environ import ignore_upgrade
+from .upgrade.environ import ignore_upgrade
+from .upgrade.takeover import unread
 
 _log = get_logger("http")
 _access = get_logger("access")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from geventwebsocket.handler import WebSocketHandler
 
-from .composition import refusal
 from .connection.facts import Opening, Peer
 from .errors import HandshakeRefused
 from .http_body import CONTINUE
@@ -16,7 +15,8 @@ from .protocol.addresses import normal_address
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request, wants_websocket
 from .protocol.paths import path_of
-from .takeover import take_socket
+from .startup.composition import refusal
+from .upgrade.takeover import take_socket
 
 if TYPE_CHECKING:
     from .server import FilteredWebSocketServer

@@ -17,15 +17,6 @@ from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
 from .accepting import PatientStreamServer
-from .composition import (
-    Application,
-    import_filters,
-    is_loopback,
-    only_websockets,
-    policy_of,
-    storage_of,
-    told_of_gaps,
-)
 from .errors import CloseCode, ConfigurationError
 from .extension import PATH, FilteredWebSocket, with_config, with_pages
 from .filters.base import FilterBase
@@ -46,9 +37,18 @@ from .protocol.addresses import in_url
 from .settings import Settings, from_flask
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
+from .startup.composition import (
+    Application,
+    import_filters,
+    is_loopback,
+    only_websockets,
+    policy_of,
+    storage_of,
+    told_of_gaps,
+)
+from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .web.service import WebService
-from .wrapped import EXTENSION, flask_app_in
 
 __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .composition import Application
 from .protocol.peer import PEER, peer_of
-from .wsgi_environ import mend
+from .startup.composition import Application
+from .upgrade.environ import mend
 
 _MODULE = "gunicorn.workers.ggevent"
 

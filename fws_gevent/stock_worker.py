@@ -15,7 +15,6 @@ from typing import Any
 
 import gevent
 
-from .composition import Application
 from .errors import CloseCode, HandshakeRefused
 from .logs.loggers import get_logger
 from .protocol.addresses import normal_address
@@ -31,8 +30,9 @@ from .protocol.handshake import (
     wants_websocket,
 )
 from .protocol.peer import SocketPeer
-from .takeover import take_socket
-from .upgrade import NoSuchPath
+from .startup.composition import Application
+from .upgrade.context import NoSuchPath
+from .upgrade.takeover import take_socket
 
 _log = get_logger("server")
 

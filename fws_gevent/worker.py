@@ -30,9 +30,9 @@ from .http_connections import hang_up, has_unread, linger, twin_of
 from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
 from .ticket_log import hide_secrets_of, keep_tickets_from_the_log
-from .upgrade import UPGRADE, WORKER, WORKERS, Node
+from .upgrade.context import UPGRADE, WORKER, WORKERS, Node
+from .upgrade.environ import mend, mend_cookies
 from .worker_end import WorkerEnd
-from .wsgi_environ import mend, mend_cookies
 
 _PATIENCE = 10.0  # seconds for all that `request_timeout` is for, until that is known
 _SPARE = 16  # connections over gunicorn's number, for as long as it takes to drop others

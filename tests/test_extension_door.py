@@ -12,12 +12,12 @@ import gevent
 import pytest
 from flask import Flask, current_app, has_request_context, request, session
 
-from fws_gevent.door import Door
 from fws_gevent.extension import FilteredWebSocket, with_pages
 from fws_gevent.filters.base import WebSocketConnectFilter
 from fws_gevent.node.node import Server
 from fws_gevent.server import build_server, default_parser
 from fws_gevent.settings import Settings
+from fws_gevent.startup.middleware import Door
 
 from .clients import frame, upgrade
 from .conftest import Connect, Start

@@ -201,7 +201,7 @@ KNOWN = ("", "errors", "signals", "settings", "server", "handler", "protocol", "
         ("filters.one", "from .chain import Chain", ["fws_gevent.filters.chain"]),
         ("filters.one", "from ..node.node import Server", ["fws_gevent.node.node"]),
         ("server", "from .handler import H\nimport gunicorn, flask, geventwebsocket.handler", []),
-        ("metrics", "import redis", ["redis"]),
+        ("web.metrics", "import redis", ["redis"]),
     ],
 )
 def test_an_import_upwards_or_from_outside_is_found(

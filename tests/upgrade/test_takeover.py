@@ -12,13 +12,13 @@ from gevent.event import AsyncResult, Event
 
 from fws_gevent.connection.tls import SecureSocket
 from fws_gevent.handler import FilteredWebSocketHandler
-from fws_gevent.takeover import take_socket
+from fws_gevent.upgrade.takeover import take_socket
 
-from .certificates import Identity
-from .clients import PATIENCE, upgrade
-from .conftest import Connect, Serve
-from .raw_http import open_socket
-from .waiting import until
+from ..certificates import Identity
+from ..clients import PATIENCE, upgrade
+from ..conftest import Connect, Serve
+from ..raw_http import open_socket
+from ..waiting import until
 
 
 class Taken:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from .errors import HandshakeRefused
-from .protocol.handshake import Request
-from .settings import Settings
+from ..errors import HandshakeRefused
+from ..protocol.handshake import Request
+from ..settings import Settings
 
 UPGRADE = "fws_gevent.upgrade"
 """The environ's key for the `Upgrade` of a request that asks for a WebSocket."""

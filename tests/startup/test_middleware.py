@@ -11,7 +11,7 @@ import pytest
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import build_server
 
-from .flask_sites import flask_app, get
+from ..flask_sites import flask_app, get
 
 hidden: dict[str, Any] = {}
 

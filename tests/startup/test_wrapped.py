@@ -17,10 +17,10 @@ from fws_gevent.application import build_application
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import build_server, default_parser
-from fws_gevent.wrapped import flask_app_in
+from fws_gevent.startup.wrapped import flask_app_in
 
-from .flask_sites import flask_app
-from .tokens.issuing import SECRET
+from ..flask_sites import flask_app
+from ..tokens.issuing import SECRET
 
 Application = Callable[..., Iterable[bytes]]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gevent.ssl import SSLSocket
 
-from .connection.tls import SecureSocket
+from ..connection.tls import SecureSocket
 
 
 def take_socket(handler: Any) -> tuple[Any, bytes]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .protocol.handshake import Headers, wants_websocket
+from ..protocol.handshake import Headers, wants_websocket
 
 _ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]+)(/.*)?", re.DOTALL)
 

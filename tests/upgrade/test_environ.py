@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.wsgi_environ import mend_cookies
+from fws_gevent.upgrade.environ import mend_cookies
 
-from .clients import ROOT
-from .conftest import Start
-from .gunicorns import WORKER
-from .raw_http import exchange, request
+from ..clients import ROOT
+from ..conftest import Start
+from ..gunicorns import WORKER
+from ..raw_http import exchange, request
 
 SITE = """
 from fws_gevent.application import build_application

@@ -10,21 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigurationError, HandshakeRefused
-from .filters.base import FilterBase, WebSocketGapFilter
-from .logs.loggers import Repeats, get_logger
-from .protocol.addresses import parse_address
-from .protocol.credentials import SUBPROTOCOL
-from .protocol.handshake import (
-    UPGRADE_REQUIRED,
-    Policy,
-    upgrade_headers,
-    wrong_method,
-)
-from .settings import Settings
-from .storage.base import BaseStorageObject
-from .upgrade import WORKERS, NoSuchPath
-from .wsgi_environ import asks_for_websocket
+from ..errors import ConfigurationError, HandshakeRefused
+from ..filters.base import FilterBase, WebSocketGapFilter
+from ..logs.loggers import Repeats, get_logger
+from ..protocol.addresses import parse_address
+from ..protocol.credentials import SUBPROTOCOL
+from ..protocol.handshake import UPGRADE_REQUIRED, Policy, upgrade_headers, wrong_method
+from ..settings import Settings
+from ..storage.base import BaseStorageObject
+from ..upgrade.context import WORKERS, NoSuchPath
+from ..upgrade.environ import asks_for_websocket
 
 _log = get_logger("server")
 
@@ -123,7 +118,7 @@ def storage_of(
     if settings.redis_url is None and settings.redis_host is None:
         return None
     # Only here: it brings redis-py along, a quarter of the time that a start takes.
-    from .storage.redis import RedisStorageObject
+    from ..storage.redis import RedisStorageObject
 
     if settings.redis_url is not None:
         try:

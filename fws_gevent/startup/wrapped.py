@@ -12,8 +12,8 @@ from weakref import ReferenceType
 
 from flask import Flask
 
-from .door import Door
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
+from .middleware import Door
 
 T = TypeVar("T")
 

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from fws_gevent import composition
-from fws_gevent.composition import (
+from fws_gevent.errors import ConfigurationError, FwsError
+from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
+from fws_gevent.logs.loggers import Repeats, get_logger
+from fws_gevent.settings import Settings
+from fws_gevent.startup import composition
+from fws_gevent.startup.composition import (
     APP_LOAD_ERROR,
     RIGHT_COMMAND,
     cannot_upgrade,
@@ -27,10 +31,6 @@ from fws_gevent.composition import (
     warn_of_many_workers,
     warn_of_unused_tls,
 )
-from fws_gevent.errors import ConfigurationError, FwsError
-from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
-from fws_gevent.logs.loggers import Repeats, get_logger
-from fws_gevent.settings import Settings
 from fws_gevent.storage.memory import MemoryStorageObject
 
 Answer = tuple[str, dict[str, str], bytes]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from ..errors import HandshakeRefused
+from ..logs.loggers import get_logger
 from .composition import Application, refuse
-from .errors import HandshakeRefused
-from .logs.loggers import get_logger
 
 SERVED: Final = "fws_gevent.served"
 """The environ's key by which our own server says that it serves the WebSockets."""

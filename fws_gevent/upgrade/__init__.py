@@ -1,0 +1,1 @@
+"""Upgrade requests: what is known of one, the socket taken over, and refusals."""
