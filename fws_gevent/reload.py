@@ -10,10 +10,10 @@ from pathlib import Path
 from gevent import subprocess
 
 from .errors import CloseCode
-from .listener import pass_on
 from .logs.configuration import flush_logs
 from .logs.loggers import get_logger
 from .server import FilteredWebSocketServer
+from .wsgi.listener import pass_on
 
 _log = get_logger("server")
 

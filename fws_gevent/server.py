@@ -16,20 +16,9 @@ from gevent.lock import BoundedSemaphore
 from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
-from .accepting import PatientStreamServer
 from .errors import CloseCode, ConfigurationError
 from .extension import PATH, FilteredWebSocket, with_config, with_pages
 from .filters.base import FilterBase
-from .handler import FilteredWebSocketHandler
-from .http_connections import HTTPConnections
-from .listener import (
-    BACKLOG,
-    host_of,
-    inherited_listener,
-    tcp_listener,
-    tls_context,
-    unix_listener,
-)
 from .logs.configuration import ErrorStream, configure_if_silent
 from .logs.loggers import get_logger
 from .node.node import Server
@@ -49,6 +38,17 @@ from .startup.composition import (
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .web.service import WebService
+from .wsgi.accepting import PatientStreamServer
+from .wsgi.connections import HTTPConnections
+from .wsgi.handler import FilteredWebSocketHandler
+from .wsgi.listener import (
+    BACKLOG,
+    host_of,
+    inherited_listener,
+    tcp_listener,
+    tls_context,
+    unix_listener,
+)
 
 __all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
 

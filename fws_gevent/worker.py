@@ -23,16 +23,16 @@ from gevent.pool import Pool
 from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has no types
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
-from .accepting import ListenerName, PatientStreamServer, await_first_byte
 from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
-from .http_body import PatientInput, TooSlow
-from .http_connections import hang_up, has_unread, linger, twin_of
 from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
-from .ticket_log import hide_secrets_of, keep_tickets_from_the_log
 from .upgrade.context import UPGRADE, WORKER, WORKERS, Node
 from .upgrade.environ import mend, mend_cookies
 from .worker_end import WorkerEnd
+from .wsgi.accepting import ListenerName, PatientStreamServer, await_first_byte
+from .wsgi.body import PatientInput, TooSlow
+from .wsgi.connections import hang_up, has_unread, linger, twin_of
+from .wsgi.ticket_log import hide_secrets_of, keep_tickets_from_the_log
 
 _PATIENCE = 10.0  # seconds for all that `request_timeout` is for, until that is known
 _SPARE = 16  # connections over gunicorn's number, for as long as it takes to drop others

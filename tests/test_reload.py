@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fws_gevent import listener, reload
+from fws_gevent import reload
 from fws_gevent.reload import Reload, _complaint
+from fws_gevent.wsgi import listener
 
 from .clients import PATIENCE, Command, frame, upgrade
 from .conftest import Connect, Serve, Start

@@ -11,8 +11,8 @@ import pytest
 from gevent.event import AsyncResult, Event
 
 from fws_gevent.connection.tls import SecureSocket
-from fws_gevent.handler import FilteredWebSocketHandler
 from fws_gevent.upgrade.takeover import take_socket
+from fws_gevent.wsgi.handler import FilteredWebSocketHandler
 
 from ..certificates import Identity
 from ..clients import PATIENCE, upgrade

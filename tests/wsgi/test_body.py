@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.http_body import MAX_LINE, SLOWEST, BadBody, Body
+from fws_gevent.wsgi.body import MAX_LINE, SLOWEST, BadBody, Body
 
-from .conftest import Serve
-from .gunicorns import read_until
-from .raw_http import exchange, open_socket, request
+from ..conftest import Serve
+from ..gunicorns import read_until
+from ..raw_http import exchange, open_socket, request
 
 POST = "POST / HTTP/1.1"
 CHUNKED = "Transfer-Encoding: chunked"
@@ -152,7 +152,7 @@ def test_a_client_that_drips_is_dropped_and_a_slow_one_is_not(
     seconds: float, dropped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = (each * seconds for each in range(1 << 30))
-    monkeypatch.setattr("fws_gevent.http_body.monotonic", lambda: next(clock))
+    monkeypatch.setattr("fws_gevent.wsgi.body.monotonic", lambda: next(clock))
     body = Body(io.BufferedReader(Dripping(clock)), 5000, patience=1.0)
     if not dropped:
         assert len(body.read()) == 5000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fws_gevent.ticket_log import hide_ticket, keep_tickets_from_the_log, without_ticket
+from fws_gevent.wsgi.ticket_log import hide_ticket, keep_tickets_from_the_log, without_ticket
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 import gevent.socket
 import gevent.ssl
 
-from .errors import ConfigurationError
-from .settings import Settings
+from ..errors import ConfigurationError
+from ..settings import Settings
 
 BACKLOG = 4096
 """Connections that the kernel may hold until they are accepted."""

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from geventwebsocket.handler import WebSocketHandler
 
-from .connection.facts import Opening, Peer
-from .errors import HandshakeRefused
-from .http_body import CONTINUE
-from .logs.loggers import get_logger
-from .node.admission import admit
-from .protocol.addresses import normal_address
-from .protocol.forwarded import Client
-from .protocol.handshake import Accepted, Request, wants_websocket
-from .protocol.paths import path_of
-from .startup.composition import refusal
-from .upgrade.takeover import take_socket
+from ..connection.facts import Opening, Peer
+from ..errors import HandshakeRefused
+from ..logs.loggers import get_logger
+from ..node.admission import admit
+from ..protocol.addresses import normal_address
+from ..protocol.forwarded import Client
+from ..protocol.handshake import Accepted, Request, wants_websocket
+from ..protocol.paths import path_of
+from ..startup.composition import refusal
+from ..upgrade.takeover import take_socket
+from .body import CONTINUE
 
 if TYPE_CHECKING:
-    from .server import FilteredWebSocketServer
+    from ..server import FilteredWebSocketServer
 
 _log = get_logger("http")
 

@@ -10,14 +10,14 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.http_answer import send_while_read
-from fws_gevent.http_body import TooSlow
+from fws_gevent.wsgi.answers import send_while_read
+from fws_gevent.wsgi.body import TooSlow
 
-from .certificates import Identity
-from .clients import PATIENCE
-from .conftest import Serve
-from .raw_http import open_socket, request
-from .waiting import until
+from ..certificates import Identity
+from ..clients import PATIENCE
+from ..conftest import Serve
+from ..raw_http import open_socket, request
+from ..waiting import until
 
 LARGE = 8 << 20  # more than the kernel takes
 

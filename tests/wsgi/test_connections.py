@@ -10,13 +10,13 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent import http_connections
-from fws_gevent.http_connections import HTTPConnections, has_unread, linger, twin_of
+from fws_gevent.wsgi import connections as http_connections
+from fws_gevent.wsgi.connections import HTTPConnections, has_unread, linger, twin_of
 
-from .clients import PATIENCE, upgrade
-from .conftest import Serve
-from .raw_http import open_socket, request
-from .waiting import until
+from ..clients import PATIENCE, upgrade
+from ..conftest import Serve
+from ..raw_http import open_socket, request
+from ..waiting import until
 
 BEHIND = b"x" * 300_000  # more than is read along with an answer
 LARGE = 1 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .protocol.handshake import Headers
+from ..protocol.handshake import Headers
 
 
 class WSGIHeaders:

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Final
 
 from gevent import Timeout
 
-from .errors import HandshakeRefused
-from .protocol.handshake import parse_headers
+from ..errors import HandshakeRefused
+from ..protocol.handshake import parse_headers
 
 MAX_LINE: Final = 8192
 """Bytes of a request line, a header line, or the line before a chunk."""

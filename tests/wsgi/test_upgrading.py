@@ -13,11 +13,11 @@ import pytest
 
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
 
-from .certificates import Identity
-from .clients import PATIENCE, Client, frame, upgrade
-from .conftest import Connect, Serve
-from .raw_http import exchange, open_socket, read_to_end, request
-from .waiting import until
+from ..certificates import Identity
+from ..clients import PATIENCE, Client, frame, upgrade
+from ..conftest import Connect, Serve
+from ..raw_http import exchange, open_socket, read_to_end, request
+from ..waiting import until
 
 
 class Echo(WebSocketMessageFilter):

@@ -11,10 +11,10 @@ import pytest
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
 
-from .clients import upgrade
-from .conftest import Connect, Serve
-from .raw_http import Answer, exchange, request
-from .waiting import until
+from ..clients import upgrade
+from ..conftest import Connect, Serve
+from ..raw_http import Answer, exchange, request
+from ..waiting import until
 
 
 class Echo(WebSocketMessageFilter):

@@ -9,16 +9,11 @@ from typing import Any
 from gevent import GreenletExit, Timeout
 from gevent.ssl import SSLSocket
 
-from .connection.tls import say_goodbye
-from .errors import HandshakeRefused
-from .handler_upgrade import CLOSE, UpgradingHandler
-from .http_answer import send_while_read
-from .http_body import BadBody, Body, header_lines, without_line_end
-from .http_connections import linger, twin_of
-from .http_headers import WSGIHeaders
-from .logs.loggers import get_logger
-from .protocol.forwarded import Client
-from .protocol.handshake import (
+from ..connection.tls import say_goodbye
+from ..errors import HandshakeRefused
+from ..logs.loggers import get_logger
+from ..protocol.forwarded import Client
+from ..protocol.handshake import (
     BAD_REQUEST,
     Request,
     check_request,
@@ -27,12 +22,17 @@ from .protocol.handshake import (
     parse_request_line,
     split_target,
 )
-from .protocol.peer import PEER, SocketPeer
-from .startup.composition import refusal
-from .startup.middleware import SERVED
+from ..protocol.peer import PEER, SocketPeer
+from ..startup.composition import refusal
+from ..startup.middleware import SERVED
+from ..upgrade.environ import ignore_upgrade
+from ..upgrade.takeover import unread
+from .answers import send_while_read
+from .body import BadBody, Body, header_lines, without_line_end
+from .connections import linger, twin_of
+from .headers import WSGIHeaders
 from .ticket_log import without_ticket
-from .upgrade.environ import ignore_upgrade
-from .upgrade.takeover import unread
+from .upgrading import CLOSE, UpgradingHandler
 
 _log = get_logger("http")
 _access = get_logger("access")

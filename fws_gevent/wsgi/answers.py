@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Final
 
-from .connection.transport import in_kernel
-from .http_body import SLOWEST, TooSlow
+from ..connection.transport import in_kernel
+from .body import SLOWEST, TooSlow
 
 _PIECE: Final = 1 << 16  # bytes that are handed to the kernel at once
 _LOOKS: Final = 4  # times that a wait looks for progress in one time-out

@@ -15,12 +15,12 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent import accepting
-from fws_gevent.accepting import PatientStreamServer
+from fws_gevent.wsgi import accepting
+from fws_gevent.wsgi.accepting import PatientStreamServer
 
-from .clients import PATIENCE, Command
-from .conftest import Start
-from .waiting import until
+from ..clients import PATIENCE, Command
+from ..conftest import Start
+from ..waiting import until
 
 SERVER = """
 from gevent import monkey

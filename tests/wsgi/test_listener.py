@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 import websocket
 
-from fws_gevent import listener
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter
-from fws_gevent.listener import check_listening, inherited_listener, pass_on
 from fws_gevent.server import build_server
 from fws_gevent.settings import Settings
+from fws_gevent.wsgi import listener
+from fws_gevent.wsgi.listener import check_listening, inherited_listener, pass_on
 
-from .certificates import Identity, encrypt_key, make_identity
-from .clients import PATIENCE
-from .conftest import Connect, Serve, Start
+from ..certificates import Identity, encrypt_key, make_identity
+from ..clients import PATIENCE
+from ..conftest import Connect, Serve, Start
 
 Dial = Callable[..., websocket.WebSocket]
 

@@ -9,7 +9,7 @@ import gevent
 from gevent.server import StreamServer
 from gevent.socket import wait_read
 
-from .logs.loggers import get_logger
+from ..logs.loggers import get_logger
 
 _log = get_logger("server")
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.http_headers import WSGIHeaders
 from fws_gevent.protocol.handshake import Headers
+from fws_gevent.wsgi.headers import WSGIHeaders
 
-from .conftest import Serve
-from .raw_http import exchange, request
+from ..conftest import Serve
+from ..raw_http import exchange, request
 
 FIELDS = [("Host", "a"), ("Accept", "b"), ("accept", "c: d"), ("Content-Type", "text/plain")]
 
