@@ -45,8 +45,12 @@ from .startup.composition import (
     workers_of_gunicorn,
 )
 from .startup.wrapped import flask_app_in
-from .stock_server import enter_stock_servers
-from .stock_worker import (
+from .storage.base import BaseStorageObject
+from .tokens import Claims
+from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
+from .upgrade.environ import asks_for_websocket, mend
+from .workers.stock_server import enter_stock_servers
+from .workers.stock_worker import (
     answer_of,
     close_refused,
     finish_at_the_end,
@@ -56,10 +60,6 @@ from .stock_worker import (
     request_of,
     take_websocket,
 )
-from .storage.base import BaseStorageObject
-from .tokens import Claims
-from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
-from .upgrade.environ import asks_for_websocket, mend
 
 _log = get_logger("server")
 

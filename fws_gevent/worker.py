@@ -23,12 +23,12 @@ from gevent.pool import Pool
 from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has no types
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
-from .gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
 from .upgrade.context import UPGRADE, WORKER, WORKERS, Node
 from .upgrade.environ import mend, mend_cookies
-from .worker_end import WorkerEnd
+from .workers.ending import WorkerEnd
+from .workers.upgrade import GunicornUpgrade, UpgradeAnswer
 from .wsgi.accepting import ListenerName, PatientStreamServer, await_first_byte
 from .wsgi.body import PatientInput, TooSlow
 from .wsgi.connections import hang_up, has_unread, linger, twin_of

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]  # it has no types
 
-from fws_gevent import reload, worker_end
+from fws_gevent import reload
 from fws_gevent import worker as our_worker
 from fws_gevent.connection import keepalive
 from fws_gevent.filters import chain
@@ -23,6 +23,7 @@ from fws_gevent.tokens.decoding import MAX_TOKEN
 from fws_gevent.tokens.store import MemoryTokenStore
 from fws_gevent.web import identity, live
 from fws_gevent.web.metrics import Metrics
+from fws_gevent.workers import ending as worker_end
 from fws_gevent.wsgi import listener
 from tests.clients import ROOT, frame
 from tests.conftest import Connect, Serve, Start

@@ -10,11 +10,11 @@ from typing import Any
 import gevent
 import pytest
 
-from .certificates import Identity
-from .clients import Client, Command
-from .conftest import Start
-from .gunicorns import Running, run
-from .raw_http import parse, read_to_end, request
+from ..certificates import Identity
+from ..clients import Client, Command
+from ..conftest import Start
+from ..gunicorns import Running, run
+from ..raw_http import parse, read_to_end, request
 
 READER = """
 import time

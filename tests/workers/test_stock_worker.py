@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from fws_gevent.startup.composition import only_websockets
-from fws_gevent.stock_worker import last_answers, pass_on
+from fws_gevent.workers.stock_worker import last_answers, pass_on
 
-from .clients import ROOT
-from .conftest import Connect, Start
-from .gunicorns import SLOW, STOCK, Running, read_until
-from .raw_http import parse, read_to_end, request
+from ..clients import ROOT
+from ..conftest import Connect, Start
+from ..gunicorns import SLOW, STOCK, Running, read_until
+from ..raw_http import parse, read_to_end, request
 
 GOODBYE = (1001, "the server is shutting down")
 

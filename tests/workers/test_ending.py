@@ -10,12 +10,12 @@ from pathlib import Path
 import gevent
 import pytest
 
-from .certificates import Identity
-from .clients import PATIENCE, Client, upgrade
-from .conftest import Connect, Start
-from .gunicorns import SLOW, Running, read_until, run
-from .raw_http import parse, read_to_end, request
-from .waiting import until
+from ..certificates import Identity
+from ..clients import PATIENCE, Client, upgrade
+from ..conftest import Connect, Start
+from ..gunicorns import SLOW, Running, read_until, run
+from ..raw_http import parse, read_to_end, request
+from ..waiting import until
 
 Gunicorn = Callable[..., Running]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 
-from .upgrade.context import Node
+from ..upgrade.context import Node
 
 # Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95

@@ -15,11 +15,11 @@ from typing import Any
 
 import gevent
 
-from .errors import CloseCode, HandshakeRefused
-from .logs.loggers import get_logger
-from .protocol.addresses import normal_address
-from .protocol.frames import encode_close
-from .protocol.handshake import (
+from ..errors import CloseCode, HandshakeRefused
+from ..logs.loggers import get_logger
+from ..protocol.addresses import normal_address
+from ..protocol.frames import encode_close
+from ..protocol.handshake import (
     BAD_REQUEST,
     UPGRADE_REQUIRED,
     Request,
@@ -29,10 +29,10 @@ from .protocol.handshake import (
     split_target,
     wants_websocket,
 )
-from .protocol.peer import SocketPeer
-from .startup.composition import Application
-from .upgrade.context import NoSuchPath
-from .upgrade.takeover import take_socket
+from ..protocol.peer import SocketPeer
+from ..startup.composition import Application
+from ..upgrade.context import NoSuchPath
+from ..upgrade.takeover import take_socket
 
 _log = get_logger("server")
 

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .protocol.peer import PEER, peer_of
-from .startup.composition import Application
-from .upgrade.environ import mend
+from ..protocol.peer import PEER, peer_of
+from ..startup.composition import Application
+from ..upgrade.environ import mend
 
 _MODULE = "gunicorn.workers.ggevent"
 

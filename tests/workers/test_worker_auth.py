@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from .clients import Command, frame, upgrade
-from .conftest import Connect, Start
-from .flask_sites import get
-from .gunicorns import WORKER
-from .node.guarded import bearer, greeted, offer
-from .raw_http import exchange
-from .test_application_auth import arguments, environ, listening, who
-from .tokens.issuing import OTHER_SECRET, SECRET, issued_elsewhere, payload, service
+from ..clients import Command, frame, upgrade
+from ..conftest import Connect, Start
+from ..flask_sites import get
+from ..gunicorns import WORKER
+from ..node.guarded import bearer, greeted, offer
+from ..raw_http import exchange
+from ..test_application_auth import arguments, environ, listening, who
+from ..tokens.issuing import OTHER_SECRET, SECRET, issued_elsewhere, payload, service
 
 
 @pytest.fixture(scope="module", params=["flask_site", "plain_site"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .protocol.handshake import Request, check_request, parse_headers, split_target
-from .upgrade.takeover import for_the_reactor
+from ..protocol.handshake import Request, check_request, parse_headers, split_target
+from ..upgrade.takeover import for_the_reactor
 
 SWITCHING = "101 Switching Protocols"
 _PATIENCE = 10.0  # seconds for that answer to be taken

@@ -1,0 +1,1 @@
+"""What gunicorn's workers need: ours and the stock one."""
