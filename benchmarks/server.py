@@ -10,7 +10,7 @@ monkey.patch_all()
 
 from typing import Any
 
-from fws_gevent.command import one_line_errors
+from fws_gevent.cli.command import one_line_errors
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.logs.configuration import configure_logging
 from fws_gevent.server import build_server, default_parser

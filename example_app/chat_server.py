@@ -15,7 +15,7 @@ if not __package__:  # started as a script: Python looks in its folder, not in t
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from example_app.app import create_app
-from fws_gevent.command import one_line_errors
+from fws_gevent.cli.command import one_line_errors
 from fws_gevent.server import build_server, default_parser
 
 

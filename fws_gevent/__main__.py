@@ -4,7 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports socket or time: filters may block on them
 
-from .command import main  # noqa: E402
+from .cli.command import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

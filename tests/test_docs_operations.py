@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]  # it has no types
 
-from fws_gevent import reload
 from fws_gevent import worker as our_worker
+from fws_gevent.cli import reload
 from fws_gevent.connection import keepalive
 from fws_gevent.filters import chain
 from fws_gevent.node import closing, consumer, descriptors, events, largest_groups, statistics

@@ -13,8 +13,8 @@ import pytest
 from fws_gevent.connection import inbound
 from fws_gevent.settings import default_of, table
 
+from .cli.test_command import ECHO
 from .clients import ROOT
-from .test_command import ECHO
 from .test_docs_operations import cells
 from .test_docs_redis import run
 from .test_readme import blocks

@@ -35,7 +35,6 @@ FLOORS = {
     "protocol": 0,
     "settings": 1,
     "tokens": 1,
-    "http_headers": 1,
     "filters.base": 1,
     "filters.chain": 1,
     "filters.results": 1,

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from fws_gevent import FilteredWebSocket, signals
-from fws_gevent.cli import fws
+from fws_gevent.cli.flask_commands import fws
 from fws_gevent.connection.connection import Connection
 from fws_gevent.filters.base import FilterBase
 from fws_gevent.node.events import BUSES

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from werkzeug.security import generate_password_hash
 
-from fws_gevent.command import main
+from fws_gevent.cli.command import main
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.settings import Settings, from_flask
 from fws_gevent.startup.composition import storage_of

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Identity
-from .clients import frame, upgrade
-from .conftest import Connect, Serve, Start
-from .waiting import until
+from ..certificates import Identity
+from ..clients import frame, upgrade
+from ..conftest import Connect, Serve, Start
+from ..waiting import until
 
 ECHO = """\
 from fws_gevent.filters.base import WebSocketConnectFilter, WebSocketMessageFilter

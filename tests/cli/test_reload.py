@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from fws_gevent import reload
-from fws_gevent.reload import Reload, _complaint
+from fws_gevent.cli import reload
+from fws_gevent.cli.reload import Reload, _complaint
 from fws_gevent.wsgi import listener
 
-from .clients import PATIENCE, Command, frame, upgrade
-from .conftest import Connect, Serve, Start
-from .raw_http import read_to_end
-from .waiting import until
+from ..clients import PATIENCE, Command, frame, upgrade
+from ..conftest import Connect, Serve, Start
+from ..raw_http import read_to_end
+from ..waiting import until
 
 FILTER = """
 from fws_gevent.filters.base import WebSocketMessageFilter

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fws_gevent.cli import _checked
+from fws_gevent.cli.flask_commands import _checked
 
-from .flask_commands import SITE, flask, why
+from ..flask_commands import SITE, flask, why
 
 
 @pytest.fixture

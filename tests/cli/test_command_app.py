@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .clients import upgrade
-from .conftest import Connect, Start
-from .raw_http import exchange, request
+from ..clients import upgrade
+from ..conftest import Connect, Start
+from ..raw_http import exchange, request
 from .test_command import ECHO
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from gevent import subprocess
 
-from .errors import CloseCode
-from .logs.configuration import flush_logs
-from .logs.loggers import get_logger
-from .server import FilteredWebSocketServer
-from .wsgi.listener import pass_on
+from ..errors import CloseCode
+from ..logs.configuration import flush_logs
+from ..logs.loggers import get_logger
+from ..server import FilteredWebSocketServer
+from ..wsgi.listener import pass_on
 
 _log = get_logger("server")
 

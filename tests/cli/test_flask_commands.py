@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from werkzeug.security import check_password_hash
 
-from fws_gevent.cli import _base
+from fws_gevent.cli.flask_commands import _base
 from fws_gevent.settings import Settings
 from fws_gevent.tokens.clients import TokenClients
 
-from .clients import Command
-from .conftest import Connect, Start
-from .flask_commands import SITE, flask, why
-from .flask_sites import get
-from .node.guarded import bearer, greeted
-from .raw_http import exchange, request
-from .tokens.issuing import OTHER_SECRET, SECRET, service
+from ..clients import Command
+from ..conftest import Connect, Start
+from ..flask_commands import SITE, flask, why
+from ..flask_sites import get
+from ..node.guarded import bearer, greeted
+from ..raw_http import exchange, request
+from ..tokens.issuing import OTHER_SECRET, SECRET, service
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ import gevent
 from flask import Flask
 from flask.cli import NoAppException, ScriptInfo, prepare_import
 
-from .errors import ConfigurationError, FwsError
-from .extension import extension_of
+from ..errors import ConfigurationError, FwsError
+from ..extension import extension_of
+from ..server import FilteredWebSocketServer, build_server, default_parser
+from ..settings.texts import UNIX_PREFIX
+from ..startup.composition import DEFAULT_FILTERS, Application, importable_from_here
+from ..wsgi.listener import check_listening
 from .reload import Reload
-from .server import FilteredWebSocketServer, build_server, default_parser
-from .settings.texts import UNIX_PREFIX
-from .startup.composition import DEFAULT_FILTERS, Application, importable_from_here
-from .wsgi.listener import check_listening
 
 PROGRAM = "fws_server"
 

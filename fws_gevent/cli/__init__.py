@@ -1,0 +1,1 @@
+"""The commands: fws_server and `flask fws`."""
