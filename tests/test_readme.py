@@ -1,4 +1,4 @@
-"""What the README and the docs say, done word for word."""
+"""The examples of the README, docs/filters.md and docs/tokens.md work as they are printed."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from tests.clients import ROOT
 from tests.conftest import Connect, Start
 
 README = (ROOT / "README.md").read_text("utf-8")
-
-
-TOKENS = (ROOT / "docs" / "tokens.md").read_text("utf-8")
+FILTERS, TOKENS = (
+    (ROOT / "docs" / name).read_text("utf-8") for name in ("filters.md", "tokens.md")
+)
 
 
 def blocks(language: str, text: str = README) -> list[str]:
-    """The code blocks of a page in a language."""
+    """Return the code blocks of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-FLASK, DATABASE, SHOUT, SERVER, CHAIN, BUS, WSGI = blocks("python")
+QUICK, FLASK, SHOUT, SERVER, WSGI = blocks("python")
+CHAIN, DATABASE, BUS = blocks("python", FILTERS)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the README's files."""
+    """Return a folder with the README's files."""
     (tmp_path / "shout.py").write_text(SHOUT)
     (tmp_path / "server.py").write_text(SERVER)
     (tmp_path / "wsgi.py").write_text(WSGI)
@@ -70,7 +71,7 @@ def test_the_program_serves_the_same(folder: Path, start: Start, connect: Connec
 
 
 def test_the_example_of_a_chain_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(CHAIN, "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(CHAIN, "filters.md", "exec"), {"__name__": "readme"})
     assert capsys.readouterr().out == "foo\nbar\n"
 
 
@@ -95,6 +96,20 @@ def test_any_other_application_is_one_of_websockets_too(folder: Path, start: Sta
     )
     assert command.wait() == 0
     assert "FilteredWebSocketApplication <function demo_app" in command.output
+
+
+def test_the_quick_start_sends_each_message_to_all_clients(
+    tmp_path: Path, start: Start, connect: Connect
+) -> None:
+    (tmp_path / "app.py").write_text(QUICK)
+    line = next(line for block in blocks("sh") for line in block.splitlines() if "fws run" in line)
+    assert line == "flask fws run"
+    port = start("-m", *line.split(), "-p", "0", cwd=tmp_path).port()
+    page = build_opener().open(f"http://127.0.0.1:{port}/").read().decode()
+    assert "new WebSocket(`ws://${location.host}/ws`)" in page
+    one, two = connect(port, "/ws"), connect(port, "/ws")
+    one.send("hello")
+    assert one.receive() == two.receive() == "hello"
 
 
 def test_the_flask_application_does_what_the_readme_says(

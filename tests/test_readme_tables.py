@@ -1,4 +1,4 @@
-"""The tables and lists of the README name what there is, all of it."""
+"""The tables and lists of README.md and docs/filters.md are complete, and all names exist."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fws_gevent.node.events import BUSES
 
 from .clients import ROOT
 from .test_docs_operations import cells
-from .test_readme import README
+from .test_readme import FILTERS, README
 
-FILTERS = ROOT / "fws_gevent" / "filters"
+FOLDER = ROOT / "fws_gevent" / "filters"
 NO_FILTERS = {"__init__", "base", "chain", "results"}
 
 
 def section(title: str) -> str:
-    """The text under a heading."""
-    found = re.search(rf"^##+ {title}\n(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL)
+    """Return the text under a heading of docs/filters.md."""
+    found = re.search(rf"^##+ {title}\n(.*?)(?=^## )", FILTERS, re.MULTILINE | re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -33,11 +33,9 @@ def names_in(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def test_all_filters_that_come_along_are_listed_and_are_filters() -> None:
-    listed = [
-        name for row in cells(section("Filters that come along")) for name in names_in(row[0])
-    ]
-    assert set(listed) == {path.stem for path in FILTERS.glob("*.py")} - NO_FILTERS
+def test_all_bundled_filters_are_listed_and_are_filters() -> None:
+    listed = [name for row in cells(section("Bundled filters")) for name in names_in(row[0])]
+    assert set(listed) == {path.stem for path in FOLDER.glob("*.py")} - NO_FILTERS
     for name in listed:
         module = importlib.import_module(f"fws_gevent.filters.{name}")
         classes = [each for each in vars(module).values() if inspect.isclass(each)]
@@ -45,7 +43,7 @@ def test_all_filters_that_come_along_are_listed_and_are_filters() -> None:
 
 
 def test_the_chains_and_their_buses_are_those_of_a_server() -> None:
-    rows = [row for row in cells(section("Chains")) if row[0].startswith("`WebSocket")]
+    rows = [row for row in cells(section("The six chains")) if row[0].startswith("`WebSocket")]
     listed = {names_in(row[0])[0]: names_in(row[-1])[0] for row in rows}
     assert listed == {base.__name__: _named(bus) for _, bus, base in BUSES}
 
@@ -56,14 +54,14 @@ def _named(bus: signals.Bus) -> str:
 
 
 @pytest.mark.parametrize(
-    ("begins", "ends", "of"),
-    [("On `web_socket_instance` you find ", r"\.\n", Connection),
-     ("In views, `fws` has ", r" and `fws\.server`", FilteredWebSocket)],
+    ("page", "begins", "of"),
+    [(FILTERS, "On `web_socket_instance` you find ", Connection),
+     (README, "In views, `fws` has ", FilteredWebSocket)],
 )  # fmt: skip
-def test_what_filters_and_views_use_is_there_with_its_parameters(
-    begins: str, ends: str, of: type
+def test_the_names_for_filters_and_views_exist_with_these_parameters(
+    page: str, begins: str, of: type
 ) -> None:
-    found = re.search(re.escape(begins) + rf"(.*?){ends}", README, re.DOTALL)
+    found = re.search(re.escape(begins) + r"(.*?)\.\s", page, re.DOTALL)
     assert found is not None
     for each in names_in(found[1]):
         name, _, parameters = each.partition("(")
