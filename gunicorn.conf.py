@@ -8,7 +8,7 @@ from typing import Any
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.logs.configuration import configure_if_silent, flush_logs
 from fws_gevent.settings import from_process
-from fws_gevent.startup.composition import warn_of_many_workers
+from fws_gevent.workers.environment import warn_of_many_workers
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _made = None if os.environ.get(_FOLDER) else tempfile.mkdtemp(prefix="fws-metrics-")

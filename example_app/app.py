@@ -29,7 +29,7 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from fws_gevent import CloseCode, FilteredWebSocket, PublishFailed, TokenGrant, signals
-from fws_gevent.startup.composition import under_gunicorn
+from fws_gevent.workers.environment import under_gunicorn
 
 from . import filters  # noqa: F401 - a filter joins its chain by being defined
 from .rooms import ROOMS, STAFF, group_of, rooms_for, to_json

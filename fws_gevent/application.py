@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 from gevent.event import Event
 from gevent.monkey import is_module_patched
@@ -20,35 +21,29 @@ from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .logs.configuration import configure_if_silent
 from .logs.loggers import Repeats, get_logger
-from .node.admission import admit
+from .node.admission import admit, policy_of
 from .node.node import Server
+from .protocol.addresses import is_loopback
 from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request
 from .protocol.paths import path_of
 from .protocol.peer import PEER, SocketPeer, peer_of
 from .settings import Settings, from_keywords, from_process
-from .startup.composition import (
-    DEFAULT_FILTERS,
-    Application,
-    cannot_upgrade,
-    import_filters,
-    is_loopback,
-    one_line_under_gunicorn,
-    only_websockets,
-    policy_of,
-    refuse,
-    storage_of,
-    told_of_gaps,
-    under_gunicorn,
-    warn_of_many_workers,
-    warn_of_unused_tls,
-    workers_of_gunicorn,
-)
+from .startup.filters import DEFAULT_FILTERS, import_filters, with_notify_gap
+from .startup.storage import storage_of
 from .startup.wrapped import flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Claims
 from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
 from .upgrade.environ import asks_for_websocket, mend
+from .upgrade.refusals import cannot_upgrade, only_websockets, refuse
+from .workers.environment import (
+    one_line_under_gunicorn,
+    under_gunicorn,
+    warn_of_many_workers,
+    warn_of_unused_tls,
+    workers_of_gunicorn,
+)
 from .workers.stock_server import enter_stock_servers
 from .workers.stock_worker import (
     answer_of,
@@ -77,7 +72,7 @@ class FilteredWebSocketApplication(Server):
         self,
         settings: Settings,
         storage_object: BaseStorageObject | None = None,
-        application: Application | None = None,
+        application: WSGIApplication | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
     ) -> None:
         super().__init__(settings, storage_object, filters)
@@ -246,7 +241,7 @@ class FilteredWebSocketApplication(Server):
 
 
 def build_application(
-    application: Application | None = None,
+    application: WSGIApplication | None = None,
     storage_object: BaseStorageObject | None = None,
     filters: Sequence[type[FilterBase]] | None = None,
     **settings: Any,
@@ -269,7 +264,7 @@ def build_application(
         nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
         import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
         storage_object = storage_of(chosen, storage_object)
-        filters = told_of_gaps(storage_object, filters)
+        filters = with_notify_gap(storage_object, filters)
         node = FilteredWebSocketApplication(chosen, storage_object, application, filters)
         if under_gunicorn():
             node.settle_keys(alone=False)

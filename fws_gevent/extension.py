@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from weakref import WeakSet
+from wsgiref.types import WSGIApplication
 
 from flask import Flask, current_app, has_app_context
 from werkzeug.wsgi import get_current_url
@@ -22,15 +23,9 @@ from .node.node import Server
 from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process
 from .settings.parser import BACKGROUND
-from .startup.composition import (
-    Application,
-    import_filters,
-    one_line_under_gunicorn,
-    storage_of,
-    told_of_gaps,
-    under_gunicorn,
-)
+from .startup.filters import import_filters, with_notify_gap
 from .startup.middleware import Door
+from .startup.storage import storage_of
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
@@ -39,6 +34,7 @@ from .web.blueprint import make_blueprint
 from .web.contexts import in_context_of
 from .web.for_views import TokensForViews
 from .web.service import WebService
+from .workers.environment import one_line_under_gunicorn, under_gunicorn
 
 _WEB = "fws.web"  # the same, for the application's own pages
 
@@ -81,7 +77,7 @@ class FilteredWebSocket(TokensForViews):
             configure_if_silent(settings.log_level, settings.log_format)
             import_filters(settings.filters)
             storage = storage_of(settings, self.storage_object)
-            filters = told_of_gaps(storage, self.filters)
+            filters = with_notify_gap(storage, self.filters)
             node = FilteredWebSocketApplication(settings, storage, app.wsgi_app, filters)
             if under_gunicorn():
                 node.settle_keys(alone=False)
@@ -198,7 +194,7 @@ def extension_of(application: object) -> FilteredWebSocket | None:
     return None if app is None else app.extensions[EXTENSION]
 
 
-def with_pages(application: Application, server: Server) -> tuple[Application, WebService]:
+def with_pages(application: WSGIApplication, server: Server) -> tuple[WSGIApplication, WebService]:
     """A WSGI application with the pages of `server` under /fws/, and `application` elsewhere."""
     pages = Flask("fws_gevent", static_folder=None)
     extension = FilteredWebSocket()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import gevent
 from gevent import Timeout
@@ -21,22 +22,17 @@ from .extension import PATH, FilteredWebSocket, with_config, with_pages
 from .filters.base import FilterBase
 from .logs.configuration import ErrorStream, configure_if_silent
 from .logs.loggers import get_logger
+from .node.admission import policy_of
 from .node.node import Server
-from .protocol.addresses import in_url
+from .protocol.addresses import in_url, is_loopback
 from .settings import Settings, from_flask
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
-from .startup.composition import (
-    Application,
-    import_filters,
-    is_loopback,
-    only_websockets,
-    policy_of,
-    storage_of,
-    told_of_gaps,
-)
+from .startup.filters import import_filters, with_notify_gap
+from .startup.storage import storage_of
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
+from .upgrade.refusals import only_websockets
 from .web.service import WebService
 from .wsgi.accepting import PatientStreamServer
 from .wsgi.connections import HTTPConnections
@@ -68,7 +64,7 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         self,
         settings: Settings,
         storage_object: BaseStorageObject | None = None,
-        application: Application | None = None,
+        application: WSGIApplication | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
         listener: Any = None,
         **extra: Any,
@@ -251,7 +247,7 @@ def default_parser(application: object = None) -> OptionParser:
 def build_server(
     options: Namespace,
     storage_object: BaseStorageObject | None = None,
-    application: Application | None = None,
+    application: WSGIApplication | None = None,
     filters: Sequence[type[FilterBase]] | None = None,
     **extra: Any,
 ) -> FilteredWebSocketServer:
@@ -282,7 +278,7 @@ def build_server(
         storage_object = storage_object or extension.storage_object
         filters = filters or extension.filters
     storage_object = storage_of(settings, storage_object)
-    filters = told_of_gaps(storage_object, filters)
+    filters = with_notify_gap(storage_object, filters)
     extra.setdefault("listener", inherited_listener())
     server = FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
     if extension is not None and app is not None:

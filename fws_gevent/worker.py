@@ -25,9 +25,10 @@ from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped
 
 from .protocol.handshake import Headers, means_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
-from .upgrade.context import UPGRADE, WORKER, WORKERS, Node
+from .upgrade.context import UPGRADE, WORKER, Node
 from .upgrade.environ import mend, mend_cookies
 from .workers.ending import WorkerEnd
+from .workers.environment import WORKERS
 from .workers.upgrade import GunicornUpgrade, UpgradeAnswer
 from .wsgi.accepting import ListenerName, PatientStreamServer, await_first_byte
 from .wsgi.body import PatientInput, TooSlow

@@ -13,8 +13,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from fws_gevent import FilteredWebSocket
 from fws_gevent.extension import options_of
 from fws_gevent.server import build_server
-from fws_gevent.startup.composition import only_websockets
 from fws_gevent.tokens.keys import MIN_SECRET
+from fws_gevent.upgrade.refusals import only_websockets
 
 from .clients import ROOT
 from .conftest import Connect, Start

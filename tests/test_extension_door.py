@@ -171,7 +171,7 @@ def test_other_applications_have_the_pages_beside_them(connect: Connect) -> None
 def test_a_server_that_never_starts_has_its_pages_too() -> None:
     dispatch, service = with_pages(lambda environ, start_response: [b"x"], Server(Settings()))
     assert service.snapshot()["connections"]["now"] == 0
-    assert dispatch({"PATH_INFO": "/"}, print) == [b"x"]
+    assert dispatch({"PATH_INFO": "/"}, lambda *_: print) == [b"x"]
 
 
 # The door, which gunicorn and others find at `app.wsgi_app`.

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from wsgiref.types import WSGIApplication
 
 import gevent
 from flask import Flask
@@ -18,7 +19,7 @@ from ..errors import ConfigurationError, FwsError
 from ..extension import extension_of
 from ..server import FilteredWebSocketServer, build_server, default_parser
 from ..settings.texts import UNIX_PREFIX
-from ..startup.composition import DEFAULT_FILTERS, Application, importable_from_here
+from ..startup.filters import DEFAULT_FILTERS, importable_from_here
 from ..wsgi.listener import check_listening
 from .reload import Reload
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         serve(build_server(options, application=app))
 
 
-def check(options: argparse.Namespace, app: Application | None) -> None:
+def check(options: argparse.Namespace, app: WSGIApplication | None) -> None:
     """Make a server that never listens. Raises ConfigurationError for what is wrong."""
     host = str(options.host)
     if host.startswith(UNIX_PREFIX):
@@ -90,7 +91,7 @@ def serve(server: FilteredWebSocketServer) -> None:
             watcher.cancel()
 
 
-def _app_in(arguments: Sequence[str] | None) -> Application | None:
+def _app_in(arguments: Sequence[str] | None) -> WSGIApplication | None:
     """The application that --app names; its config comes before what the other flags say.
 
     A Flask application, or middleware around one. Raises ConfigurationError.
@@ -102,7 +103,7 @@ def _app_in(arguments: Sequence[str] | None) -> Application | None:
         return None
     importable_from_here()
     try:
-        app: Application = ScriptInfo(app_import_path=name).load_app()
+        app: WSGIApplication = ScriptInfo(app_import_path=name).load_app()
     except NoAppException as error:
         wrapped = _named(name)
         if wrapped is None:
@@ -117,7 +118,7 @@ def _app_in(arguments: Sequence[str] | None) -> Application | None:
     return app
 
 
-def _named(name: str) -> Application | None:
+def _named(name: str) -> WSGIApplication | None:
     """What MODULE:NAME names in a module that Flask has imported, if it can be called."""
     path, _, attribute = name.partition(":")
     found = getattr(sys.modules.get(prepare_import(path)), attribute, None)

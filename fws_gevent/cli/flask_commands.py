@@ -22,10 +22,9 @@ from werkzeug.security import generate_password_hash
 from ..errors import FwsError, NotIssued
 from ..extension import FilteredWebSocket, extension_of
 from ..node.node import Server
-from ..protocol.addresses import in_url, parse_address
+from ..protocol.addresses import in_url, is_loopback, parse_address
 from ..protocol.names import checked_group
 from ..settings import Settings
-from ..startup.composition import is_loopback
 from ..tokens.claims import ALL, check_grant, subject_of_program
 from ..tokens.clients import new_secret
 from ..wsgi.listener import check_listening

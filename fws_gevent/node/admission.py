@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import CloseCode, ConnectsTooOften, NoRoom, ShuttingDown
+from ..protocol.credentials import SUBPROTOCOL
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Accepted, Policy, Request, negotiate
 from ..settings import Settings
@@ -81,6 +82,12 @@ class Admission:
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return the policy by which upgrade requests are negotiated."""
+    known = tuple(dict.fromkeys((*settings.subprotocols, SUBPROTOCOL)))
+    return Policy(settings.allowed_origins, known, settings.deflate == "on")
 
 
 def admit(

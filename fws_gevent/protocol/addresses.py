@@ -57,6 +57,17 @@ def normal_address(text: str) -> str:
     return text if address is None else str(address)
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server that listens on `host`.
+
+    That is a loopback address, "localhost", or a socket file ("unix:PATH").
+    """
+    if host == "localhost" or host.startswith("unix:"):
+        return True
+    address = parse_address(host)
+    return address is not None and address.is_loopback
+
+
 def in_url(host: str) -> str:
     """Return a host as a URL has it: an IPv6 address is in brackets (RFC 3986 §3.2.2)."""
     return f"[{host}]" if ":" in host else host

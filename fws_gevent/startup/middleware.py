@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
+from wsgiref.types import WSGIApplication
 
 from ..errors import HandshakeRefused
 from ..logs.loggers import get_logger
-from .composition import Application, refuse
+from ..upgrade.refusals import refuse
 
 SERVED: Final = "fws_gevent.served"
 """The environ's key by which our own server says that it serves the WebSockets."""
@@ -21,7 +22,7 @@ class Door:
     `node` does both; `application` is what was there before.
     """
 
-    def __init__(self, node: Application, application: Application) -> None:
+    def __init__(self, node: WSGIApplication, application: WSGIApplication) -> None:
         self.application = application
         self._node = node
         self._inner = node

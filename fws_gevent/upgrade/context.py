@@ -17,8 +17,6 @@ UPGRADE = "fws_gevent.upgrade"
 """The environ's key for the `Upgrade` of a request that asks for a WebSocket."""
 WORKER = "fws_gevent.worker"
 """The environ's key for the `Worker`, with every request."""
-WORKERS = "WEB_CONCURRENCY"
-"""gunicorn's variable for how many workers there are."""
 
 
 class Upgrade(Protocol):

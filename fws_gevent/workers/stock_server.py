@@ -8,9 +8,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 from ..protocol.peer import PEER, peer_of
-from ..startup.composition import Application
 from ..upgrade.environ import mend
 
 _MODULE = "gunicorn.workers.ggevent"
@@ -23,7 +23,7 @@ class StockEntry:
     closes what the application returns; and only here REMOTE_ADDR is what the socket says.
     """
 
-    def __init__(self, application: Application, app_protocol: Callable[[str], str]) -> None:
+    def __init__(self, application: WSGIApplication, app_protocol: Callable[[str], str]) -> None:
         self._application = application
         self._app_protocol = app_protocol
 

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import gevent
 
@@ -30,7 +31,6 @@ from ..protocol.handshake import (
     wants_websocket,
 )
 from ..protocol.peer import SocketPeer
-from ..startup.composition import Application
 from ..upgrade.context import NoSuchPath
 from ..upgrade.takeover import take_socket
 
@@ -93,7 +93,7 @@ def close_refused(socket: Any, refused: HandshakeRefused) -> None:
 
 
 def pass_on(
-    application: Application, environ: dict[str, Any], start_response: Callable[..., Any]
+    application: WSGIApplication, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterator[bytes]:
     """Have `application` serve a WebSocket at a path that is not ours.
 

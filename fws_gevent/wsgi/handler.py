@@ -23,9 +23,9 @@ from ..protocol.handshake import (
     split_target,
 )
 from ..protocol.peer import PEER, SocketPeer
-from ..startup.composition import refusal
 from ..startup.middleware import SERVED
 from ..upgrade.environ import ignore_upgrade
+from ..upgrade.refusals import refusal
 from ..upgrade.takeover import unread
 from .answers import send_while_read
 from .body import BadBody, Body, header_lines, without_line_end

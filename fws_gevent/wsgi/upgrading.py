@@ -14,7 +14,7 @@ from ..protocol.addresses import normal_address
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Accepted, Request, wants_websocket
 from ..protocol.paths import path_of
-from ..startup.composition import refusal
+from ..upgrade.refusals import refusal
 from ..upgrade.takeover import take_socket
 from .body import CONTINUE
 

@@ -14,7 +14,7 @@ from werkzeug.security import generate_password_hash
 from fws_gevent.cli.command import main
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.settings import Settings, from_flask
-from fws_gevent.startup.composition import storage_of
+from fws_gevent.startup.storage import storage_of
 from fws_gevent.tokens.keys import KeyRing
 
 from ..certificates import Identity

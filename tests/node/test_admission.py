@@ -7,7 +7,7 @@ import pytest
 from gevent.event import Event
 
 from fws_gevent.errors import ConnectsTooOften, NoRoom
-from fws_gevent.node.admission import Admission
+from fws_gevent.node.admission import Admission, policy_of
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 from fws_gevent.tokens import Claims
@@ -225,3 +225,25 @@ def test_a_token_that_took_long_to_check_brings_nobody_past_the_bound(
     first.get()
     assert second.get().status == 503
     assert server.live == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ((), ("fws",)),
+        (("chat",), ("chat", "fws")),
+        (("fws", "chat"), ("fws", "chat")),
+        (("chat", "fws", "chat"), ("chat", "fws")),
+    ],
+)
+def test_fws_is_a_known_subprotocol_after_the_servers_own(
+    given: tuple[str, ...], known: tuple[str, ...]
+) -> None:
+    assert policy_of(Settings(subprotocols=given)).subprotocols == known
+
+
+def test_a_policy_is_what_the_settings_say() -> None:
+    settings = Settings(allowed_origins=("https://a.example",), deflate="off")
+    policy = policy_of(settings)
+    assert (policy.allowed_origins, policy.deflate) == (("https://a.example",), False)
+    assert policy_of(Settings()).deflate

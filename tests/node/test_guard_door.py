@@ -10,9 +10,9 @@ import pytest
 
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.node.node import Server
+from fws_gevent.protocol.addresses import is_loopback
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
-from fws_gevent.startup.composition import is_loopback
 from tests.clients import PATIENCE, frame, upgrade
 from tests.conftest import Connect, Serve
 from tests.raw_http import Answer, exchange

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fws_gevent.protocol.addresses import counted_as, normal_address, parse_address, parse_node
+from fws_gevent.protocol.addresses import (
+    counted_as,
+    is_loopback,
+    normal_address,
+    parse_address,
+    parse_node,
+)
 
 ADDRESSES = [
     ("203.0.113.7", "203.0.113.7"),
@@ -89,3 +95,16 @@ def test_any_other_text_is_not_an_address_and_stays_as_it_is(text: str) -> None:
 def test_limits_count_an_ipv6_address_by_its_network(text: str, counted: str) -> None:
     assert counted_as(text) == counted
     assert counted_as(counted) == counted
+
+
+@pytest.mark.parametrize(
+    ("host", "yes"),
+    [
+        ("127.0.0.1", True), ("127.255.0.9", True), ("::1", True), ("localhost", True),
+        ("unix:/run/fws.sock", True), ("0.0.0.0", False), ("::", False), ("", False),
+        ("10.0.0.1", False), ("localhost.example", False), ("example.org", False),
+        ("::ffff:127.0.0.1", True), ("::ffff:10.0.0.1", False), ("127.0.0.1:80", False),
+    ],
+)  # fmt: skip
+def test_loopback_is_where_only_this_machine_comes_in(host: str, yes: bool) -> None:
+    assert is_loopback(host) is yes

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fws_gevent.startup.composition import only_websockets
+from fws_gevent.upgrade.refusals import only_websockets
 from fws_gevent.workers.stock_worker import last_answers, pass_on
 
 from ..clients import ROOT
