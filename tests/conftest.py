@@ -15,8 +15,8 @@ from typing import Any
 import gevent
 import pytest
 
+from fws_gevent.clock import Clock
 from fws_gevent.filters.base import FilterBase
-from fws_gevent.node import rates
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
@@ -44,7 +44,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets nobody's rate recover during the test, however long that takes."""
-    monkeypatch.setattr(rates, "monotonic", lambda: 1000.0)
+    monkeypatch.setattr(Clock, "monotonic", lambda _: 1000.0)
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,7 @@ ROWS: dict[str, frozenset[str]] = {
     # The vocabulary.
     "signals": frozenset({"blinker"}),
     "logs": frozenset({"gevent", "pythonjsonlogger"}),
+    "clock": frozenset(),
     "message": frozenset(),
     "errors": frozenset(),
 }

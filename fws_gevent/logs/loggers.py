@@ -6,9 +6,10 @@ import logging
 import re
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, MutableMapping
-from time import monotonic
+from collections.abc import Hashable, MutableMapping
 from typing import Any
+
+from ..clock import SYSTEM_CLOCK, Clock
 
 ROOT = "fws_gevent"
 
@@ -47,7 +48,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
     handlers, once in `_PAUSE` seconds for each logger.
     """
 
-    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, logger: logging.Logger, clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__(logger, {})
         self._clock = clock
         self._silent_until = 0.0
@@ -82,7 +83,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
 
     def _handler_failed(self) -> None:
         """Print what a handler raised, as logging does."""
-        now = self._clock()
+        now = self._clock.monotonic()
         if now >= self._silent_until:
             self._silent_until = now + _PAUSE
             name = self.logger.name
@@ -167,7 +168,7 @@ class Repeats:
         log: Log,
         most: int = 10,
         seconds: float = 60.0,
-        clock: Callable[[], float] = monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._log = log
         self._most = most
@@ -177,7 +178,7 @@ class Repeats:
 
     def due(self, key: Hashable = None) -> bool:
         """Count a line; returns whether to log it."""
-        now = self._clock()
+        now = self._clock.monotonic()
         seen = self._seen.setdefault(key, [now, 0])
         self._seen.move_to_end(key)
         if len(self._seen) > self.MAX_KEYS:

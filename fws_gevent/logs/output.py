@@ -6,10 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable
 from io import TextIOWrapper
-from time import monotonic
 from typing import Any, TextIO
 
 from gevent.monkey import get_original
+
+from ..clock import SYSTEM_CLOCK
 
 QUEUE_SIZE = 1 << 20
 """Bytes that wait for the reader of one stream; texts that come on top of them are dropped."""
@@ -76,9 +77,9 @@ class Output:
         """Wait until all is written, for `seconds` at most; returns whether it is."""
         if self._process != os.getpid():
             return True  # what waited at the fork is the parent's to write
-        deadline = monotonic() + seconds
+        deadline = SYSTEM_CLOCK.monotonic() + seconds
         sleep = get_original("time", "sleep")
-        while self._size and monotonic() < deadline:
+        while self._size and SYSTEM_CLOCK.monotonic() < deadline:
             sleep(_PAUSE)
         return not self._size
 

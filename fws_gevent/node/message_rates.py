@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..settings import Settings
 from .rates import Bucket, Buckets
 
@@ -19,11 +20,12 @@ class MessageRates:
     Those of a subject, and those of an address, have `shared_rate` times what one may have.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._limits = (settings.message_rate, settings.byte_rate)
         self._seconds = settings.rate_burst
         shared = [rate * settings.shared_rate for rate in self._limits]
-        self._shared = [Buckets(rate, rate * self._seconds) for rate in shared]
+        self._shared = [Buckets(rate, rate * self._seconds, clock) for rate in shared]
 
     def allow(self, connection: Connection, size: int) -> bool:
         """Count a message of `size` bytes; whether it is within all bounds."""
@@ -42,6 +44,7 @@ class MessageRates:
         own: tuple[Bucket | None, ...] | None = connection.data.get(_KEY)
         if own is None:
             own = connection.data[_KEY] = tuple(
-                Bucket(rate, rate * self._seconds) if rate else None for rate in self._limits
+                Bucket(rate, rate * self._seconds, self._clock) if rate else None
+                for rate in self._limits
             )
         return own

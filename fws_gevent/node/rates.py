@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from time import monotonic
+
+from ..clock import SYSTEM_CLOCK, Clock
 
 REMEMBERED = 10_000
 """Keys whose buckets are kept; the one that came longest ago is forgotten first."""
@@ -16,19 +17,20 @@ _ROUNDING = 1e-6  # tokens: who waited as long as he was told lacks no more than
 class Bucket:
     """A token bucket: it holds `burst` tokens, and `rate` more come in a second, both above 0."""
 
-    __slots__ = ("_at", "_burst", "_left", "_rate")
+    __slots__ = ("_at", "_burst", "_clock", "_left", "_rate")
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._rate = rate
         self._burst = self._left = burst
-        self._at = monotonic()
+        self._at = self._clock.monotonic()
 
     def wait(self, tokens: float = 1.0) -> float:
         """Take tokens; returns 0, or the seconds until there are enough, and takes none then.
 
         What is more than ever fits in is taken from a full bucket, which owes the rest.
         """
-        now = monotonic()
+        now = self._clock.monotonic()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
         lacking = min(tokens, self._burst) - self._left
@@ -39,7 +41,7 @@ class Bucket:
 
     def peek(self) -> float:
         """Return 0, or the seconds until there is a token, and take none."""
-        left = self._left + (monotonic() - self._at) * self._rate
+        left = self._left + (self._clock.monotonic() - self._at) * self._rate
         lacking = min(1.0, self._burst) - left
         return lacking / self._rate if lacking > _ROUNDING else 0.0
 
@@ -47,7 +49,8 @@ class Bucket:
 class Buckets:
     """A bucket for each key; the rate 0 is no bound."""
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._rate = rate
         self._burst = burst
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
@@ -58,7 +61,7 @@ class Buckets:
             return 0.0
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = Bucket(self._rate, self._burst)
+            bucket = self._buckets[key] = Bucket(self._rate, self._burst, self._clock)
             if len(self._buckets) > REMEMBERED:
                 self._buckets.popitem(last=False)
         else:
@@ -76,6 +79,6 @@ def retry_after(seconds: float) -> int:
     return max(1, math.ceil(seconds))
 
 
-def per_minute(rate: int) -> Buckets:
-    """Buckets for `rate` a minute, as many at once; 0 for no bound."""
-    return Buckets(rate / 60, rate)
+def per_minute(rate: int, clock: Clock = SYSTEM_CLOCK) -> Buckets:
+    """Return buckets for `rate` tokens a minute, as many at once; 0 for no bound."""
+    return Buckets(rate / 60, rate, clock)

@@ -98,8 +98,9 @@ def checked_claims(payload: Mapping[str, Any]) -> Claims:
         raise TokenInvalid("claim sub must be a text")
     if not isinstance(payload.get("jti"), str) or not payload["jti"]:
         raise TokenInvalid("claim jti must be a text")
-    for name in ("iat", "exp"):
-        if not _is_date(payload.get(name)):
+    dates = {"iat": payload.get("iat"), "exp": payload.get("exp"), "nbf": payload.get("nbf", 0)}
+    for name, date in dates.items():
+        if not _is_date(date):
             raise TokenInvalid(f"claim {name} must be a number of seconds since 1970")
     groups = payload.get("groups", [])
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):

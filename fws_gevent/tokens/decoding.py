@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import jwt
 
@@ -17,11 +18,15 @@ MAX_TOKEN = 8192
 # PyJWT skips what is no base64, also where RFC 7515 §5.2 forbids any character more.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
-_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
+# PyJWT compares dates with the system's clock, so they are checked below.
+_OPTIONS: Any = {
+    "require": ["iss", "aud", "sub", "iat", "exp", "jti"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+}
 
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
-    (jwt.ExpiredSignatureError, "the token has expired"),
-    (jwt.ImmatureSignatureError, "the token is not valid yet"),
     (jwt.InvalidAudienceError, "the token is for another audience"),
     (jwt.InvalidIssuerError, "the token has another issuer"),
     (jwt.InvalidSignatureError, "the token's signature doesn't fit"),
@@ -57,9 +62,7 @@ def decode(token: str, keys: KeyRing | None, settings: Settings, now: float) -> 
             [keys.algorithm],
             audience=settings.token_audience,
             issuer=settings.token_issuer,
-            leeway=settings.token_leeway,
-            # Looked at below: it may be a second ahead, see `Tokens.issue`.
-            options={"require": _REQUIRED, "verify_iat": False},
+            options=_OPTIONS,
         )
     except jwt.MissingRequiredClaimError as error:
         raise TokenInvalid(f"the token has no claim {error.claim}") from None
@@ -67,6 +70,14 @@ def decode(token: str, keys: KeyRing | None, settings: Settings, now: float) -> 
         reasons = (text for kind, text in _REASONS if isinstance(error, kind))
         raise TokenInvalid(next(reasons, "the token is invalid")) from None
     claims = checked_claims(payload)
-    if claims["iat"] > now + settings.token_leeway + 1:
-        raise TokenInvalid("the token is not valid yet")
+    _check_dates(claims, now, settings.token_leeway)
     return claims
+
+
+def _check_dates(claims: Claims, now: float, leeway: float) -> None:
+    """Raise TokenInvalid unless a token is valid at `now` (RFC 7519 §4.1.4 to §4.1.6)."""
+    if claims["exp"] + leeway <= now:
+        raise TokenInvalid("the token has expired")
+    # A token may be issued for the next second, see `Tokens._issued_at`.
+    if claims["iat"] > now + leeway + 1 or claims.get("nbf", now) > now + leeway:
+        raise TokenInvalid("the token is not valid yet")

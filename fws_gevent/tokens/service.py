@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import jwt
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import NotIssued, SubjectFull, TokenInvalid
 from ..settings import Settings
 from .claims import Claims, check_grant, scope_text
@@ -32,7 +32,6 @@ from .succession import new_salt, successor_of
 SUBJECT_REVOKED_FOR = 366 * 86400
 """Seconds for which a subject's revocation is remembered: no token should live longer."""
 
-
 _NAMED: tuple[Kind, ...] = ("jti", "family", "login")  # claims, and sorts of revocations
 
 
@@ -45,9 +44,14 @@ class Tokens:
     """
 
     def __init__(
-        self, settings: Settings, keys: KeyRing | None, store: TokenStore | None = None
+        self,
+        settings: Settings,
+        keys: KeyRing | None,
+        store: TokenStore | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = settings
+        self.clock = clock
         self.keys = keys
         self.store = store or MemoryTokenStore()
         self.several_processes = False
@@ -78,7 +82,7 @@ class Tokens:
         seconds = self.settings.token_ttl if ttl is None else ttl
         if not 0 < seconds < 1e9:
             raise ValueError("a token lives for more than 0 seconds and less than 1e9")
-        now = time.time()
+        now = self.clock.wall()
         claims: dict[str, Any] = {
             "iss": self.settings.token_issuer,
             "aud": self.settings.token_audience,
@@ -129,12 +133,9 @@ class Tokens:
             raise
 
     def _checked(self, token: str) -> Claims:
-        claims = self._decode(token)
+        claims = decode(token, self.keys, self.settings, self.clock.wall())
         self.check_not_revoked(claims)
         return claims
-
-    def _decode(self, token: str) -> Claims:
-        return decode(token, self.keys, self.settings, time.time())
 
     def check_not_revoked(self, claims: Claims) -> None:
         """Raise TokenInvalid if a token, or a log-in, was revoked; StorageAway if nobody knows."""
@@ -169,7 +170,7 @@ class Tokens:
         check_grant(subject, groups)
         family = family or new_family()
         token = token or secrets.token_urlsafe(32)
-        now = time.time()
+        now = self.clock.wall()
         grant: dict[str, Any] = {
             "subject": subject,
             "groups": list(groups),
@@ -193,7 +194,7 @@ class Tokens:
         TokenInvalid, and NotIssued where none is remembered.
         """
         self._need_store("refresh tokens")
-        now = time.time()
+        now = self.clock.wall()
         grace = self.settings.refresh_grace
         found = self.store.spend_refresh(digest(token), now, new_salt(), grace)
         if found is not None and found.spent and not self._is_retried(token, found):
@@ -223,13 +224,13 @@ class Tokens:
         """
         self._need_store("tickets")
         ticket = secrets.token_urlsafe(32)
-        now = time.time()
+        now = self.clock.wall()
         self.store.put_ticket(digest(ticket), dict(claims), now + self.settings.ticket_ttl, now)
         return ticket
 
     def redeem(self, ticket: str) -> Claims:
         """The claims that a ticket was issued for; it ends with this. Raises TokenInvalid."""
-        now = time.time()
+        now = self.clock.wall()
         found = self.store.take_ticket(digest(ticket), now)
         with self._counting_refusals():
             if found is None or float(found["exp"]) + self.settings.token_leeway <= now:
@@ -247,7 +248,7 @@ class Tokens:
 
     def find_refresh(self, token: str) -> Refresh | None:
         """What a refresh token stands for, without using it; None for an unknown one."""
-        return self.store.find_refresh(digest(token), time.time())
+        return self.store.find_refresh(digest(token), self.clock.wall())
 
     def revoke_family(self, family: str, subject: str) -> None:
         """Revoke the refresh tokens of a family of `subject`'s, and the tokens issued from them.
@@ -255,16 +256,16 @@ class Tokens:
         Raises NotIssued.
         """
         longest = max(self.settings.refresh_ttl, self.settings.token_ttl)
-        until = time.time() + longest + self.settings.token_leeway
+        until = self.clock.wall() + longest + self.settings.token_leeway
         self._revoke("family", family, until, subject)
 
     def revoke_subject(self, subject: str) -> None:
         """Revoke all that a subject was issued so far, this second included. Raises NotIssued."""
-        self._revoke("sub", subject, time.time() + SUBJECT_REVOKED_FOR)
+        self._revoke("sub", subject, self.clock.wall() + SUBJECT_REVOKED_FOR)
 
     def revoke_id(self, token_id: str) -> None:
         """Revoke the token with this `jti`. Raises NotIssued."""
-        self._revoke("jti", token_id, time.time() + SUBJECT_REVOKED_FOR)
+        self._revoke("jti", token_id, self.clock.wall() + SUBJECT_REVOKED_FOR)
 
     def revoke_log_in(self, name: str, until: float) -> None:
         """End a log-in to the status page, which would last until `until`. Raises NotIssued."""
@@ -277,7 +278,7 @@ class Tokens:
     def _revoke(self, kind: Kind, value: str, until: float, owner: str | None = None) -> None:
         """Revoke something, which is one of the revocations of the subject `owner`, if given."""
         self._need_store("revocations")
-        now = time.time()
+        now = self.clock.wall()
         try:
             self.store.revoke(Revocation(kind, value, int(now)), until, now, owner)
         except SubjectFull:  # then all that it has: one entry, and no more from here on

@@ -135,7 +135,7 @@ def test_the_child_of_a_fork_writes_for_itself() -> None:
 
 STALLED = """
 import logging, sys
-from fws_gevent.logs import configure_logging
+from fws_gevent.logs.configuration import configure_logging
 
 configure_logging()
 for _ in range(3000):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .issuing import Clock
+from ..clocks import ManualClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock that tokens are issued, spent and revoked by."""
-    standing = Clock()
-    monkeypatch.setattr("fws_gevent.tokens.service.time", standing)
-    return standing
+def clock() -> ManualClock:
+    """The clock that tokens are issued, checked and revoked by: years behind the system's."""
+    return ManualClock()

@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
+from fws_gevent.clock import SYSTEM_CLOCK, Clock
 from fws_gevent.errors import TokenInvalid
 from fws_gevent.settings import Settings
 from fws_gevent.tokens.keys import KeyRing
@@ -40,16 +41,6 @@ KEYS_OF = {"RS256": "rsa", "ES256": "p256", "EdDSA": "ed25519"}
 """A key for each algorithm with a pair of keys."""
 
 
-class Clock:
-    """A clock that stands; what tokens of its time say is checked with the real one."""
-
-    def __init__(self) -> None:
-        self.now = float(int(time.time()) - 100)
-
-    def time(self) -> float:
-        return self.now
-
-
 @cache
 def private(kind: str) -> Any:
     """A private key, the same for all tests."""
@@ -70,12 +61,12 @@ def public_pem(kind: str) -> bytes:
     return content
 
 
-def service(**settings: Any) -> Tokens:
-    """Tokens with these settings, signed with SECRET unless they say otherwise."""
+def service(clock: Clock = SYSTEM_CLOCK, **settings: Any) -> Tokens:
+    """Return tokens with these settings, signed with SECRET unless they say otherwise."""
     if "signing_key_files" not in settings:
         settings = {"signing_key": SECRET, **settings}
     given = Settings(**settings)
-    return Tokens(given, KeyRing.from_settings(given))
+    return Tokens(given, KeyRing.from_settings(given), clock=clock)
 
 
 def service_with(folder: Path, algorithm: str, **files: bytes) -> Tokens:

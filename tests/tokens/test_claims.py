@@ -150,6 +150,8 @@ def test_a_long_group_name_is_answered(letters: str) -> None:
         ("exp", float("inf")),
         ("exp", float("nan")),
         ("exp", 10**400),
+        ("nbf", "soon"),
+        ("nbf", None),
         ("groups", "room"),
         ("groups", None),
         ("groups", {"room": 1}),

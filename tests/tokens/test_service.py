@@ -15,11 +15,11 @@ from fws_gevent.tokens.decoding import MAX_TOKEN
 from fws_gevent.tokens.keys import KeyRing
 from fws_gevent.tokens.store import digest
 
+from ..clocks import ManualClock
 from .issuing import (
     KEYS_OF,
     OTHER_SECRET,
     SECRET,
-    Clock,
     issued_elsewhere,
     payload,
     private,
@@ -34,8 +34,8 @@ UNCHECKED: Any = {"verify_exp": False, "verify_aud": False}
 READABLE: Any = {"audience": "fws", "issuer": "fws"}
 
 
-def test_what_is_issued_is_valid_and_says_what_it_was_issued_for(clock: Clock) -> None:
-    tokens = service(token_issuer="me", token_audience="you", token_ttl=200)
+def test_what_is_issued_is_valid_and_says_what_it_was_issued_for(clock: ManualClock) -> None:
+    tokens = service(clock, token_issuer="me", token_audience="you", token_ttl=200)
     claims = tokens.verify(tokens.issue("ada", ("room:*", "news"), ["publish", "admin"]))
     assert type(claims) is Claims
     assert claims.pop("jti")
@@ -66,11 +66,11 @@ def test_no_two_tokens_have_the_same_id() -> None:
     ("ttl", "ends"), [(1, 2), (0.1, 1), (0.6, 2), (None, 3601), (9e8, 9e8 + 1)]
 )
 def test_a_token_lives_as_long_as_it_is_told_and_to_the_end_of_that_second(
-    ttl: float | None, ends: int, clock: Clock
+    ttl: float | None, ends: int, clock: ManualClock
 ) -> None:
     second = int(clock.now)
     clock.now = second + 0.5
-    claims = jwt.decode(service().issue("ada", ttl=ttl), SECRET, ["HS256"], UNCHECKED)
+    claims = jwt.decode(service(clock).issue("ada", ttl=ttl), SECRET, ["HS256"], UNCHECKED)
     assert claims["iat"] == second
     assert claims["exp"] == second + ends
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
+from fws_gevent.clock import Clock
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.tokens.store import digest
@@ -147,15 +148,13 @@ def login(name: str = "billing") -> str:
 
 @contextmanager
 def shifted(seconds: float) -> Iterator[None]:
-    """Have tokens issued, spent and revoked by a clock that is off; signatures are not."""
+    """Have tokens issued, checked and revoked by a clock that is off."""
 
-    class Clock:
-        @staticmethod
-        def time() -> float:
-            return time.time() + seconds
+    def wall(_: Clock) -> float:
+        return time.time() + seconds
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fws_gevent.tokens.service.time", Clock)
+        patch.setattr(Clock, "wall", wall)
         yield
 
 
