@@ -1,4 +1,7 @@
-"""What docs/operations.md and docs/settings.md say, held against the code and real processes."""
+"""The pages for operators agree with the code and with real processes.
+
+These are docs/operations.md, monitoring.md, limits.md and settings.md.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ from tests.test_readme import blocks
 from tests.waiting import until
 
 DOCS = ROOT / "docs"
-OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
+OPERATIONS = "".join(
+    (DOCS / name).read_text("utf-8") for name in ("operations.md", "monitoring.md", "limits.md")
+)
 SETTINGS = (DOCS / "settings.md").read_text("utf-8")
 PACKAGE = ROOT / "fws_gevent"
 SOURCES = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "cluster"]
@@ -41,7 +46,7 @@ SOURCE = "".join(path.read_text("utf-8") for path in SOURCES)
 
 
 def cells(text: str) -> Iterator[list[str]]:
-    """The rows of all tables of a text, without their heads."""
+    """Yield the rows of all tables of a text, without their heads."""
     for body in re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE):
         for line in body.splitlines():
             row = re.split(r"\s*(?<!\\)\|\s*", line)
@@ -50,7 +55,7 @@ def cells(text: str) -> Iterator[list[str]]:
 
 
 def section(heading: str, text: str = OPERATIONS) -> str:
-    """What stands under a heading, subsections with it."""
+    """Return the text under a heading, with its subsections."""
     marks = re.findall(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
     assert len(marks) == 1, heading
     after = re.split(rf"^{marks[0]} {re.escape(heading)}$", text, flags=re.MULTILINE)[1]
@@ -58,14 +63,14 @@ def section(heading: str, text: str = OPERATIONS) -> str:
 
 
 def shown(default: Any) -> str:
-    """A default as the pages have it."""
+    """Return a default as the pages write it."""
     if isinstance(default, tuple):
         return ", ".join(default) or "none"
     return f"{default:.12g}" if isinstance(default, float) else str(default).replace("None", "none")
 
 
 def block(language: str, part: str) -> str:
-    """The one code block of the page in a language that has `part` in it."""
+    """Return the only code block in a language that contains `part`."""
     [found] = [each for each in blocks(language, OPERATIONS) if part in each]
     return found
 
@@ -81,7 +86,7 @@ def test_every_setting_is_in_the_table_with_its_flags_and_default() -> None:
     assert len(rows) == len(wanted)
 
 
-def test_every_limit_has_its_default_and_says_what_happens() -> None:
+def test_every_limit_has_its_default_and_its_effect() -> None:
     defaults = {row[1]: row[2] for row in cells(SETTINGS)}
     told = {row[0]: row for row in cells(section("Limits and tuning")) if "FWS_" in row[0]}
     assert {name: row[1] for name, row in told.items()}.items() <= defaults.items()
@@ -101,22 +106,24 @@ def test_the_numbers_are_those_of_the_code() -> None:
     text = " ".join(OPERATIONS.split())
     hard, worker = keepalive.HARD_QUEUE, our_worker
     for figure in (
-        f"A queue of {hard} times", f"{hard} MiB at most", f"{descriptors.RESERVED} are left",
+        f"reaches {hard} times", f"{hard} MiB at most",
+        f"{descriptors.RESERVED} descriptors are reserved",
         f"The backlog is {listener.BACKLOG}", f"asks for {listener.BACKLOG}",
         f"`--check`, for {reload.CHECK_TIME:g} s at most", f"one event in {chain.SAMPLED}",
         f"the last {chain.KEPT} of these", f"and the {largest_groups.LARGEST} largest",
-        f"measured over {statistics.STEP:g} s", f"{closing.CLOSES_PER_SECOND} a second where",
-        f"For the consumer chain {consumer.QUEUE_SIZE:,} events", f"{MAX_TOKEN} characters",
-        f"{live.MAX_WATCHERS} at most at once", f"{identity.LONGEST_BODY >> 10} KiB. The backlog",
-        f"{100 * worker_end._CLOSING:g} % of it for Closes, {100 * worker_end._ENDING:g} % for all",
-        f"takes it in {worker._QUICK:g} s", f"room for {MemoryTokenStore()._limit:,} tickets",
+        f"measured over {statistics.STEP:g} s", f"{closing.CLOSES_PER_SECOND} a second if",
+        f"The queue of the consumer chain holds {consumer.QUEUE_SIZE:,} events",
+        f"{MAX_TOKEN} characters",
+        f"{live.MAX_WATCHERS} can watch at once", f"{identity.LONGEST_BODY >> 10} KiB. The backlog",
+        f"{100 * worker_end._CLOSING:g} % of it for Closes, {100 * worker_end._ENDING:g} % for ev",
+        f"accepts it in {worker._QUICK:g} s", f"holds {MemoryTokenStore()._limit:,} tickets",
     ):  # fmt: skip
         assert figure in text, figure
     assert statistics.STEP * statistics.KEPT == 300  # "the last five minutes"
 
 
 def log_calls(*loggers: str) -> Iterator[ast.Call]:
-    """The calls that write to a logger at info and above."""
+    """Yield the calls that write to a logger at info and above."""
     levels = ("info", "warning", "error", "exception", "critical")
     for path in SOURCES:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -131,13 +138,13 @@ def log_calls(*loggers: str) -> Iterator[ast.Call]:
 
 
 def line_of(call: ast.Call) -> str:
-    """What a call logs; … for what is put in."""
+    """Return the line that a call logs, with … for its values."""
     line = re.sub(r"%(\.\d+)?[a-z]", "…", ast.literal_eval(call.args[0]))
     return "This server (…) can't open WebSockets: …" if line == "…: …" else line
 
 
 def test_every_log_line_is_explained_with_its_level() -> None:
-    rows = list(cells(section("Log lines").split("\n### ")[0]))
+    rows = [row for row in cells(section("Log lines").split("\n### ")[0]) if len(row) == 3]
     told = {re.findall(r"^(`+) ?(.+?) ?\1$", row[0])[0][1]: row[1] for row in rows}
     assert len(told) == len(rows)
     for line, call in {line_of(call): call for call in log_calls("_log")}.items():
@@ -147,6 +154,12 @@ def test_every_log_line_is_explained_with_its_level() -> None:
         assert isinstance(call.func, ast.Attribute)
         assert told.pop(matching[0]) == call.func.attr.replace("exception", "error")
     assert not told
+
+
+def test_every_logger_is_in_the_table() -> None:
+    named = {quoted(row[0])[0] for row in cells(section("Log lines")) if len(row) == 2}
+    used = re.findall(r'get_logger\("(\w+)"\)', SOURCE)
+    assert {f"fws_gevent.{name}" for name in used} <= named
 
 
 def test_the_access_log_has_the_fields_that_the_page_names() -> None:
@@ -165,14 +178,14 @@ def test_the_reasons_of_closes_are_those_of_the_code() -> None:
             assert all(part in SOURCE for part in reason.split("…")), reason
 
 
-def test_every_status_at_the_door_is_explained() -> None:
+def test_every_status_of_a_refusal_is_explained() -> None:
     refused = set(re.findall(r'"([45]\d\d) [A-Z][a-z]', SOURCE))
-    told = set(re.findall(r"\b[45]\d\d\b", section("Refused at the door")))
+    told = set(re.findall(r"\b[45]\d\d\b", section("Refused connections")))
     assert {"400", "503"} <= refused <= told
 
 
 def exposed() -> dict[str, tuple[str, ...]]:
-    """The metrics' names as Prometheus has them, and their labels beside `app`."""
+    """Return the names of all metrics as Prometheus has them, and their labels except `app`."""
     made = Metrics("test")
     return {
         f"{each._name}{'_total' if name in made._counters else ''}": tuple(each._labelnames[1:])
@@ -203,7 +216,7 @@ def test_the_figures_of_the_status_page_are_explained() -> None:
     assert all(f"**{each}**" in text for each in words)
 
 
-def test_the_health_checks_say_what_the_page_says() -> None:
+def test_the_answers_of_health_checks_are_on_the_page() -> None:
     source = (PACKAGE / "web" / "health.py").read_text("utf-8")
     said = re.findall(r'_text\("(.+?)\\n"', source)
     assert len(said) == 4
@@ -238,13 +251,13 @@ def test_the_reload_of_the_command_can_be_pasted(
 
 
 def fails(text: str, folder: Path, **environ: str) -> str:
-    """What the shell says to lines that end with a fault."""
+    """Run lines that must fail, and return their output."""
     with pytest.raises(AssertionError) as failed:
         run(text, folder, 0, PYTHONPATH=str(ROOT), **environ)
     return str(failed.value)
 
 
-def test_the_check_keeps_gunicorn_from_a_reload_that_would_end_it(
+def test_the_check_prevents_a_reload_that_would_end_gunicorn(
     tmp_path: Path, start: Start, connect: Connect
 ) -> None:
     pasted, module = block("sh", "--check-config"), tmp_path / "wsgi.py"
@@ -276,7 +289,7 @@ def test_pings_go_on_after_an_answer_that_came_late(serve: Serve, connect: Conne
 
 
 @pytest.mark.linux
-def test_the_kernel_knows_what_it_is_told() -> None:
+def test_the_kernel_has_these_settings() -> None:
     names = set(re.findall(r"\b(?:fs|net\.(?:core|ipv4))\.[\w-]+", section("Kernel")))
     assert names >= set(re.findall(r"^([\w.]+) = ", block("ini", "somaxconn"), re.MULTILINE))
     missing = [each for each in names if not Path("/proc/sys", *each.split(".")).exists()]

@@ -1,4 +1,7 @@
-"""What docs/redis.md says, done word for word against a real Redis."""
+"""The pages about Redis agree with the code and with a real Redis.
+
+These are docs/redis.md, redis_keys.md and redis_operations.md.
+"""
 
 from __future__ import annotations
 
@@ -39,18 +42,21 @@ from tests.redis_processes import RedisProcess
 from tests.test_readme import blocks
 from tests.waiting import until
 
-PAGE = (ROOT / "docs" / "redis.md").read_text("utf-8")
+PAGE = "".join(
+    (ROOT / "docs" / name).read_text("utf-8")
+    for name in ("redis.md", "redis_keys.md", "redis_operations.md")
+)
 Shell = Callable[[str], str]
 
 
 def block(language: str, part: str) -> str:
-    """The one code block of the page in a language that has `part` in it."""
+    """Return the only code block in a language that contains `part`."""
     [found] = [each for each in blocks(language, PAGE) if part in each]
     return found
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading, without its head."""
+    """Return the cells of the first table under a heading, without its head."""
     section = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
     found = re.search(r"^\|.*\n\|[-|]+\n((?:\|.*\n)+)", section, re.MULTILINE)
     assert found, heading
@@ -58,13 +64,13 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def quoted(text: str) -> list[str]:
-    """What stands between backquotes."""
+    """Return the texts between backquotes."""
     return re.findall(r"`([^`]*)`", text)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the page's files."""
+    """Return a folder with the page's files."""
     (tmp_path / "publish.lua").write_text(block("lua", "publish"))
     (tmp_path / "push.js").write_text(block("js", "createClient"))
     return tmp_path
@@ -72,7 +78,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(folder: Path, redis_server: RedisProcess) -> Shell:
-    """Runs what the page has for the shell: with the Redis of the test, in the folder."""
+    """Return a function that runs shell commands in the folder, with the Redis of the test."""
     return lambda text: run(text, folder, redis_server.port)
 
 
@@ -100,7 +106,7 @@ def storage(redis_server: RedisProcess) -> Iterator[RedisStorageObject]:
 
 @pytest.fixture
 def filters(chains: None) -> list[type[FilterBase]]:
-    """What the page's nodes do, and a way into any group."""
+    """Return the filters of the page's nodes, and one that joins any group."""
 
     class Join(WebSocketMessageFilter):
         @classmethod
@@ -115,19 +121,19 @@ def filters(chains: None) -> list[type[FilterBase]]:
 def node(
     serve: Serve, storage: RedisStorageObject, filters: list[type[FilterBase]]
 ) -> FilteredWebSocketServer:
-    """A node of the test's Redis with these filters."""
+    """Return a node of the test's Redis with these filters."""
     return serve(filters, {"storage_object": storage})
 
 
 def member(connect: Connect, node: FilteredWebSocketServer, group: str = "kitchen") -> Client:
-    """A client that is in a group."""
+    """Return a client that has joined a group."""
     client = connect(node)
     client.send(group)
     assert client.receive() == "joined"
     return client
 
 
-# Pushing.
+# Publishing.
 
 
 def test_the_command_starts_a_node(
@@ -160,7 +166,7 @@ def test_the_script_from_redis_cli_reaches_a_group_or_everybody(
     assert inside.receive() == outside.receive() == "tea is ready"
 
 
-def test_the_script_is_the_whole_script(shell: Shell, folder: Path) -> None:
+def test_the_script_on_the_page_is_the_real_one(shell: Shell, folder: Path) -> None:
     assert block("lua", "publish") == PUBLISH.text
     (folder / "publish.lua").unlink()
     shell(block("sh", "> publish.lua"))
@@ -278,7 +284,7 @@ def test_a_set_is_shared_with_redis_cli(
     assert client.receive() == "alice bob"
 
 
-def test_the_subscriber_hears_who_joins(
+def test_the_subscriber_is_called_for_joins(
     node: FilteredWebSocketServer, connect: Connect, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: dict[str, Any] = {}
@@ -304,7 +310,7 @@ def test_the_consumer_chain_gets_what_the_page_shows(
     assert heard == [ast.literal_eval(block("python", '"channel": "global"'))]
 
 
-# What clients are told.
+# Notices to clients.
 
 
 def test_a_client_sees_the_gap_before_the_next_message(
@@ -317,7 +323,7 @@ def test_a_client_sees_the_gap_before_the_next_message(
     assert client.receive() == "lunch is ready"
 
 
-def test_a_client_sees_what_is_local(
+def test_a_client_is_told_that_a_message_was_local(
     serve: Serve, connect: Connect, start_redis: StartRedis, filters: list[type[FilterBase]]
 ) -> None:
     redis = start_redis()
@@ -344,7 +350,7 @@ def test_the_reasons_of_gaps_are_all_there() -> None:
 
 
 def key_names() -> Iterator[str]:
-    """Every name that `Keys` can make, with words in capitals in the place of its parts."""
+    """Yield every name that `Keys` can make, with words in capitals for its parts."""
     keys = Keys("fws")
     words = {"group": ("GROUP", None), "node": ("NODE",), "message_id": ("ID",),
              "digest": ("SHA256",), "owner": ("SHA256",), "sort": ("SORT",),
@@ -361,7 +367,7 @@ def key_names() -> Iterator[str]:
 
 
 def test_every_key_is_in_the_table() -> None:
-    assert sorted(quoted(row[0])[0] for row in rows("Every key")) == sorted(key_names())
+    assert sorted(quoted(row[0])[0] for row in rows("Keys")) == sorted(key_names())
 
 
 PARTS = {"GROUP": r"[^{}*]+", "NODE": r"[^{}*]+", "SHA256": r"[0-9a-f]{64}", "ID": r".+",
@@ -369,9 +375,9 @@ PARTS = {"GROUP": r"[^{}*]+", "NODE": r"[^{}*]+", "SHA256": r"[0-9a-f]{64}", "ID
 
 
 def row_of(key: str) -> list[str]:
-    """The row of the table of keys that a key belongs to."""
+    """Return the row of the table of keys that describes a key."""
     found = []
-    for row in rows("Every key"):
+    for row in rows("Keys"):
         words = re.split(rf"\b({'|'.join(PARTS)})\b", quoted(row[0])[0])
         if re.fullmatch("".join(PARTS.get(each) or re.escape(each) for each in words), key):
             found.append(row)
@@ -396,7 +402,7 @@ def test_keys_are_of_the_type_and_expire_as_the_table_says(
         key = raw.decode()
         name, kind, lives = row_of(key)[:3]
         assert redis.type(key).decode() == kind.replace("sorted set", "zset"), key
-        assert (redis.pttl(key) < 0) == (lives in ("stays", "until you remove it")), key
+        assert (redis.pttl(key) < 0) == (lives == "until you remove it"), key
         seen.add(quoted(name)[0])
     redis.close()
     assert seen >= {"fws:KEY", "fws:{GROUP}:stream", "fws:{*}:stream", "fws:{GROUP}:sent:ID",
@@ -412,7 +418,7 @@ def test_the_fields_and_kinds_of_entries_are_all_there(redis_server: RedisProces
     publisher.close()
     redis.close()
     assert [quoted(row[0])[0] for row in rows("Entries")] == [name.decode() for name in fields]
-    section = PAGE.partition("### Entries")[2].partition("###")[0]
+    section = PAGE.partition("### Entries")[2].partition("\n## ")[0]
     table_of_kinds = section.partition("| kind | data |")[2]
     kinds = [name for line in re.findall(r"^\| (`.*?) \|", table_of_kinds, re.MULTILINE)
              for name in quoted(line)]  # fmt: skip
@@ -440,9 +446,9 @@ def test_every_setting_of_redis_is_in_the_table_with_its_default() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     for figure in (
-        f"every {nodes.BEAT:g} s that it lives", f"counts for {nodes.LEASE:g} s",
-        f"{INBOX_LENGTH:,} things or {INBOX_SIZE >> 20} MiB", f"{LISTED} members at most",
-        f"Where {QUEUE_SIZE:,} events wait", f"up to {MAX_CONNECTIONS} for commands",
+        f"renews its lease every {nodes.BEAT:g} s", f"lease lasts {nodes.LEASE:g} s",
+        f"{INBOX_LENGTH:,} entries or {INBOX_SIZE >> 20} MiB", f"{LISTED} members at most",
+        f"If {QUEUE_SIZE:,} events wait", f"up to {MAX_CONNECTIONS} for commands",
         f"| {KEPT / 3600:g} hour, renewed |", f"| {cleanup.RESERVED:g} s at most |",
         f"({2 * Settings().publish_timeout:g} s), which is how long",
     ):  # fmt: skip
@@ -450,7 +456,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
 
 
 def log_lines() -> Iterator[str]:
-    """The lines that the code of nodes logs, but for debugging; … for what is put in."""
+    """Yield the lines that nodes log, except for debugging, with … for their values."""
     for path in sorted((ROOT / "fws_gevent" / "cluster").glob("*.py")):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (
@@ -464,7 +470,7 @@ def log_lines() -> Iterator[str]:
 
 
 def test_every_log_line_says_what_to_do() -> None:
-    told = [quoted(row[0])[0] for row in rows("At three in the morning")]
+    told = [quoted(row[0])[0] for row in rows("Log lines")]
     assert sorted(told) == sorted(set(log_lines()))
 
 
@@ -479,7 +485,7 @@ def test_the_urls_are_understood() -> None:
 
 
 @pytest.mark.parametrize("url", block("text", "redis+sentinel://").split()[:5:4])
-def test_a_link_may_connect_for_as_long_as_it_takes(url: str) -> None:
+def test_a_subscription_may_connect_for_as_long_as_it_takes(url: str) -> None:
     servers = servers_from_url(url)
     for _ in range(2 * MAX_CONNECTIONS):
         servers.connection("")
@@ -512,7 +518,7 @@ def test_the_user_of_the_acl_may_do_all_that_a_node_does(
     assert log == []
 
 
-def test_the_commands_for_the_night_show_what_they_say(
+def test_the_commands_for_the_operator_show_nodes_and_messages(
     node: FilteredWebSocketServer, connect: Connect, shell: Shell
 ) -> None:
     member(connect, node)

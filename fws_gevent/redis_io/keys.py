@@ -1,4 +1,4 @@
-"""The names of everything in Redis; docs/redis.md has them with types and lifetimes."""
+"""The names of everything in Redis; docs/redis_keys.md has them with types and lifetimes."""
 
 from __future__ import annotations
 

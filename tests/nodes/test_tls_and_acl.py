@@ -35,7 +35,10 @@ USER = (
     "+zadd +zcard +zpopmin +zscan +zscore +zrem +zremrangebyscore +zrangebyscore +zrevrange "
     "+xadd +xrange +xrevrange"
 )
-"""What a node needs, and no more; docs/redis.md has the same. `global` is from --redis_channels."""
+"""What a node needs, and no more, as in docs/redis_operations.md.
+
+`global` is from --redis_channels.
+"""
 
 PASSWORD = "let%2Bme%3Ain"
 
