@@ -122,8 +122,8 @@ class EnterRoom(WebSocketMessageFilter):
             raise refuse(web_socket_instance, "enter", why) from None
         if left is not None and left != room:
             web_socket_instance.leave(group_of(left))
-            tell_who_is_in(web_socket_instance.server, left)
-        tell_who_is_in(web_socket_instance.server, room)
+            tell_who_is_in(web_socket_instance.node, left)
+        tell_who_is_in(web_socket_instance.node, room)
 
 
 class Say(WebSocketMessageFilter):
@@ -150,4 +150,4 @@ class LeaveRoom(WebSocketDisconnectFilter):
         """Tell who is left."""
         room = room_of(web_socket_instance)
         if room is not None:
-            tell_who_is_in(web_socket_instance.server, room)
+            tell_who_is_in(web_socket_instance.node, room)

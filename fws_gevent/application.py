@@ -16,7 +16,7 @@ from wsgiref.types import WSGIApplication
 from gevent.event import Event
 from gevent.monkey import is_module_patched
 
-from .connection.facts import Opening, Peer
+from .connection.upgrade_context import PeerInfo, UpgradeContext
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .logs.configuration import configure_if_silent
@@ -136,10 +136,9 @@ class FilteredWebSocketApplication(Server):
             return []
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
         path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
-        known = Peer(path, address, accepted.subprotocol, window_bits, client.key)
-        node.adopt(
-            socket, known, Opening(_for_filters(environ, request, peer, client), early, claims)
-        )
+        known = PeerInfo(path, address, accepted.subprotocol, window_bits, client.key)
+        context = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
+        node.adopt(socket, known, context)
         return []
 
     # The stock worker.
@@ -164,8 +163,8 @@ class FilteredWebSocketApplication(Server):
             return []
         subprotocol = dict(answered).get("Sec-WebSocket-Protocol")
         path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
-        known = Peer(path, address, subprotocol, 0, client.key)
-        opening = Opening(_for_filters(environ, request, peer, client), early, claims)
+        known = PeerInfo(path, address, subprotocol, 0, client.key)
+        opening = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
         # The worker's greenlet has the context of all requests on its connection.
         Context().run(node.adopt, socket, known, opening)
         return []

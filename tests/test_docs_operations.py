@@ -18,7 +18,7 @@ from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]  # it
 
 from fws_gevent import worker as our_worker
 from fws_gevent.cli import reload
-from fws_gevent.connection import keepalive
+from fws_gevent.connection import timeouts
 from fws_gevent.filters import chain
 from fws_gevent.node import closing, consumer, descriptors, events, largest_groups, statistics
 from fws_gevent.settings import default_of, table
@@ -104,7 +104,7 @@ def test_the_flags_of_gunicorn_have_their_defaults() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     text = " ".join(OPERATIONS.split())
-    hard, worker = keepalive.HARD_QUEUE, our_worker
+    hard, worker = timeouts.HARD_QUEUE, our_worker
     for figure in (
         f"reaches {hard} times", f"{hard} MiB at most",
         f"{descriptors.RESERVED} descriptors are reserved",
@@ -283,7 +283,7 @@ def test_pings_go_on_after_an_answer_that_came_late(serve: Serve, connect: Conne
     client = connect(node)
     assert client.frame() == (0x89, b"")
     asked = node.wheel.now
-    until(lambda: node.wheel.now > asked + 3 * node.patience.ping_interval)
+    until(lambda: node.wheel.now > asked + 3 * node.timeouts.ping_interval)
     client.raw(frame(10))
     assert client.frame() == (0x89, b"")
 

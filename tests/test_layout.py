@@ -71,10 +71,6 @@ LIBRARY = {"filters.base", "filters.chain", "filters.results", "filters"}
 
 
 TO_CUT = {
-    "connection.connection",
-    "connection.conversation",
-    "connection.inbound",
-    "connection.opening",
     "extension",
     "storage.redis",
     "wsgi.upgrading",

@@ -40,7 +40,7 @@ class Play(WebSocketMessageFilter):
         elif data == "how long did a broadcast take?":
             web_socket_instance.send(str(cls.longest))
         elif data == "who is in a group?":
-            groups = web_socket_instance.server.groups
+            groups = web_socket_instance.node.groups
             web_socket_instance.send(str(sum(map(len, groups.values()))))
         else:
             web_socket_instance.send(data)

@@ -77,7 +77,7 @@ class Chat(WebSocketMessageFilter):
     def filter(cls, web_socket_instance, data):
         if data == "census":
             gc.collect()
-            server = web_socket_instance.server
+            server = web_socket_instance.node
             web_socket_instance.send(json.dumps({
                 **BOOKS, "users": len(server.users), "groups": len(server.groups),
                 "greenlets": sum(isinstance(each, greenlet) for each in gc.get_objects()),

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gevent.event import Event
 from gevent.monkey import get_original
 
+from ..errors import GroupRefused
 from ..protocol.frames import SHORT_HEADERS, encode, header
 from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, OPCODES, Data, as_text_if_utf8, convert, frame_for
+from ..storage.base import BaseStorageObject
 from ..tokens import Claims
-from .facts import Closed, Opening, Peer
+from .host import Host
 from .inbound import Inbound
 from .transport import FLUSH_SIZE
-
-if TYPE_CHECKING:
-    from ..node.node import Server
-    from ..storage.base import BaseStorageObject
+from .upgrade_context import PeerInfo, UpgradeContext
 
 current: ContextVar[Connection | None] = ContextVar("fws_connection", default=None)
 """The connection whose filters run here; None elsewhere."""
@@ -39,8 +38,8 @@ class Connection(Inbound):
 
     __slots__ = ("_data", "_groups", "_room", "_token", "opened_at")
 
-    def __init__(self, server: Server, socket: Any, peer: Peer, opening: Opening) -> None:
-        super().__init__(server, socket, peer, opening)
+    def __init__(self, node: Host, socket: Any, peer: PeerInfo, context: UpgradeContext) -> None:
+        super().__init__(node, socket, peer, context)
         self.opened_at = monotonic()
         self._token: Any = None
         self._groups: set[str] | None = None
@@ -51,12 +50,12 @@ class Connection(Inbound):
     @property
     def users(self) -> Mapping[str, Connection]:
         """All connections of this server, by id."""
-        return self.server.users
+        return self.node.users
 
     @property
     def storage_object(self) -> BaseStorageObject:
         """Where the server's filters keep what they share."""
-        return self.server.storage_object
+        return self.node.storage_object
 
     @property
     def groups(self) -> frozenset[str]:
@@ -81,7 +80,7 @@ class Connection(Inbound):
 
     @token.setter
     def token(self, token: Any) -> None:
-        if not (self.server.guard is None or token is None or isinstance(token, Claims)):
+        if self.node.auth and not (token is None or isinstance(token, Claims)):
             raise TypeError("with auth on, a connection's token is what its client proved")
         if self.reactor.elsewhere():
             self.reactor.run_here(setattr, self, "token", token)
@@ -168,18 +167,18 @@ class Connection(Inbound):
 
     def print(self, text: str) -> None:
         """Print a line to standard output, as `print` does, but without waiting for its reader."""
-        self.server.print(text)
+        self.node.print(text)
 
     def broadcast(self, data: Data, group: str | None = None, include_self: bool = False) -> None:
         """Send to all connections, or to a group's, without this one unless `include_self`.
 
-        Raises PublishFailed, TypeError and GroupNameInvalid as `Server.broadcast` does.
+        Raises PublishFailed, TypeError and GroupNameInvalid as the node's `broadcast` does.
         """
-        self.server.broadcast(data, group, exclude=None if include_self else self)
+        self.node.broadcast(data, group, exclude=None if include_self else self)
 
     def within_rate(self, size: int) -> bool:
         """Count a message of `size` bytes from the client; whether the rates allow it."""
-        return self.server.message_rates.allow(self, size)
+        return self.node.allow(self, size)
 
     def join(self, group: str) -> None:
         """Join a group; nothing happens if the connection is in it, or closed.
@@ -191,13 +190,16 @@ class Connection(Inbound):
         if self.reactor.elsewhere():
             self.reactor.run_here(self.join, group)
             return
-        if self.server.guard is not None:
-            self.server.guard.check_join(self, group)
+        if self.node.auth and not self._grants(group):
+            raise GroupRefused(group)
         if not self.ending:
             if self._groups is None:
                 self._groups = set()
             self._groups.add(group)
-            self.server.join(group, self)
+            self.node.join(group, self)
+
+    def _grants(self, group: str) -> bool:
+        return isinstance(self._token, Claims) and self._token.may_join(group)
 
     def leave(self, group: str) -> None:
         """Leave a group; nothing happens if the connection isn't in it.
@@ -209,15 +211,15 @@ class Connection(Inbound):
             self.reactor.run_here(self.leave, group)
         elif self._groups and group in self._groups:
             self._groups.discard(group)
-            self.server.leave(group, self)
+            self.node.leave(group, self)
 
     def _wait_for_room(self) -> None:
         """In this connection's own filter: wait until the peer has read, or is too slow."""
-        if self.queued <= self.patience.max_queue or current.get() is not self:
+        if self.queued <= self.timeouts.max_queue or current.get() is not self:
             return
         room = self._room = self._room or Event()
-        seconds = self.patience.queue_timeout * self.wheel.resolution
-        while self.queued > self.patience.max_queue and not self.ending:
+        seconds = self.timeouts.queue_timeout * self.wheel.resolution
+        while self.queued > self.timeouts.max_queue and not self.ending:
             before = self.queued
             room.clear()
             if not room.wait(seconds) and self.queued == before:
@@ -225,33 +227,15 @@ class Connection(Inbound):
 
     def on_written(self) -> None:
         """Some output left: a filter of this connection that waits for room may go on."""
-        if self._room is not None and self.queued <= self.patience.max_queue:
+        if self._room is not None and self.queued <= self.timeouts.max_queue:
             self._room.set()
         super().on_written()
 
-    def enter(self) -> bool:
-        """Join the group of its token; return whether the connection may begin.
-
-        It may not while its token is awaited, nor where it ended meanwhile. May wait for the
-        broker and for the shared storage.
-        """
-        server = self.server
-        if server.guard is None:
-            if server.settings.token is not None:
-                self.token = server.settings.token
-        elif not server.guard.let_in(self):
-            return False
-        return not self.ending
-
     def on_shut(self) -> None:
         """The socket is closed: nobody sends to this connection any more."""
-        self.server.forget(self, self._groups or ())
+        self.node.forget(self, self._groups or ())
         if self._room is not None:
             self._room.set()
-
-    def on_gone(self, closed: Closed) -> None:
-        """Everything of this connection was told."""
-        self.server.gone(self, closed)
 
 
 def group_name(token: Any) -> str:

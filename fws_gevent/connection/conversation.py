@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import CloseCode
 from ..logs.loggers import get_logger
 from ..protocol import frames
-from .facts import Closed, Peer
+from .closed import LOST, Closed
+from .host import Host
 from .keepalive import Watched
 from .states import CLOSE_FRAME, TRANSITIONS, State, Step
 from .tls import SecureSocket
-
-if TYPE_CHECKING:
-    from ..node.node import Server
+from .upgrade_context import PeerInfo
 
 _log = get_logger("engine")
 
-LOST = Closed(CloseCode.ABNORMAL, CloseCode.ABNORMAL.meaning)
 _PING = frames.encode(frames.PING, b"")
 
 
@@ -35,17 +33,17 @@ class Conversation(Watched):
         "_steady",
         "address_key",
         "id",
+        "node",
         "path",
         "remote_address",
-        "server",
         "subprotocol",
         "window_bits",
     )
 
-    def __init__(self, server: Server, socket: Any, peer: Peer) -> None:
+    def __init__(self, node: Host, socket: Any, peer: PeerInfo) -> None:
         secure = isinstance(socket, SecureSocket)
-        super().__init__(server.reactor, socket, secure, server.wheel, server.patience)
-        self.server = server
+        super().__init__(node.reactor, socket, secure, node.wheel, node.timeouts)
+        self.node = node
         self.id = token_hex(8)
         self.path, self.remote_address, self.subprotocol = peer[:3]
         self.window_bits, self.address_key = peer[3:]
@@ -157,7 +155,7 @@ class Conversation(Watched):
 
     def unanswered(self) -> None:
         """The peer was silent for too long, and said nothing to a Ping either."""
-        self.server.losses["keepalive"] += 1
+        self.node.count_loss("keepalive")
         self.give_up(CloseCode.ABNORMAL, "the peer doesn't answer pings")
 
     def give_up(self, code: CloseCode, reason: str) -> None:
@@ -170,11 +168,11 @@ class Conversation(Watched):
             return
         code = CloseCode.TRY_AGAIN_LATER
         dropped = self.drop_waiting()
-        if self.server.told.due("slow"):
+        if self.node.repeats.due("slow"):
             _log.warning(
                 "%s %s: reads too slowly; %d bytes dropped", self.id, self.peer_name, dropped
             )
-        self.server.losses["slow"] += 1
+        self.node.count_loss("slow")
         self._advance(Step.FAIL, Closed(code, code.meaning))
 
     def _write_control(self, frame: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from contextvars import Context, copy_context
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from greenlet import getcurrent
 
@@ -14,13 +14,11 @@ from ..loop.tasks import MUCH
 from ..message import Message
 from ..protocol import frames
 from ..protocol.receiver import Limits, Receiver
-from .conversation import LOST, Conversation
-from .facts import Closed, Opening, Peer
-from .opening import tell_open
+from .closed import LOST, Closed
+from .conversation import Conversation
+from .host import Host
 from .states import DISCARDING, State, Step
-
-if TYPE_CHECKING:
-    from ..node.node import Server
+from .upgrade_context import PeerInfo, UpgradeContext
 
 _SLICE = 256  # events of one connection before others have their turn
 _SMALL = 256  # bytes that are not worth counting
@@ -36,12 +34,12 @@ class Inbound(Conversation):
 
     __slots__ = ("__weakref__", "_backlog", "_early", "_environ", "_receiver", "context")
 
-    def __init__(self, server: Server, socket: Any, peer: Peer, opening: Opening) -> None:
-        super().__init__(server, socket, peer)
+    def __init__(self, node: Host, socket: Any, peer: PeerInfo, context: UpgradeContext) -> None:
+        super().__init__(node, socket, peer)
         self.context = copy_context()
-        self._early: bytes | None = opening.early  # until they are decoded
-        self._environ: dict[str, Any] | None = opening.environ  # until the connect event is told
-        self._receiver = Receiver(server.limits, deflate=bool(peer.window_bits))
+        self._early: bytes | None = context.early  # until they are decoded
+        self._environ: dict[str, Any] | None = context.environ  # until the connect event is told
+        self._receiver = Receiver(node.limits, deflate=bool(peer.window_bits))
         self._backlog: deque[frames.Event] | None = None
 
     def restrict(self, limits: Limits, room: int) -> None:
@@ -50,7 +48,7 @@ class Inbound(Conversation):
 
     def widen(self) -> None:
         """Take what every connection may send; the events behind the first message come next."""
-        self._resume_with(self._receiver.widen(self.server.limits))
+        self._resume_with(self._receiver.widen(self.node.limits))
         self._steady = self._is_up_to_date()
         self.again = True  # for what came meanwhile: its edge is used up
 
@@ -61,7 +59,7 @@ class Inbound(Conversation):
         is 0.05 µs of the 2 µs that a message takes beside the kernel.
         """
         events = None if self._steady and not self.queued else self._catch_up()
-        server = self.server
+        node = self.node
         if events is None:
             reactor = self.reactor
             try:
@@ -76,7 +74,7 @@ class Inbound(Conversation):
                 self._end_input()
                 return
             self.heard = self.wheel.now
-            if server.data_route.emit is None:
+            if node.data_route.emit is None:
                 events = self._receiver.feed(reactor.buffer, size)
             else:
                 events = self._decode(bytes(memoryview(reactor.buffer)[:size]))
@@ -97,11 +95,11 @@ class Inbound(Conversation):
             return
         for event in events:
             if isinstance(event, Message):
-                emit = server.message_route.emit
+                emit = node.message_route.emit
                 if emit is None:
                     self.reactor.messages_unheard += 1
                 elif not self.ending:
-                    emit(server, self, event)
+                    emit(node, self, event)
             else:
                 self._control(event)
 
@@ -110,16 +108,16 @@ class Inbound(Conversation):
 
         The rest is for the next run, after others had their turn.
         """
-        server, runner, rest = self.server, getcurrent(), iter(events)
+        node, runner, rest = self.node, getcurrent(), iter(events)
         reactor = self.reactor
         attributes, clean = runner.__dict__, getrefcount(runner)
         for event in rest:
             if isinstance(event, Message):
-                emit = server.message_route.emit
+                emit = node.message_route.emit
                 if emit is None:
                     self.reactor.messages_unheard += 1
                 elif not self.ending:
-                    emit(server, self, event)
+                    emit(node, self, event)
                     # Weak references are looked at with the whole task, see `Reactor.marked`.
                     if attributes or getrefcount(runner) != clean or reactor.work > MUCH:
                         self._resume_with(list(rest))
@@ -161,7 +159,7 @@ class Inbound(Conversation):
             return self._put_by(self._receiver.go_on())
         if self._receiver.narrow:
             return self._read_narrow()
-        if self.queued > self.patience.max_queue and self._state is State.OPEN:
+        if self.queued > self.timeouts.max_queue and self._state is State.OPEN:
             return []  # back-pressure: a peer that does not read is not read either
         # The end of the stream comes without another edge, after what is still to be read.
         self.again = self.again or self.hung_up
@@ -243,19 +241,22 @@ class Inbound(Conversation):
         self.reactor.bytes_in += len(early)
         return self._decode(early)
 
+    def enter(self) -> bool:
+        """Join the group of its token; return whether its events may begin. May wait."""
+        return self.node.enter(self) and not self.ending
+
     def begin(self) -> None:
         """Tell that the connection opened."""
         environ, self._environ = self._environ, None
         assert environ is not None
-        connection: Any = self
-        if not tell_open(self.server, connection, environ):
+        if not self.node.emit_connect(self, environ):
             self._environ = environ  # then its end is not told either
 
     def _decode(self, raw: bytes) -> list[frames.Event]:
         """Decode bytes from the wire, as the raw-data chain leaves them."""
-        emit = self.server.data_route.emit
+        emit = self.node.data_route.emit
         if emit is not None and raw:
-            answer = emit(self.server, self, raw)
+            answer = emit(self.node, self, raw)
             raw = raw if answer is None else answer
         receiver = self._receiver
         return receiver.feed_narrow(raw) if receiver.narrow else receiver.feed(raw, len(raw))
@@ -273,19 +274,9 @@ class Inbound(Conversation):
         """Tell that the connection ended, once, if its connect event was told."""
         self._advance(Step.TOLD, self._closed)
         self._backlog = None
-        server, began = self.server, self._environ is None
+        connected = self._environ is None
         self._environ = None
         try:
-            if began and server.disconnect_route.emit is not None:
-                server.disconnect_route.emit(server, self, self._closed)
+            self.node.gone(self, self._closed, connected=connected)
         finally:
             self.context = _NO_CONTEXT  # it holds `current`, which holds this connection
-            self.on_gone(self._closed)
-
-    def enter(self) -> bool:
-        """Join what the connection belongs to, which may wait; return whether it may begin."""
-        raise NotImplementedError
-
-    def on_gone(self, closed: Closed) -> None:
-        """The disconnect event was told: nothing more comes."""
-        raise NotImplementedError

@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CloseCode
 from ..loop.reactor import Reactor
 from ..loop.wheel import Wheel
-from ..settings import Settings
+from .timeouts import Timeouts
 from .transport import Transport
-
-HARD_QUEUE = 16
-"""Times `max_queue` (or the largest message) that may ever wait for one connection."""
 
 CLOSE_PROGRESS = 16 * 1024
 """Bytes that a closing connection must take in each `close_timeout` to be waited for: a peer that
 reads steadily gets all that was sent, and the wait for it has an end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a server waits for a connection, in ticks of its wheel, and with how many bytes."""
-
-    ping_interval: int
-    """Silence before a Ping; 0 for no keep-alive."""
-    ping_timeout: int
-    """Silence after it before the peer is given up."""
-    close_timeout: int
-    """Time for the peer to answer a Close, or to take it."""
-    max_queue: int
-    """Bytes that may wait for the kernel to take them."""
-    hard_queue: int
-    """Bytes that may ever wait: a burst passes, a flood to a dead reader doesn't."""
-    queue_timeout: int
-    """Time that more may wait before the reader is given up as too slow."""
-
-
-def patience_of(settings: Settings, wheel: Wheel) -> Patience:
-    """The patience that settings ask for."""
-    return Patience(
-        ping_interval=wheel.ticks(settings.ping_interval) if settings.ping_interval else 0,
-        ping_timeout=wheel.ticks(settings.ping_timeout),
-        close_timeout=wheel.ticks(settings.close_timeout),
-        max_queue=settings.max_queue,
-        hard_queue=HARD_QUEUE * max(settings.max_queue, settings.max_message_size),
-        queue_timeout=wheel.ticks(settings.max_queue_time),
-    )
-
-
 class Watched(Transport):
     """A transport with deadlines; all of them share one place in the wheel, the next one's."""
 
-    __slots__ = ("_pinged", "_slow_at", "_unsent", "due", "heard", "patience", "wheel")
+    __slots__ = ("_pinged", "_slow_at", "_unsent", "due", "heard", "timeouts", "wheel")
 
     def __init__(
-        self, reactor: Reactor, socket: Any, secure: bool, wheel: Wheel, patience: Patience
+        self, reactor: Reactor, socket: Any, secure: bool, wheel: Wheel, timeouts: Timeouts
     ) -> None:
         super().__init__(reactor, socket, secure)
         self.wheel = wheel
-        self.patience = patience
+        self.timeouts = timeouts
         self.due = 0
         self.heard = wheel.now
         self._pinged = 0
@@ -80,10 +46,10 @@ class Watched(Transport):
             self.heard = now  # its filter works: what the peer says is not looked at meanwhile
         if self._pinged and self.heard >= self._pinged:
             self._pinged = 0
-        if self._pinged and now >= self._pinged + self.patience.ping_timeout:
+        if self._pinged and now >= self._pinged + self.timeouts.ping_timeout:
             self.unanswered()
             return
-        interval = self.patience.ping_interval
+        interval = self.timeouts.ping_interval
         silent = interval and not self._pinged and now >= self.heard + interval
         if silent:
             self._pinged = now
@@ -96,14 +62,14 @@ class Watched(Transport):
         self.ending = True
         self._slow_at = 0
         self._unsent = self.unsent()
-        self.wheel.schedule(self, self.patience.close_timeout)
+        self.wheel.schedule(self, self.timeouts.close_timeout)
 
     def _await_end(self) -> None:
         """Wait once more if the peer has read enough since the last deadline, else give it up."""
         before, self._unsent = self._unsent, self.unsent()
         read = before - self._unsent
         if read >= CLOSE_PROGRESS or (read > 0 and not self._unsent):
-            self.wheel.schedule(self, self.patience.close_timeout)
+            self.wheel.schedule(self, self.timeouts.close_timeout)
         else:
             self.give_up(CloseCode.ABNORMAL, "the peer didn't answer the Close")
 
@@ -112,33 +78,33 @@ class Watched(Transport):
 
         One message always fits, however long it is, so a single chunk is past no bound.
         """
-        patience = self.patience
+        timeouts = self.timeouts
         if self.ending or self.waiting is None or len(self.waiting) < 2:
             return
-        if self.queued > patience.hard_queue:
+        if self.queued > timeouts.hard_queue:
             self.too_slow()
-        elif self.queued > patience.max_queue and not self._slow_at:
-            self._slow_at = self.wheel.now + patience.queue_timeout
+        elif self.queued > timeouts.max_queue and not self._slow_at:
+            self._slow_at = self.wheel.now + timeouts.queue_timeout
             self._schedule()
 
     def on_written(self) -> None:
         """Some of what waited left, so the peer reads, and is there."""
         self.heard = self.wheel.now
-        if self._slow_at and self.queued <= self.patience.max_queue:
+        if self._slow_at and self.queued <= self.timeouts.max_queue:
             self._slow_at = 0
             self._schedule()
 
     def _schedule(self) -> None:
-        patience, deadlines = self.patience, []
+        timeouts, deadlines = self.timeouts, []
         if self._slow_at:
             deadlines.append(self._slow_at)
         if self._pinged:
-            deadlines.append(self._pinged + patience.ping_timeout)
+            deadlines.append(self._pinged + timeouts.ping_timeout)
             # The next ping is due then, or as many intervals later as this one's answer is late.
-            silent = (self.wheel.now - self._pinged) // patience.ping_interval
-            deadlines.append(self._pinged + (silent + 1) * patience.ping_interval)
-        elif patience.ping_interval:
-            deadlines.append(self.heard + patience.ping_interval)
+            silent = (self.wheel.now - self._pinged) // timeouts.ping_interval
+            deadlines.append(self._pinged + (silent + 1) * timeouts.ping_interval)
+        elif timeouts.ping_interval:
+            deadlines.append(self.heard + timeouts.ping_interval)
         if deadlines:
             self.wheel.schedule(self, max(1, min(deadlines) - self.wheel.now))
 

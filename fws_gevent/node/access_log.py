@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from ..connection.closed import Closed
 from ..connection.connection import Connection
-from ..connection.facts import Closed
 from ..logs.loggers import get_logger
 from ..tokens.claims import PROGRAM
 

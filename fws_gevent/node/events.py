@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from time import time
 from typing import Any
 
 from .. import signals
+from ..connection.closed import Closed
 from ..connection.connection import Connection
 from ..errors import FilterFailed, GroupNameInvalid, GroupRefused, StorageAway
 from ..filters.base import (
@@ -21,7 +25,9 @@ from ..filters.chain import Chain
 from ..filters.results import FITS, any_value
 from ..logs.loggers import Repeats, get_logger
 from ..loop.reactor import Reactor
+from .connect_event import emit_connect
 from .members import Membership
+from .statistics import counted_as
 
 _log = get_logger("server")
 
@@ -48,8 +54,15 @@ class Events(Membership):
         self.left_route = signals.member_left.route(self)
         self.around_event: signals.Around | None = None
         """The context of all events but connect, made from the data; set before the start."""
-        self.told = Repeats(_log)
-        """Bounds the lines that clients can bring about."""
+        self.repeats = Repeats(_log)
+        """Limits the log lines that clients can bring about."""
+        self.around_connect: Callable[[dict[str, Any]], AbstractContextManager[Any]] = nullcontext
+        """What connect filters run in, made from the WSGI environ: a Flask request context."""
+        self.losses: Counter[str] = Counter(slow=0, keepalive=0)
+        """Connections that were given up, by reason."""
+        self.closes: Counter[int] = Counter()
+        """Connections that ended, by close code as `counted_as` has it."""
+        self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
         self._filters = filters
 
     def freeze_chains(self) -> None:
@@ -75,6 +88,24 @@ class Events(Membership):
         for name, bus, _ in BUSES:
             bus.disconnect(self.chains[name].receive)
 
+    def emit_connect(self, connection: Connection, environ: dict[str, Any]) -> bool:
+        """Emit the connect event; return False if the application's context failed to begin."""
+        return emit_connect(self, connection, environ)
+
+    def emit_disconnect(self, connection: Connection, closed: Closed) -> None:
+        """Emit the disconnect event. What a filter raises ends in its chain."""
+        if self.disconnect_route.emit is not None:
+            self.disconnect_route.emit(self, connection, closed)
+
+    def count_loss(self, kind: str) -> None:
+        """Count a connection that was given up."""
+        self.losses[kind] += 1
+
+    def note_close(self, closed: Closed) -> None:
+        """Count a close by its code, and keep it among the last ones."""
+        self.closes[counted_as(closed.code)] += 1
+        self.recent_closes.append((time(), closed))
+
     def on_fork(self) -> None:
         """In a forked child: have what a filter or a subscriber raises end the process."""
         for chain in self.chains.values():
@@ -91,7 +122,7 @@ class Events(Membership):
     def _surround(self, routes: Sequence[signals.Route]) -> None:
         """Have the receivers of these events called in an application's context, if there is one.
 
-        Those of the connect event have the request's, see `opening`.
+        Those of the connect event have the request's, see `connect_event`.
         """
         if self.around_event is not None:
             for route in routes:
@@ -101,7 +132,7 @@ class Events(Membership):
         """Log that the application failed around an event, as in a teardown; end its connection."""
         if self.reactor.forked:
             raise error
-        if self.told.due("application"):
+        if self.repeats.due("application"):
             _log.error("the application failed around the filters of %s", instance, exc_info=error)
         self._rescue(instance, error)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import (
     CloseCode,
     ConnectsTooOften,
-    GroupRefused,
     StorageAway,
     TokenInvalid,
     TokenRefused,
@@ -43,18 +42,17 @@ _LONGEST = 86400.0  # seconds ahead that a deadline is set; a later one is set a
 class Stay:
     """One connection's right to stay, until its token ends, or until it must have brought one."""
 
-    __slots__ = ("connection", "due", "until")
+    __slots__ = ("connection", "due", "guard", "until")
 
-    def __init__(self, connection: Connection, until: float) -> None:
+    def __init__(self, guard: Guard, connection: Connection, until: float) -> None:
+        self.guard = guard
         self.connection = connection
         self.until = until
         self.due = 0
 
     def on_due(self) -> None:
         """The token ended, or none came; unless a new one came meanwhile."""
-        guard = self.connection.server.guard
-        assert guard is not None
-        guard.on_due(self)
+        self.guard.on_due(self)
 
 
 class Guard:
@@ -195,12 +193,6 @@ class Guard:
                 connection.begin()
                 connection.widen()
 
-    def check_join(self, connection: Connection, group: str) -> None:
-        """Raise GroupRefused unless the connection's token grants the group."""
-        claims = connection.token
-        if not (isinstance(claims, Claims) and claims.may_join(group)):
-            raise GroupRefused(group)
-
     # The end of a stay.
 
     def on_due(self, stay: Stay) -> None:
@@ -247,7 +239,7 @@ class Guard:
     def _set(self, connection: Connection, until: float) -> None:
         stay = self._stays.get(connection.id)
         if stay is None:
-            stay = self._stays[connection.id] = Stay(connection, until)
+            stay = self._stays[connection.id] = Stay(self, connection, until)
         stay.until = until
         self._schedule(stay)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Sequence
 from time import monotonic, time
 from typing import Any
 
@@ -12,9 +10,10 @@ from gevent import get_hub
 from gevent.event import Event
 
 from .. import signals
+from ..connection.closed import Closed
 from ..connection.connection import Connection
-from ..connection.facts import Closed, Opening, Peer
-from ..connection.keepalive import patience_of
+from ..connection.timeouts import timeouts_of
+from ..connection.upgrade_context import PeerInfo, UpgradeContext
 from ..errors import CloseCode, ConfigurationError, NoRoom, NotReady, StorageAway
 from ..filters.base import FilterBase
 from ..logs.loggers import get_logger
@@ -42,21 +41,16 @@ from .forwarding import Forwarding
 from .guard import Gate, Guard
 from .members import OtherNodes
 from .message_rates import MessageRates
-from .statistics import Statistics, counted_as
+from .statistics import Statistics
 from .watchdog import Watchdog
 
 _log = get_logger("server")
 
 
-AroundConnect = Callable[[dict[str, Any]], AbstractContextManager[Any]]
-
-
 class Server(Events):
     """One node: its connections, groups, chains and storage.
 
-    It is the sender of its events on the buses, and what consumer filters get as
-    `web_socket_instance`. The filters are those defined by the time it starts, or `filters`;
-    later ones don't join it.
+    It is the sender of its events on the buses. Consumer filters get it as `web_socket_instance`.
     """
 
     def __init__(
@@ -77,12 +71,6 @@ class Server(Events):
         self.guard = None if settings.auth == "off" else self.make_guard()
         self.annexes: dict[str, Server] = {}
         """Servers for WebSockets at paths of their own, which this one's chains don't hear of."""
-        self.around_connect: AroundConnect = nullcontext
-        """What connect filters run in, made from the WSGI environ: a Flask request context."""
-        self.closes: Counter[int] = Counter()
-        """Connections that ended, by close code as `counted_as` has it."""
-        self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
-        self.losses: Counter[str] = Counter(slow=0, keepalive=0)
         self.started_at: float | None = None
         self.draining = False
         self.end_code = CloseCode.GOING_AWAY
@@ -92,7 +80,7 @@ class Server(Events):
         self.message_rates = MessageRates(settings)
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
         self.wheel = Wheel(resolution_for(settings), self.reactor.later)
-        self.patience = patience_of(settings, self.wheel)
+        self.timeouts = timeouts_of(settings, self.wheel)
         self.queue = ConsumerQueue(self)
         self.statistics = Statistics(self)
         self._watchdog = Watchdog()
@@ -188,7 +176,7 @@ class Server(Events):
         return [self.reactor.failures, self.wheel.failures, self.statistics.failures, *others]
 
     def announce(self) -> None:
-        """Log what this server is made of: its storage, and each chain's filters in order."""
+        """Log the storage, and each chain's filters in order."""
         announce(self)
 
     # Connections come and go.
@@ -197,6 +185,11 @@ class Server(Events):
     def live(self) -> int:
         """Connections whose disconnect event is still to come."""
         return self.admission.live
+
+    @property
+    def auth(self) -> bool:
+        """Return whether tokens are checked here."""
+        return self.guard is not None
 
     @property
     def pending(self) -> tuple[Connection, ...]:
@@ -252,15 +245,15 @@ class Server(Events):
             )
         self.tokens.keys = KeyRing.for_this_run()
 
-    def adopt(self, socket: Any, peer: Peer, opening: Opening) -> Connection:
+    def adopt(self, socket: Any, peer: PeerInfo, context: UpgradeContext) -> Connection:
         """Take over a socket whose upgrade was answered; its events follow from here.
 
         Never waits: the connection is where revocations, limits and the end of the server find it
         before it joins a group, which its first run does.
         """
-        connection = Connection(self, socket, peer, opening)
+        connection = Connection(self, socket, peer, context)
         overrun = self.admission.entered(connection.address_key)
-        if self.guard is None or self.guard.enter(connection, opening.claims):
+        if self.guard is None or self.guard.enter(connection, context.claims):
             self.users[connection.id] = connection
         self.reactor.add(connection.descriptor, connection)
         self.reactor.schedule(connection)
@@ -271,6 +264,18 @@ class Server(Events):
             connection.close(CloseCode.TRY_AGAIN_LATER, "as many are connected as may be")
         return connection
 
+    def enter(self, connection: Connection) -> bool:
+        """Have a connection join the group of its token; return whether its events may begin."""
+        if self.guard is not None:
+            return self.guard.let_in(connection)
+        if self.settings.token is not None:
+            connection.token = self.settings.token
+        return True
+
+    def allow(self, connection: Connection, size: int) -> bool:
+        """Count a message of `size` bytes; return whether it is within the rates."""
+        return self.message_rates.allow(connection, size)
+
     def forget(self, connection: Connection, groups: Iterable[str]) -> None:
         """Send a connection nothing more: its socket is closed."""
         self.users.pop(connection.id, None)
@@ -279,11 +284,17 @@ class Server(Events):
         for group in tuple(groups):  # a filter of its own may leave some meanwhile
             self.leave(group, connection)
 
-    def gone(self, connection: Connection, closed: Closed) -> None:
-        """A connection ended, and its disconnect event was told."""
+    def gone(self, connection: Connection, closed: Closed, *, connected: bool) -> None:
+        """Emit the disconnect event of a connection if its connect event was; count its end."""
+        try:
+            if connected:
+                self.emit_disconnect(connection, closed)
+        finally:
+            self._count_end(connection, closed)
+
+    def _count_end(self, connection: Connection, closed: Closed) -> None:
         self.admission.gone(connection.address_key)
-        self.closes[counted_as(closed.code)] += 1
-        self.recent_closes.append((time(), closed))
+        self.note_close(closed)
         log_close(connection, closed)
         if not self.live:
             self._empty.set()

@@ -182,7 +182,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
 
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
         """Log what an application raised; gevent would print it, with what a client sent in it."""
-        if not issubclass(t, GreenletExit) and self.server.told.due("http"):
+        if not issubclass(t, GreenletExit) and self.server.repeats.due("http"):
             _log.error(
                 "the application failed: %s %s",
                 self.command,

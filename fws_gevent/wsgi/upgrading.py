@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from geventwebsocket.handler import WebSocketHandler
 
-from ..connection.facts import Opening, Peer
+from ..connection.upgrade_context import PeerInfo, UpgradeContext
 from ..errors import HandshakeRefused
 from ..logs.loggers import get_logger
 from ..node.admission import admit
@@ -71,8 +71,8 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
             return
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
         path, key = path_of(self.environ["PATH_INFO"]), self._who().key
-        peer = Peer(path, self._peer(), accepted.subprotocol, window_bits, key)
-        self._node.adopt(socket, peer, Opening(self.environ, early, self._claims))
+        peer = PeerInfo(path, self._peer(), accepted.subprotocol, window_bits, key)
+        self._node.adopt(socket, peer, UpgradeContext(self.environ, early, self._claims))
 
     def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
         headers, body = refusal(refused)

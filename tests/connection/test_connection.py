@@ -139,7 +139,7 @@ def test_what_a_filter_knows_of_its_connection(serve: Serve, connect: Connect) -
         ("ws.subprotocol", "chat"),
         ("ws.id", connection.id),
         ("list(ws.users) == [ws.id]", True),
-        ("ws.storage_object is ws.server.storage_object", True),
+        ("ws.storage_object is ws.node.storage_object", True),
         ("ws.open", True),
         ("ws.data", {}),
     ]:
@@ -163,7 +163,7 @@ def test_a_broadcast_reaches_all_others_or_a_group(serve: Serve, connect: Connec
     two.receive()
     three.send("ws.broadcast('left', 'room')")
     assert (one.receive(), three.receive()) == ("left", "None")
-    two.send("sorted(ws.groups), sorted(ws.server.groups)")
+    two.send("sorted(ws.groups), sorted(ws.node.groups)")
     assert two.receive() == "([], ['room'])"
 
 

@@ -92,7 +92,7 @@ def test_what_a_thread_sends_keeps_its_order(serve: Serve, connect: Connect) -> 
             if number % 2:
                 connection.send(str(number))
             else:
-                connection.server.broadcast(str(number))
+                connection.node.broadcast(str(number))
 
     in_thread(send)
     assert [client.receive() for _ in range(200)] == [str(number) for number in range(200)]
@@ -100,7 +100,7 @@ def test_what_a_thread_sends_keeps_its_order(serve: Serve, connect: Connect) -> 
 
 def test_a_thread_joins_leaves_and_closes(serve: Serve, connect: Connect) -> None:
     connection, client = pair(serve, connect)
-    server = connection.server
+    server = connection.node
     in_thread(connection.join, "room")
     assert set(server.groups) == {"room"}
     assert [member["id"] for member in in_thread(server.members, "room")] == [connection.id]
@@ -114,7 +114,7 @@ def test_a_thread_joins_leaves_and_closes(serve: Serve, connect: Connect) -> Non
 
 def test_a_thread_disconnects(serve: Serve, connect: Connect) -> None:
     connection, client = pair(serve, connect)
-    assert in_thread(lambda: connection.server.disconnect(id=connection.id, code=4001)) == 1
+    assert in_thread(lambda: connection.node.disconnect(id=connection.id, code=4001)) == 1
     assert client.frame().close[0] == 4001
 
 
@@ -125,7 +125,7 @@ def test_errors_reach_the_thread(serve: Serve, connect: Connect) -> None:
     with pytest.raises(ValueError, match="1005"):
         in_thread(connection.close, 1005)
     with pytest.raises(TypeError):
-        in_thread(connection.server.broadcast, 5)
+        in_thread(connection.node.broadcast, 5)
 
 
 def test_a_group_that_the_token_does_not_grant_is_refused_in_the_thread(

@@ -25,7 +25,7 @@ def rest(path):
 
 def job(ws, path):
     time.sleep(0)
-    said = [ws.send("from the child"), ws.server.users, ws.server.groups]
+    said = [ws.send("from the child"), ws.node.users, ws.node.groups]
     ws.close(4000, "from the child")
     ws.broadcast("from the child")
     ran = subprocess.run(["echo", "ran"], capture_output=True, text=True).stdout

@@ -36,7 +36,7 @@ class Obey(WebSocketMessageFilter):
         if order == "broadcast":
             web_socket_instance.broadcast("hello", name, include_self=True)
         elif order == "members":
-            web_socket_instance.server.members(name)
+            web_socket_instance.node.members(name)
         elif order == "token":
             web_socket_instance.token = name
         else:

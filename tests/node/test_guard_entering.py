@@ -10,7 +10,7 @@ import pytest
 from gevent.event import Event
 
 from fws_gevent.connection.connection import Connection
-from fws_gevent.connection.facts import Opening, Peer
+from fws_gevent.connection.upgrade_context import PeerInfo, UpgradeContext
 from fws_gevent.errors import CloseCode, StorageAway
 from fws_gevent.loop.supervision import Loop
 from fws_gevent.server import FilteredWebSocketServer
@@ -226,7 +226,9 @@ def test_those_that_come_at_once_are_no_more_than_may_be(serve: Serve, limit: st
         ours.setblocking(False)
         theirs.settimeout(PATIENCE)
         ends.append(theirs)
-        server.adopt(ours, Peer("/", ("192.0.2.1", port), address_key="192.0.2.1"), Opening({}))
+        server.adopt(
+            ours, PeerInfo("/", ("192.0.2.1", port), address_key="192.0.2.1"), UpgradeContext({})
+        )
     first, second = ends
     reason = b"as many are connected as may be"
     assert second.recv(100) == bytes((0x88, len(reason) + 2)) + b"\x03\xf5" + reason

@@ -24,7 +24,7 @@ class Tick(WebSocketConnectFilter):
     @classmethod
     def filter(cls, web_socket_instance, data):
         if not ticking:
-            ticking.append(gevent.spawn(tick, web_socket_instance.server))
+            ticking.append(gevent.spawn(tick, web_socket_instance.node))
 
 def tick(server):
     for number in itertools.count():

@@ -56,7 +56,7 @@ class PourFromThread(WebSocketMessageFilter):
     @classmethod
     def filter(cls, web_socket_instance, data):
         if data == "pour from a thread":
-            for slow in web_socket_instance.server.groups["slow"].values():
+            for slow in web_socket_instance.node.groups["slow"].values():
                 pour(slow, "T")
 
 
@@ -64,7 +64,7 @@ class Look(WebSocketMessageFilter):
     @classmethod
     def filter(cls, web_socket_instance, data):
         if data == "how much waits?":
-            slow = web_socket_instance.server.groups.get("slow", {{}})
+            slow = web_socket_instance.node.groups.get("slow", {{}})
             data = str(sum(each.queued for each in slow.values()))
         if data != "pour":
             web_socket_instance.send(data)

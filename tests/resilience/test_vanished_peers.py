@@ -43,7 +43,7 @@ class Come(WebSocketConnectFilter):
 class Do(WebSocketMessageFilter):
     @classmethod
     def filter(cls, web_socket_instance, data):
-        server = web_socket_instance.server
+        server = web_socket_instance.node
         if data == "fill":
             for _ in range(100):
                 web_socket_instance.broadcast(bytes(65536), "/filled")

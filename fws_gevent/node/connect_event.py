@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..connection.connection import Connection
 from ..errors import CloseCode
 from ..logs.loggers import get_logger
 
 if TYPE_CHECKING:
-    from ..node.node import Server
-    from .connection import Connection
+    from .events import Events
 
 _log = get_logger("filters")
 
 _REASON = "the application failed"
 
 
-def tell_open(server: Server, connection: Connection, environ: dict[str, Any]) -> bool:
-    """Tell that a connection opened; return whether that was told.
+def emit_connect(server: Events, connection: Connection, environ: dict[str, Any]) -> bool:
+    """Emit the connect event of a connection; return whether its filters were called.
 
     `server.around_connect` is the application's code: opening a session, for one, and functions
     for the teardown of a request. What it raises is logged as the application's, and the
@@ -35,7 +35,7 @@ def tell_open(server: Server, connection: Connection, environ: dict[str, Any]) -
     except BaseException as error:  # a stray gevent.Timeout is none of Exception
         if server.reactor.forked:
             raise
-        if server.told.due("connect"):
+        if server.repeats.due("connect"):
             _log.error(
                 "the application failed around the connect filters of %s",
                 connection,
