@@ -17,11 +17,11 @@ TOKENS, SECURITY = (
 
 def test_the_bounds_of_one_subject_are_those_of_the_code() -> None:
     for figure in (
-        f"of one subject {store.TICKETS_EACH:,} unused tickets are kept",
-        f"{store.REFRESH_EACH} refresh tokens that are good for a use",
+        f"for each subject {store.TICKETS_EACH:,} unused tickets",
+        f"{store.REFRESH_EACH} unused refresh tokens",
         f"the last {store.SPENT_EACH} used ones",
-        f"With more than {store.REVOKED_EACH} tokens and families of one subject revoked",
-        f"covers all that was issued to it so far, for {SUBJECT_REVOKED_FOR // 86400} days",
+        f"revocation of more than {store.REVOKED_EACH} tokens and families",
+        f"covers all tokens issued to it so far, for {SUBJECT_REVOKED_FOR // 86400} days",
     ):
         assert figure in TOKENS, figure
 
@@ -33,4 +33,4 @@ def test_the_longest_subject_is_as_long_as_it_says() -> None:
 
 def test_the_status_pages_figures_are_those_of_the_code() -> None:
     assert f"Its cookie lasts {admin.SESSION // 3600} hours" in SECURITY
-    assert f"for the status page after {service.LOG_INS} a minute and address" in SECURITY
+    assert f"for the status page after {service.LOG_INS} attempts a minute and address" in SECURITY

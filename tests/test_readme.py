@@ -1,4 +1,4 @@
-"""The examples of the README, docs/filters.md and docs/tokens.md work as they are printed."""
+"""The examples of the README and of the pages for users work as they are printed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from tests.clients import ROOT
 from tests.conftest import Connect, Start
 
 README = (ROOT / "README.md").read_text("utf-8")
-FILTERS, TOKENS = (
-    (ROOT / "docs" / name).read_text("utf-8") for name in ("filters.md", "tokens.md")
+FILTERS, STANDALONE, TOKENS = (
+    (ROOT / "docs" / name).read_text("utf-8")
+    for name in ("filters.md", "standalone.md", "tokens.md")
 )
 
 
@@ -29,17 +30,18 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-QUICK, FLASK, SHOUT, SERVER, WSGI = blocks("python")
+QUICK, FLASK = blocks("python")
+SHOUT, SERVER, WSGI = blocks("python", STANDALONE)
 CHAIN, DATABASE, BUS = blocks("python", FILTERS)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with the README's files."""
+    """Return a folder with the files of docs/standalone.md."""
     (tmp_path / "shout.py").write_text(SHOUT)
     (tmp_path / "server.py").write_text(SERVER)
     (tmp_path / "wsgi.py").write_text(WSGI)
-    (tmp_path / "settings.json").write_text(blocks("json")[0])
+    (tmp_path / "settings.json").write_text(blocks("json", STANDALONE)[0])
     return tmp_path
 
 
@@ -54,9 +56,20 @@ def _shouts(port: int, connect: Connect) -> None:
 def test_the_command_line_serves_the_filter_module(
     folder: Path, start: Start, connect: Connect
 ) -> None:
-    line = next(line for block in blocks("sh") for line in block.splitlines() if " -f " in line)
+    line = blocks("sh", STANDALONE)[0].strip()
     arguments = line.replace("-p 9000", "-p 0").split()[1:]
     _shouts(start(*arguments, cwd=folder).port(), connect)
+
+
+def test_the_command_of_the_readme_broadcasts(
+    start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    line = next(line for block in blocks("sh") for line in block.splitlines() if " -f " in line)
+    arguments = line.replace("fws_server", "-m fws_gevent -p 0").split()
+    port = start(*arguments, cwd=tmp_path).port()
+    one, two = connect(port), connect(port)
+    one.send("hello")
+    assert two.receive() == "hello"
 
 
 def test_the_program_serves_the_same(folder: Path, start: Start, connect: Connect) -> None:
@@ -87,7 +100,7 @@ def test_the_subscriber_hears_a_disconnect(folder: Path, start: Start, connect: 
 def test_the_configuration_is_one(folder: Path) -> None:
     given = from_file(str(folder / "settings.json"))
     assert given["port"] == 9100
-    assert set(given) == set(json.loads(blocks("json")[0]))
+    assert set(given) == set(json.loads(blocks("json", STANDALONE)[0]))
 
 
 def test_any_other_application_is_one_of_websockets_too(folder: Path, start: Start) -> None:
@@ -158,14 +171,14 @@ def test_every_setting_that_the_docs_name_exists() -> None:
     assert {name for name in named - known if not is_of_platform(name, {name: ""})} == set()
 
 
-def test_every_flag_of_the_readme_exists(start: Start) -> None:
+def test_every_flag_of_these_pages_exists(start: Start) -> None:
     helps = (
         start("-m", "fws_gevent", "--help"),
         start("-m", "flask", "fws", "status", "--help"),
         start("-m", "flask", "fws", "publish", "--help"),
     )
     assert [each.wait() for each in helps] == [0, 0, 0]
-    flags = set(re.findall(r"(?<![\w-])--?[a-z_]{2,}\b", README)) - {"--help"}
+    flags = set(re.findall(r"(?<![\w-])--?[a-z_]{2,}\b", README + STANDALONE)) - {"--help"}
     known = "".join(each.output for each in helps)
     assert {flag for flag in flags if flag not in known} <= {"-m"}
 
