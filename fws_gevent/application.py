@@ -29,6 +29,7 @@ from .protocol.handshake import Accepted, Request
 from .protocol.paths import path_of
 from .protocol.peer import PEER, SocketPeer, peer_of
 from .settings import Settings, from_keywords, from_process
+from .startup.broker import shared_with
 from .startup.filters import DEFAULT_FILTERS, import_filters, with_notify_gap
 from .startup.storage import storage_of
 from .startup.wrapped import flask_app_in
@@ -75,7 +76,8 @@ class FilteredWebSocketApplication(Server):
         application: WSGIApplication | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
     ) -> None:
-        super().__init__(settings, storage_object, filters)
+        shared = shared_with(settings, storage_object)
+        super().__init__(settings, storage_object, filters, shared.tokens(settings), shared.broker)
         self.application = application or only_websockets
         self.policy = policy_of(settings)
         self._worker: Worker | None = None

@@ -28,6 +28,7 @@ from .protocol.addresses import in_url, is_loopback
 from .settings import Settings, from_flask
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
+from .startup.broker import shared_with
 from .startup.filters import import_filters, with_notify_gap
 from .startup.storage import storage_of
 from .startup.wrapped import EXTENSION, flask_app_in
@@ -69,7 +70,10 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         listener: Any = None,
         **extra: Any,
     ) -> None:
-        Server.__init__(self, settings, storage_object, filters)
+        shared = shared_with(settings, storage_object)
+        Server.__init__(
+            self, settings, storage_object, filters, shared.tokens(settings), shared.broker
+        )
         self.settle_keys(alone=is_loopback(host_of(listener) if listener else settings.host))
         self.policy = policy_of(settings)
         self.service: WebService | None = None

@@ -392,8 +392,7 @@ def test_keys_are_of_the_type_and_expire_as_the_table_says(
     member(connect, node)
     node.broadcast("hello", "kitchen")
     storage.add("online", "alice")
-    store = storage.token_store
-    assert store is not None
+    store = node.tokens.store
     store.put_ticket("a" * 64, {}, 30.0, 0.0)
     redis: Any = redis_server.client()
     until(lambda: redis.exists("fws:{kitchen}:nodes"))
@@ -507,8 +506,7 @@ def test_the_user_of_the_acl_may_do_all_that_a_node_does(
     assert client.receive() == "lunch is ready"
     storage.add("online", "alice")
     assert storage["online"] == {"alice"}
-    store = storage.token_store
-    assert store is not None
+    store = node.tokens.store
     store.put_ticket("d", {"sub": "ada"}, 30.0, 0.0)
     assert store.take_ticket("d", 0.0) == {"sub": "ada"}
     storage.close()

@@ -35,6 +35,7 @@ ROWS: dict[str, frozenset[str]] = {
     "cluster": frozenset({"gevent", "greenlet", "redis"}),
     # One node.
     "node": frozenset({"gevent"}),
+    "broker": frozenset(),
     # One connection, and the loop that serves it.
     "connection": frozenset({"gevent", "greenlet"}),
     "loop": frozenset({"gevent", "greenlet"}),
@@ -72,7 +73,6 @@ LIBRARY = {"filters.base", "filters.chain", "filters.results", "filters"}
 
 TO_CUT = {
     "extension",
-    "storage.redis",
     "wsgi.upgrading",
 }
 """Files that still import upwards."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
+from ..broker.host import BrokerHost
 from ..protocol.frames import BINARY, TEXT, is_close_code
 from ..protocol.utf8 import is_utf8
 from ..redis_io import entries
 from ..redis_io.entries import Entry, MalformedEntry
-
-if TYPE_CHECKING:
-    from ..node.node import Server
 
 
 class When(Enum):
@@ -43,9 +42,9 @@ class Effects:
     """
 
     def __init__(
-        self, server: Server, is_mine: Callable[[str], bool], on_revoked: Callable[[bytes], None]
+        self, host: BrokerHost, is_mine: Callable[[str], bool], on_revoked: Callable[[bytes], None]
     ) -> None:
-        self._server = server
+        self._host = host
         self._is_mine = is_mine
         self._on_revoked = on_revoked
 
@@ -56,7 +55,7 @@ class Effects:
             opcode = TEXT if kind == entries.TEXT else BINARY
             if opcode == TEXT and not is_utf8(entry.data):
                 raise MalformedEntry(f"a text of {len(entry.data)} bytes that are not UTF-8")
-            return Effect(self._server.spread, (opcode, entry.data, group, entry.exclude),
+            return Effect(self._host.spread, (opcode, entry.data, group, entry.exclude),
                           When.IN_TURN, len(entry.data))  # fmt: skip
         if kind in (entries.JOIN, entries.LEAVE):
             return self._presence(group, entry)
@@ -77,11 +76,11 @@ class Effects:
             raise MalformedEntry(f"{entry.kind.decode()} without {error}") from None
         if not all(_is_text(each) for each in (who["id"], who["subject"] or "", who["node"])):
             raise MalformedEntry(f"{entry.kind.decode()} with something that is not a text")
-        joins = entry.kind == entries.JOIN
-        route = self._server.joined_route if joins else self._server.left_route
-        if route.emit is None or self._is_mine(member["node"] or ""):
+        joined = entry.kind == entries.JOIN
+        if self._is_mine(member["node"] or "") or not self._host.hears_members(joined=joined):
             return None
-        return Effect(route.tell, (self._server, member), When.PATIENTLY)
+        tell = partial(self._host.tell_member, joined=joined)
+        return Effect(tell, (member,), When.PATIENTLY)
 
     def _disconnect(self, group: str | None, entry: Entry) -> Effect:
         order = _parsed(entry)
@@ -93,7 +92,7 @@ class Effects:
             raise MalformedEntry(f"disconnect without a good id or code: {code}")
         if not isinstance(reason, str):
             raise MalformedEntry("disconnect without a good reason")
-        return Effect(self._server.disconnect_here, (group, name, code, reason))
+        return Effect(self._host.disconnect_here, (group, name, code, reason))
 
 
 def _is_text(value: object) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextvars import Context, ContextVar
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gevent.queue import Empty, Full, Queue
 
+from ..broker.base import heard_everywhere
 from ..loop.tasks import MUCH
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ QUEUE_SIZE = 10_000
 """Events that may wait for the consumer chain; `put` waits for room beyond that."""
 
 _SLICE = 256
-
-heard_everywhere: ContextVar[bool] = ContextVar("fws_heard_everywhere", default=False)
-"""Whether the present event of the consumer chain runs on every node: a broadcast is local then."""
 
 
 class _FromRedis(NamedTuple):

@@ -9,6 +9,7 @@ from time import time
 from typing import Any
 
 from .. import signals
+from ..broker.base import Broker
 from ..connection.closed import Closed
 from ..connection.connection import Connection
 from ..errors import FilterFailed, GroupNameInvalid, GroupRefused, StorageAway
@@ -47,8 +48,13 @@ class Events(Membership):
     The filters are those defined by the time it starts, or `filters`; later ones don't join it.
     """
 
-    def __init__(self, reactor: Reactor, filters: Sequence[type[FilterBase]] | None) -> None:
-        super().__init__(reactor)
+    def __init__(
+        self,
+        reactor: Reactor,
+        filters: Sequence[type[FilterBase]] | None,
+        broker: Broker | None = None,
+    ) -> None:
+        super().__init__(reactor, broker)
         self.chains: dict[str, Chain] = {}
         self.joined_route = signals.member_joined.route(self)
         self.left_route = signals.member_left.route(self)
@@ -105,6 +111,20 @@ class Events(Membership):
         """Count a close by its code, and keep it among the last ones."""
         self.closes[counted_as(closed.code)] += 1
         self.recent_closes.append((time(), closed))
+
+    # What the broker tells.
+
+    def hears_members(self, *, joined: bool) -> bool:
+        """Return whether anybody listens to joins, or to leaves."""
+        return (self.joined_route if joined else self.left_route).emit is not None
+
+    def tell_member(self, member: dict[str, Any], *, joined: bool) -> None:
+        """Tell of a member that joined or left on another node."""
+        (self.joined_route if joined else self.left_route).tell(self, member)
+
+    def tell_gap(self, group: str | None, reason: str) -> None:
+        """Tell that messages to a group are missing here."""
+        self.gap_route.tell(self, {"group": group, "reason": reason})
 
     def on_fork(self) -> None:
         """In a forked child: have what a filter or a subscriber raises end the process."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..errors import CloseCode, StorageAway
+from ..broker.base import Broker, heard_everywhere
+from ..broker.memory import MemoryBroker
+from ..errors import CloseCode
 from ..loop.inbox import Inbox
 from ..loop.reactor import Reactor
-from ..loop.supervision import Loop
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, Data, convert, frame_for
 from ..signals import Route
-from ..tokens.claims import SUBJECT_GROUP, group_of
-from .consumer import heard_everywhere
+from ..tokens.claims import SUBJECT_GROUP
 
 if TYPE_CHECKING:
     from ..connection.connection import Connection
@@ -50,67 +50,19 @@ PUTS = 32
 """Connections to which putting one message counts as a unit of work (see `tasks.TURN`)."""
 
 
-class OtherNodes(Protocol):
-    """The other nodes of a server, which it reaches over a shared storage."""
-
-    @property
-    def node(self) -> str:
-        """This node's name among them."""
-
-    @property
-    def others(self) -> list[dict[str, Any]]:
-        """What they said of themselves lately."""
-
-    @property
-    def losses(self) -> int:
-        """How often the way to them was lost."""
-
-    @property
-    def loops(self) -> list[Loop]:
-        """Its background tasks."""
-
-    gaps: int
-    """How often messages were found missing."""
-
-    def start(self) -> None:
-        """Begin to hear them."""
-
-    def on_fork(self) -> None:
-        """In a forked child: hear them no more, and take no part; publishing goes on."""
-
-    def stop(self) -> None:
-        """Say good-bye; nothing happens if it wasn't started."""
-
-    def broadcast(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
-        """Send to a group's members on all nodes. Raises PublishFailed."""
-
-    def disconnect(self, subject: str | None, name: str | None, code: int, reason: str) -> None:
-        """Close connections on whatever node. Raises PublishFailed."""
-
-    def joined(self, group: str, connection: Connection, first: bool) -> None:
-        """A connection joined a group here, as the first one or not."""
-
-    def left(self, group: str, connection: Connection, last: bool) -> None:
-        """A connection left a group here, as the last one or not."""
-
-    def members(self, group: str) -> list[dict[str, Any]]:
-        """A group's members on the other nodes. Raises StorageAway."""
-
-
 class Membership:
-    """Who is connected, who is in which group, and messages to all of these.
+    """The connections of a node, which groups they are in, and messages to all of these.
 
-    `cluster` are the other nodes, None without a shared storage; `node` is this one's name.
+    `broker` reaches the members on other nodes; it knows this object as its host.
     """
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Reactor, broker: Broker | None = None) -> None:
         self.reactor = reactor
         self.users = Users()
         self.groups: dict[str, Users] = {}
         self.subject_groups = 0
         """How many of these are groups of subjects."""
-        self.cluster: OtherNodes | None = None
-        self.node = ""
+        self.broker = broker or MemoryBroker()
         self.joined_route: Route
         self.left_route: Route
         self.presence = Inbox(reactor)
@@ -134,8 +86,7 @@ class Membership:
             return
         members[connection.id] = connection
         self._tell(self.joined_route, group, connection)
-        if self.cluster is not None:
-            self.cluster.joined(group, connection, first)
+        self.broker.join(group, connection.id, connection.subject, first=first)
 
     def leave(self, group: str, connection: Connection) -> None:
         """Take a connection out of a group; a group without members is none.
@@ -152,8 +103,7 @@ class Membership:
             del self.groups[group]
             self.subject_groups -= group.startswith(SUBJECT_GROUP)
         self._tell(self.left_route, group, connection)
-        if self.cluster is not None:
-            self.cluster.left(group, connection, not members)
+        self.broker.leave(group, connection.id, last=not members)
 
     def _members_of(self, group: str) -> Users | None:
         """Return a group's connections here, None without any. Raises GroupNameInvalid."""
@@ -167,9 +117,8 @@ class Membership:
             self.presence.put(route.tell, self, self._member(group, connection))
 
     def _member(self, group: str, connection: Connection) -> dict[str, Any]:
-        node = self.node if self.cluster is None else self.cluster.node
         return {"group": group, "id": connection.id, "subject": connection.subject,
-                "node": node}  # fmt: skip
+                "node": self.broker.node_name}  # fmt: skip
 
     def members(self, group: str) -> list[dict[str, Any]]:
         """Who is in a group, on all nodes: a dict of `group`, `id`, `subject`, `node` for each.
@@ -178,9 +127,8 @@ class Membership:
         """
         if self.reactor.elsewhere():
             return list(self.reactor.run_here(self.members, group))
-        members = self._members_of(group) or _NOBODY
-        here = [self._member(group, each) for each in members.values()]
-        return here if self.cluster is None else here + self.cluster.members(group)
+        self._members_of(group)
+        return self.broker.members(group)
 
     def broadcast(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
@@ -192,15 +140,9 @@ class Membership:
         Redis doesn't take it, TypeError for what can't be sent, GroupNameInvalid for a group that
         can't be one: None alone is everybody.
         """
-        if self.cluster is None or heard_everywhere.get():
-            self.broadcast_here(data, group, exclude)
-        else:
-            opcode, payload = convert(data)
-            name = "" if exclude is None else exclude.id
-            if self.reactor.elsewhere():
-                self.reactor.run_here(self.cluster.broadcast, opcode, bytes(payload), group, name)
-            else:
-                self.cluster.broadcast(opcode, bytes(payload), group, name)
+        opcode, payload = convert(data)
+        send = self.send_here if heard_everywhere.get() else self.broker.publish
+        send(opcode, payload, group, "" if exclude is None else exclude.id)
 
     def broadcast_here(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
@@ -210,15 +152,20 @@ class Membership:
         It is encoded once for all, and compressed once for each window size agreed on. Raises
         TypeError for what can't be sent, GroupNameInvalid.
         """
+        opcode, payload = convert(data)
+        self.send_here(opcode, payload, group, "" if exclude is None else exclude.id)
+
+    def send_here(
+        self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
+    ) -> None:
+        """Send a payload to this node's connections, from any thread. Raises GroupNameInvalid."""
         if group is not None:
             self._members_of(group)
-        opcode, payload = convert(data)
-        name = "" if exclude is None else exclude.id
         if self.reactor.elsewhere():
             data = bytes(payload)
-            self.reactor.call_here(self.spread, opcode, data, group, name, size=len(data))
+            self.reactor.call_here(self.spread, opcode, data, group, exclude, size=len(data))
         else:
-            self.spread(opcode, payload, group, name)
+            self.spread(opcode, payload, group, exclude)
 
     def spread(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
@@ -258,21 +205,12 @@ class Membership:
         if (subject is None) == (id is None):
             raise TypeError("disconnect() needs a subject or an id")
         check_close(code, reason)
-        group = None if subject is None else group_of(subject)
         if self.reactor.elsewhere():
             ask = partial(self.disconnect, subject=subject, id=id, code=code, reason=reason)
             return int(self.reactor.run_here(ask))
-        if self.cluster is None or (id is not None and id in self.users):
-            return self.disconnect_here(group, id, code, reason)
-        count, unknown = 0, None
-        try:
-            count = 0 if group is None else len(self.members(group))
-        except StorageAway as error:
-            unknown = error
-        self.cluster.disconnect(subject, id, code, reason)
-        if unknown is not None:
-            raise StorageAway(f"they are told to close, but how many is not known: {unknown}")
-        return count
+        if id is not None and id in self.users:
+            return self.disconnect_here(None, id, code, reason)
+        return self.broker.disconnect(subject, id, code, reason)
 
     def disconnect_here(self, group: str | None, name: str | None, code: int, reason: str) -> int:
         """Close this node's connection with an id, or those of a group; returns how many."""

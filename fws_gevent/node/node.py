@@ -10,6 +10,7 @@ from gevent import get_hub
 from gevent.event import Event
 
 from .. import signals
+from ..broker.base import Broker
 from ..connection.closed import Closed
 from ..connection.connection import Connection
 from ..connection.timeouts import timeouts_of
@@ -39,7 +40,6 @@ from .descriptors import room_for
 from .events import Events
 from .forwarding import Forwarding
 from .guard import Gate, Guard
-from .members import OtherNodes
 from .message_rates import MessageRates
 from .statistics import Statistics
 from .watchdog import Watchdog
@@ -59,15 +59,14 @@ class Server(Events):
         storage_object: BaseStorageObject | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
         tokens: Tokens | None = None,
+        broker: Broker | None = None,
     ) -> None:
-        super().__init__(Reactor(settings.max_runners, settings.offload_threads), filters)
+        super().__init__(Reactor(settings.max_runners, settings.offload_threads), filters, broker)
         self.settings = settings
         self.storage_object = storage_object or MemoryStorageObject()
         self.print = Printer()
         """Prints a line to standard output without waiting for its reader."""
-        self.tokens = tokens or Tokens(
-            settings, KeyRing.from_settings(settings), self.storage_object.token_store
-        )
+        self.tokens = tokens or Tokens(settings, KeyRing.from_settings(settings))
         self.guard = None if settings.auth == "off" else self.make_guard()
         self.annexes: dict[str, Server] = {}
         """Servers for WebSockets at paths of their own, which this one's chains don't hear of."""
@@ -84,9 +83,9 @@ class Server(Events):
         self.queue = ConsumerQueue(self)
         self.statistics = Statistics(self)
         self._watchdog = Watchdog()
-        self.cluster = self.make_cluster()
         self._path = None if settings.path is None else unescaped(settings.path)
         self._empty = Event()
+        self.broker.attach(self)
 
     # The life of a server.
 
@@ -105,9 +104,7 @@ class Server(Events):
         self._ticker.start(self.wheel.tick)
         self.reactor.schedule(self.queue)
         self.statistics.start()
-        self.node = self.statistics.name
-        if self.cluster is not None:
-            self.cluster.start()
+        self.broker.start()
         for annex in self.annexes.values():
             annex.start_engine()
 
@@ -119,8 +116,7 @@ class Server(Events):
         self.groups.clear()
         if self.guard is not None:
             self.guard.pending.clear()
-        if self.cluster is not None:
-            self.cluster.on_fork()
+        self.broker.on_fork()
         self.reactor.on_fork()
         super().on_fork()
 
@@ -147,8 +143,7 @@ class Server(Events):
             _log.warning("%d connections ended with a filter still at work", self.live)
         for annex in self.annexes.values():
             annex.drain(max(0.0, deadline - monotonic()), code)
-        if self.cluster is not None:
-            self.cluster.stop()
+        self.broker.stop()
 
     def _wait_until_empty(self, deadline: float) -> None:
         # Again and again: when the last one went, another may have come, and was told to go.
@@ -160,8 +155,7 @@ class Server(Events):
         """Leave the buses and free the watchers."""
         for annex in self.annexes.values():
             annex.stop_engine()
-        if self.cluster is not None:
-            self.cluster.stop()
+        self.broker.stop()
         self.unsubscribe()
         self._watchdog.stop()
         self._ticker.stop()
@@ -172,8 +166,17 @@ class Server(Events):
     @property
     def background(self) -> list[Failures]:
         """The tasks that run beside the connections."""
-        others = () if self.cluster is None else self.cluster.loops
-        return [self.reactor.failures, self.wheel.failures, self.statistics.failures, *others]
+        here = self.reactor.failures, self.wheel.failures, self.statistics.failures
+        return [*here, *self.broker.loops]
+
+    @property
+    def healthy(self) -> bool:
+        """Return whether the storage can be used now, and the other nodes are heard."""
+        return self.storage_object.healthy and self.broker.healthy
+
+    def summary(self) -> dict[str, Any]:
+        """Return what this node says of itself to the others."""
+        return self.statistics.summary()
 
     def announce(self) -> None:
         """Log the storage, and each chain's filters in order."""
@@ -195,11 +198,6 @@ class Server(Events):
     def pending(self) -> tuple[Connection, ...]:
         """The connections that must still bring a token; nobody else hears of them."""
         return () if self.guard is None else tuple(self.guard.pending.values())
-
-    def make_cluster(self) -> OtherNodes | None:
-        """The other nodes, if the storage is shared with any."""
-        cluster: OtherNodes | None = self.storage_object.join(self)
-        return cluster
 
     def make_guard(self) -> Guard:
         """What asks for tokens here."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..broker.base import process_name
 from ..errors import CloseCode
 from ..filters.chain import Chain
 from ..loop.supervision import Failures
@@ -46,7 +45,7 @@ class Statistics:
 
     def __init__(self, server: Server) -> None:
         self.due = 0
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = process_name()
         self._server = server
         self._looks: deque[_Look] = deque(maxlen=KEPT + 1)
         self._listeners: list[Callable[[], None]] = []
@@ -55,7 +54,7 @@ class Statistics:
 
     def start(self) -> None:
         """Begin, in the process that serves."""
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = process_name()
         self.on_due()
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -83,8 +82,7 @@ class Statistics:
     def snapshot(self, history: bool = True) -> Snapshot:
         """All there is to know now; with `history`, the last five minutes too."""
         server, found = self._server, self.figures()
-        here, cluster = self.summary(), server.cluster
-        others = [] if cluster is None else cluster.others
+        here, others = self.summary(), server.broker.others
         found["groups"]["largest"] = self._largest.told()
         found |= {
             "time": time(),
@@ -103,7 +101,7 @@ class Statistics:
 
     def figures(self) -> Snapshot:
         """Return the numbers alone, at a cost that clients have no part in: for metrics."""
-        server, look, cluster = self._server, self._look(), self._server.cluster
+        server, look = self._server, self._look()
         return {
             "connections": {
                 "now": server.live,
@@ -116,15 +114,15 @@ class Statistics:
             "chains": [_chain(name, chain) for name, chain in server.chains.items()],
             "losses": {
                 **server.losses,
-                "storage": 0 if cluster is None else cluster.losses,
-                "gaps": 0 if cluster is None else cluster.gaps,
+                "storage": server.broker.losses,
+                "gaps": server.broker.gaps,
             },
             "tokens": dict(server.tokens.counts),
             "background": _background(server),
             "runners": {"blocked": server.reactor.blocked, "limit": server.settings.max_runners},
             "storage": {
                 "name": str(server.storage_object),
-                "healthy": server.storage_object.healthy,
+                "healthy": server.healthy,
                 "shared": server.storage_object.shared,
             },
             "closes": [

@@ -1,4 +1,4 @@
-"""What every storage object can do, and what one adds that several nodes share."""
+"""What every storage object can do."""
 
 from __future__ import annotations
 
@@ -6,26 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from ..tokens.store import TokenStore
-
 
 class BaseStorageObject(ABC):
     """Sets of values under keys, shared by the filters of a server.
 
     `shared` says whether other processes see the same data; without it, each worker of a
-    server with several has a storage of its own. `token_store` is where tokens are remembered;
-    without one, each process remembers its own.
+    server with several has a storage of its own.
     """
 
     shared = False
-    token_store: TokenStore | None = None
-
-    def join(self, server: Any) -> Any:  # noqa: ARG002 - for those that are shared
-        """Make `server` a node among those that share this storage.
-
-        Returns what reaches the others (see `cluster.Cluster`), or None if there are none.
-        """
-        return None
 
     @property
     def healthy(self) -> bool:

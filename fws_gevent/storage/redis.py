@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis
 
-from ..cluster.cluster import Cluster
-from ..cluster.token_store import RedisTokenStore
 from ..errors import PublishFailed, StorageAway
 from ..redis_io.keys import Keys
-from ..redis_io.publishing import StreamTerms
 from ..redis_io.servers import RedisServers
 from ..redis_io.urls import servers_at, servers_from_url
 from .base import BaseStorageObject
-
-if TYPE_CHECKING:
-    from ..node.node import Server
 
 Value = str | bytes | int | float
 """What can be a key, or a value in a set; they come back as texts, or bytes if they are none."""
 
 
 class RedisStorageObject(BaseStorageObject):
-    """Sets in Redis under the prefix `key`; a server that has one is a node among many.
+    """Sets in Redis under the prefix `key`.
+
+    A server that is built with one is a node among many: it reaches the others over the same
+    Redis, with keys under the same prefix.
 
     Each method raises StorageAway if Redis doesn't answer, TypeError for what it can't keep.
     """
@@ -37,11 +34,8 @@ class RedisStorageObject(BaseStorageObject):
         key: str = "fws",
         servers: RedisServers | None = None,
     ) -> None:
-        self._servers = servers or servers_at(host, port)
-        self._keys = Keys(key)
-        self._cluster: Cluster | None = None
-        self._tokens = RedisTokenStore(self._servers, self._keys, StreamTerms())
-        self.token_store = self._tokens
+        self.redis_servers = servers or servers_at(host, port)
+        self.redis_keys = Keys(key)
 
     @classmethod
     def from_url(cls, url: str, key: str = "fws") -> RedisStorageObject:
@@ -50,16 +44,6 @@ class RedisStorageObject(BaseStorageObject):
         Raises ConfigurationError.
         """
         return cls(key=key, servers=servers_from_url(url))
-
-    def join(self, server: Server) -> Cluster:
-        """Make `server` a node among those that share this storage."""
-        self._cluster = Cluster(server, self._servers, self._keys, self._tokens)
-        return self._cluster
-
-    @property
-    def healthy(self) -> bool:
-        """Return whether the node hears the others; False while Redis is away."""
-        return self._cluster is None or self._cluster.healthy
 
     def get(self, key: Value) -> set[str | bytes] | None:
         """The values under `key`, or None if there are none."""
@@ -80,25 +64,25 @@ class RedisStorageObject(BaseStorageObject):
         What is not to be lost goes through a server's `broadcast`.
         """
         try:
-            self._servers.client.publish(channel, data)
+            self.redis_servers.client.publish(channel, data)
         except (redis.RedisError, OSError) as error:
             raise PublishFailed(f"Redis didn't take it: {error}") from None
 
     def close(self) -> None:
         """Close the connections for commands; they are made again when they are needed."""
-        self._servers.close()
+        self.redis_servers.close()
 
     def _name(self, key: Value) -> bytes:
-        return self._keys.data(_encoded(key))
+        return self.redis_keys.data(_encoded(key))
 
     def _ask(self, *command: Any) -> Any:
         try:
-            return self._servers.client.execute_command(*command)
+            return self.redis_servers.client.execute_command(*command)
         except (redis.RedisError, OSError) as error:
-            raise StorageAway(f"Redis at {self._servers.name}: {error}") from None
+            raise StorageAway(f"Redis at {self.redis_servers.name}: {error}") from None
 
     def __str__(self) -> str:
-        return f"Redis at {self._servers.name}, keys {self._keys.prefix}:…"
+        return f"Redis at {self.redis_servers.name}, keys {self.redis_keys.prefix}:…"
 
 
 def _encoded(value: Value) -> bytes:

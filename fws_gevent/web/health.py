@@ -21,7 +21,7 @@ def readyz() -> Response:
     server = service().server
     if server.draining:
         return _text("draining\n", 503)
-    if not server.storage_object.healthy:
+    if not server.healthy:
         return _text("the storage is down\n", 503)
     failing = sorted({each.name for each in server.background if each.failing})
     if failing:

@@ -41,9 +41,6 @@ class StatusFeed(Server):
         """Ask for what opens the page."""
         return _StatusGuard(self, self._admin)
 
-    def make_cluster(self) -> None:
-        """None: those who look at a node are that node's alone."""
-
     def start_engine(self) -> None:
         """Begin to serve."""
         super().start_engine()

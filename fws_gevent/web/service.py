@@ -135,7 +135,7 @@ class WebService:
         keys = self.tokens.keys
         if keys is not None and not keys.lasting:
             warnings.append("No signing key is set: all tokens end with this process.")
-        if not self.server.storage_object.healthy:
+        if not self.server.healthy:
             warnings.append("The storage can't be reached.")
         failing = sorted({each.name for each in self.server.background if each.failing})
         if failing:

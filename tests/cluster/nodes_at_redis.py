@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fws_gevent.cluster.cluster import Cluster
+from fws_gevent.cluster.redis_broker import RedisBroker
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
@@ -36,10 +36,10 @@ def node_at(serve: Serve, port: int) -> FilteredWebSocketServer:
     return serve([rooms()], extra={"storage_object": RedisStorageObject(port=port)})
 
 
-def cluster_of(server: FilteredWebSocketServer) -> Cluster:
-    """A node's part in the server of many."""
-    assert isinstance(server.cluster, Cluster)
-    return server.cluster
+def broker_of(server: FilteredWebSocketServer) -> RedisBroker:
+    """A node's broker."""
+    assert isinstance(server.broker, RedisBroker)
+    return server.broker
 
 
 def join(connect: Connect, server: FilteredWebSocketServer, *groups: str) -> str:

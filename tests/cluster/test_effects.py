@@ -12,28 +12,24 @@ from fws_gevent.protocol.frames import BINARY, TEXT
 from fws_gevent.redis_io.entries import Entry, MalformedEntry
 
 
-class Route:
-    """A bus with or without subscribers."""
-
-    def __init__(self, listens: bool) -> None:
-        self.emit = self.tell if listens else None
-        self.told: list[Any] = []
-
-    def tell(self, server: Any, data: Any) -> None:
-        self.told.append(data)
-
-
 class Node:
     """Stands for the server: notes what it is to do."""
 
     def __init__(self, listens: bool = True) -> None:
         self.done: list[Any] = []
         self.revoked: list[bytes] = []
-        self.joined_route, self.left_route = Route(listens), Route(listens)
+        self.told: list[tuple[Any, bool]] = []
+        self._listens = listens
         self.effects = Effects(cast("Any", self), lambda node: node == "me", self.revoked.append)
 
     def spread(self, *arguments: Any) -> None:
         self.done.append(("spread", *arguments))
+
+    def hears_members(self, *, joined: bool) -> bool:
+        return self._listens
+
+    def tell_member(self, member: Any, *, joined: bool) -> None:
+        self.told.append((member, joined))
 
     def disconnect_here(self, *arguments: Any) -> None:
         self.done.append(("disconnect", *arguments))
@@ -64,17 +60,13 @@ def test_who_joins_or_leaves_another_node_is_told_patiently(kind: str) -> None:
     node = Node()
     who = {"id": "c1", "subject": "ann", "node": "other"}
     assert run(node.of(kind.encode(), json.dumps(who).encode())) is When.PATIENTLY
-    route, quiet = node.joined_route, node.left_route
-    if kind == "leave":
-        route, quiet = quiet, route
-    assert route.told == [{"group": "kitchen", **who}]
-    assert quiet.told == []
+    assert node.told == [({"group": "kitchen", **who}, kind == "join")]
 
 
 def test_who_has_no_subject_is_told_without() -> None:
     node = Node()
     run(node.of(b"join", b'{"id": "c1", "subject": "", "node": "other"}'))
-    assert node.joined_route.told[0]["subject"] is None
+    assert node.told[0][0]["subject"] is None
 
 
 def test_what_this_node_did_itself_and_what_nobody_listens_to_is_not_told() -> None:

@@ -80,13 +80,11 @@ def join(client: Client, group: str = "room") -> str:
 
 
 def name(server: FilteredWebSocketServer) -> str:
-    assert server.cluster is not None
-    return server.cluster.node
+    return server.broker.node_name
 
 
 def others(server: FilteredWebSocketServer) -> list[dict[str, Any]]:
-    assert server.cluster is not None
-    return server.cluster.others
+    return list(server.broker.others)
 
 
 def ids(server: FilteredWebSocketServer, group: str = "room") -> list[str]:
@@ -281,7 +279,7 @@ def test_what_a_node_could_not_take_away_at_its_end_the_others_do(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("fws_gevent.cluster.cluster.END", 0.1)
+    monkeypatch.setattr("fws_gevent.cluster.redis_broker.END", 0.1)
     with proxy_to(redis_server.port) as proxy:
         one = serve([Rooms], extra={"storage_object": RedisStorageObject(port=proxy.port)})
         client = connect(one)

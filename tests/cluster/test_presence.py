@@ -10,7 +10,7 @@ import pytest
 
 from fws_gevent import signals
 from fws_gevent.cluster import membership, presence
-from fws_gevent.cluster.cluster import Cluster
+from fws_gevent.cluster.redis_broker import RedisBroker
 from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
@@ -96,8 +96,7 @@ def ids(server: FilteredWebSocketServer, group: str = "room") -> set[Member]:
 
 
 def name(server: FilteredWebSocketServer) -> str:
-    assert server.cluster is not None
-    return server.cluster.node
+    return server.broker.node_name
 
 
 def event(bus: str, server: FilteredWebSocketServer, member: str, group: str = "room") -> Any:
@@ -255,7 +254,7 @@ def test_what_happened_while_redis_was_away_is_told_when_it_is_back(
     stays = ask(connect(two), "join room")
     until(lambda: len(two.members("room")) == 4)
     process.kill()
-    until(lambda: not (one.storage_object.healthy or two.storage_object.healthy))
+    until(lambda: not (one.healthy or two.healthy))
     ask(clients[0], "leave room")
     new = [ask(client, "join room") for client in clients[3:]]
     for _ in range(3):  # more than may wait
@@ -265,9 +264,7 @@ def test_what_happened_while_redis_was_away_is_told_when_it_is_back(
         one.members("room")
     process.start()
     there = {(member, name(one)) for member in (*old[1:], *new)} | {(stays, name(two))}
-    until(
-        lambda: all(server.storage_object.healthy and ids(server) == there for server in (one, two))
-    )
+    until(lambda: all(server.healthy and ids(server) == there for server in (one, two)))
     until(lambda: event("member_left", one, goes) in heard)
     until(lambda: all(event("member_joined", one, member) in heard for member in new))
     assert len({(bus, data["id"]) for bus, data in heard}) == len(heard)
@@ -312,8 +309,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
     for group in ["bad", *groups]:
         member = ask(client, f"join {group}")
     until(lambda: all(ids(two, group) == {(member, name(one))} for group in groups))
-    assert one.cluster is not None
-    assert [each.failing for each in one.cluster.loops].count(True) <= 1
+    assert [each.failing for each in one.broker.loops].count(True) <= 1
     monkeypatch.setattr(membership, "encode", encode)
     plain.delete(wrong)
     until(lambda: plain.type(wrong) == b"hash")
@@ -332,8 +328,8 @@ def test_a_group_of_any_size_is_compared_and_told_in_portions(
     kept, *_ = lost = sorted(member for member, _ in here)
     plain.hdel(key, *lost[1:])
     plain.hset(key, "somebody else", "")
-    assert isinstance(one.cluster, Cluster)
-    one.cluster._presence.compare(["room"])
+    assert isinstance(one.broker, RedisBroker)
+    one.broker._presence.compare(["room"])
     until(lambda: set(plain.hkeys(key)) == {each.encode() for each in lost})
     assert ids(two) == here
     assert plain.hexists(key, kept)
@@ -345,8 +341,8 @@ def test_a_name_that_a_node_had_leaves_no_list_of_groups(
     one = node()
     ask(connect(one), "join room")
     until(lambda: plain.smembers(f"fws:{{*}}:groups:{name(one)}") == {b"room"})
-    before, cluster = name(one), one.cluster
-    assert isinstance(cluster, Cluster)
+    before, cluster = name(one), one.broker
+    assert isinstance(cluster, RedisBroker)
     plain.delete("fws:{*}:nodes", f"fws:{{*}}:node:{before}")
     cluster._nodes.hurry()
     until(lambda: name(one) != before)
@@ -360,9 +356,9 @@ def test_a_list_of_groups_that_redis_refuses_is_reported_once_and_mended(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(presence, "FIRST", 0.01)
     server = node()
-    assert isinstance(server.cluster, Cluster)
+    assert isinstance(server.broker, RedisBroker)
     until(lambda: plain.smembers("fws:{*}:nodes"))
-    groups = f"fws:{{*}}:groups:{server.cluster.node}"
+    groups = f"fws:{{*}}:groups:{server.broker.node_name}"
     plain.set(groups, "junk")
     client = connect(server)
     client.send("join room")

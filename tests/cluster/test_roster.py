@@ -16,7 +16,7 @@ from fws_gevent.server import FilteredWebSocketServer
 from ..conftest import Connect, Serve, StartRedis
 from ..redis_processes import RedisProcess
 from ..waiting import until
-from .nodes_at_redis import cluster_of, ids, join, node_at
+from .nodes_at_redis import broker_of, ids, join, node_at
 
 pytestmark = pytest.mark.usefixtures("chains")
 
@@ -52,13 +52,13 @@ def test_members_that_redis_lost_are_no_empty_list(
     lost: str, redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:
     one, two, here = two_members(redis_server.port, serve, connect)
-    name = cluster_of(two).node
+    name = broker_of(two).node_name
     keys = {"members": [f"fws:{{room}}:members:{name}"], "nodes": ["fws:{room}:nodes"]}
     plain.delete(*keys.get(lost, [*keys["members"], *keys["nodes"]]))
     with pytest.raises(StorageAway, match="can't be told who is in the group"):
         one.members("room")
-    cluster_of(two)._presence.compare(["room"])
-    cluster_of(one)._presence.compare(["room"])
+    broker_of(two)._presence.compare(["room"])
+    broker_of(one)._presence.compare(["room"])
     until(lambda: plain.hlen(f"fws:{{room}}:members:{name}"))
     assert ids(one) == here
 
@@ -77,7 +77,7 @@ def test_a_node_that_holds_the_group_has_members_of_it(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:
     one, two, _ = two_members(redis_server.port, serve, connect)
-    name = cluster_of(two).node
+    name = broker_of(two).node_name
     plain.delete(f"fws:{{room}}:members:{name}", f"fws:{{*}}:groups:{name}")
     with pytest.raises(StorageAway, match="whose names are missing"):
         one.members("room")
@@ -90,14 +90,14 @@ def test_members_of_a_node_that_must_be_alive_are_not_left_out(
     monkeypatch.setattr(nodes, "BEAT", 0.05)
     monkeypatch.setattr(nodes, "LEASE", 300.0)
     one, two, here = two_members(redis_server.port, serve, connect)
-    name = cluster_of(two).node
-    until(lambda: cluster_of(one)._nodes._leases.lasts(name))
-    cluster_of(two)._nodes.stop(20.0)
+    name = broker_of(two).node_name
+    until(lambda: broker_of(one)._nodes._leases.lasts(name))
+    broker_of(two)._nodes.stop(20.0)
     plain.delete(f"fws:{{*}}:node:{name}")
     for _ in range(2):
         with pytest.raises(StorageAway, match="forgotten that node"):
             one.members("room")
-        cluster_of(one)._nodes.hurry()
+        broker_of(one)._nodes.hurry()
         gevent.sleep(0.1)
     assert plain.hlen(f"fws:{{room}}:members:{name}") == 1, "it is no dead node"
     plain.set(f"fws:{{*}}:node:{name}", "-")
@@ -122,12 +122,12 @@ def test_after_redis_has_forgotten_all_there_is_no_half_list(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:
     one, two, here = two_members(redis_server.port, serve, connect)
-    cluster_of(one)._nodes.hurry()
-    until(lambda: cluster_of(one).others)
+    broker_of(one)._nodes.hurry()
+    until(lambda: broker_of(one).others)
     plain.flushall()
     with pytest.raises(StorageAway):  # the other one has not noticed yet
         one.members("room")
-    cluster_of(two)._nodes.hurry()
+    broker_of(two)._nodes.hurry()
     until(lambda: len(plain.keys("fws:{room}:members:*")) == 2)
     assert ids(one) == ids(two) == here
 
@@ -139,7 +139,7 @@ def test_while_redis_is_full_it_is_not_told_and_nodes_live_on(
     monkeypatch.setattr(nodes, "LEASE", 3.0)
     process = start_redis()
     one, two, here = two_members(process.port, serve, connect)
-    names = [cluster_of(each).node for each in (one, two)]
+    names = [broker_of(each).node_name for each in (one, two)]
     client: Any = process.client()
     client.config_set("maxmemory", 1)
     with pytest.raises(StorageAway, match="maxmemory"):
@@ -150,10 +150,10 @@ def test_while_redis_is_full_it_is_not_told_and_nodes_live_on(
         client.pexpire(lease, 1500)
     until(lambda: all(client.pttl(lease) > 1500 for lease in leases))
     client.config_set("maxmemory", 0)
-    until(lambda: one.storage_object.healthy)
+    until(lambda: one.healthy)
     until(lambda: client.hexists(f"fws:{{room}}:members:{names[1]}", newest))
     assert ids(one) == sorted([*here, newest])
-    assert [cluster_of(each).node for each in (one, two)] == names
+    assert [broker_of(each).node_name for each in (one, two)] == names
     client.close()
 
 
@@ -166,7 +166,7 @@ def test_to_disconnect_goes_on_where_it_can_not_be_counted(
     def away(group: str) -> list[dict[str, Any]]:
         raise StorageAway("as told")
 
-    monkeypatch.setattr(cluster_of(one), "members", away)
+    monkeypatch.setattr(broker_of(one), "members", away)
     with pytest.raises(StorageAway, match="told to close, but how many is not known") as caught:
         one.disconnect(subject="ada", code=4000)
     assert not isinstance(caught.value, PublishFailed)
@@ -178,7 +178,7 @@ def test_a_change_under_way_is_waited_for(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:
     one, two, here = two_members(redis_server.port, serve, connect)
-    name = cluster_of(two).node
+    name = broker_of(two).node_name
     plain.srem("fws:{room}:nodes", name)
     asking = gevent.spawn(ids, one)
     gevent.sleep(0.05)

@@ -443,7 +443,7 @@ def test_what_was_revoked_while_a_node_could_not_hear_it_ends_its_connections(
     client = enter(server, connect, server.tokens.issue("ada"))
     now = int(time.time())
     process.kill()
-    until(lambda: not server.storage_object.healthy)
+    until(lambda: not server.healthy)
     greeted(client)
     enter(server, connect, server.tokens.issue("bob"))  # who is checked without Redis
     process.start()

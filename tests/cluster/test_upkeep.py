@@ -14,7 +14,7 @@ from fws_gevent.cluster.upkeep import Upkeep
 from ..conftest import Connect, Serve
 from ..redis_processes import RedisProcess
 from ..waiting import until
-from .nodes_at_redis import GHOST, cluster_of, haunt, ids, join, node_at
+from .nodes_at_redis import GHOST, broker_of, haunt, ids, join, node_at
 
 pytestmark = pytest.mark.usefixtures("chains")
 
@@ -37,7 +37,7 @@ def test_what_is_in_use_does_not_expire(
 ) -> None:
     server = node_at(serve, redis_server.port)
     member = join(connect, server, "room")
-    name = cluster_of(server).node
+    name = broker_of(server).node_name
     kept = [
         f"fws:{{room}}:members:{name}", f"fws:{{*}}:groups:{name}", "fws:{room}:nodes",
         "fws:{room}:stream", "fws:{*}:stream",
@@ -58,7 +58,7 @@ def test_members_that_redis_lost_are_told_again(
     one, two = node_at(serve, redis_server.port), node_at(serve, redis_server.port)
     here = sorted(join(connect, one, "room", "other") for _ in range(2))
     until(lambda: ids(two) == ids(two, "other") == here)
-    name = cluster_of(one).node
+    name = broker_of(one).node_name
     members, holders = f"fws:{{room}}:members:{name}", "fws:{room}:nodes"
     with caplog.at_level(logging.WARNING, "fws_gevent.redis"):
         if lost == "one member":
@@ -69,7 +69,7 @@ def test_members_that_redis_lost_are_told_again(
         until(lambda: plain.hlen(members) == 2 and plain.sismember(holders, name))
         until(lambda: ids(two) == here)
         until(lambda: "Redis has lost members of" in caplog.text)
-    assert cluster_of(one).node == name
+    assert broker_of(one).node_name == name
     assert ids(two, "other") == here
 
 
@@ -83,9 +83,9 @@ def test_of_many_groups_some_are_looked_at_and_all_where_one_was_lost(
     server = node_at(serve, redis_server.port)
     groups = [f"g{number}" for number in range(23)]
     join(connect, server, *groups)
-    name = cluster_of(server).node
+    name = broker_of(server).node_name
     until(lambda: len(plain.keys("fws:{g*:members:*")) == 23)
-    work = cluster_of(server)._upkeep
+    work = broker_of(server)._upkeep
     seen = [work._next_groups() for _ in range(5)]
     assert [len(each) for each in seen] == [5, 5, 5, 5, 3]
     assert sorted(group for each in seen for group in each) == sorted(groups)
@@ -98,7 +98,7 @@ def test_of_many_groups_some_are_looked_at_and_all_where_one_was_lost(
     work._stop.clear()
     work.loop.start()
     until(lambda: len(plain.keys("fws:{g*:members:*")) == 23)
-    assert cluster_of(server).node == name
+    assert broker_of(server).node_name == name
 
 
 @pytest.mark.usefixtures("_quick")
@@ -111,6 +111,6 @@ def test_what_an_unknown_node_left_in_a_group_is_taken_away(
     haunt(plain, ["room"])
     plain.delete("fws:{*}:nodes", f"fws:{{*}}:groups:{GHOST}")  # with the server that had these
     member = join(connect, server, "room")
-    until(lambda: plain.smembers("fws:{room}:nodes") == {cluster_of(server).node.encode()})
+    until(lambda: plain.smembers("fws:{room}:nodes") == {broker_of(server).node_name.encode()})
     until(lambda: not plain.exists(f"fws:{{room}}:members:{GHOST}"))
     assert ids(server) == [member]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, ClassVar
+from typing import Any
 
 import gevent
 import pytest
 from gevent.event import Event
 
-from fws_gevent.connection.connection import Connection
+from fws_gevent.broker.memory import MemoryBroker
 from fws_gevent.connection.upgrade_context import PeerInfo, UpgradeContext
 from fws_gevent.errors import CloseCode, StorageAway
-from fws_gevent.loop.supervision import Loop
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.tokens import Claims
 from tests.clients import PATIENCE, Client
@@ -22,43 +21,20 @@ from tests.waiting import until
 from .guarded import Ears, Script, bearer, guard_of, guarded, is_empty
 
 
-class SlowNodes:
-    """Other nodes whose broker answers a join only when `answers` is set."""
+class SlowBroker(MemoryBroker):
+    """A broker that answers a join only when `answers` is set."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.joining: list[str] = []
         self.left_groups: list[str] = []
         self.answers = Event()
 
-    node = "slow"
-    others: ClassVar[list[dict[str, Any]]] = []
-    losses = 0
-    loops: ClassVar[list[Loop]] = []
-    gaps = 0
-
-    def on_fork(self) -> None:
-        raise AssertionError
-
-    def start(self) -> None:
-        return
-
-    def stop(self) -> None:
-        return
-
-    def broadcast(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
-        raise AssertionError
-
-    def disconnect(self, subject: str | None, name: str | None, code: int, reason: str) -> None:
-        raise AssertionError
-
-    def members(self, group: str) -> list[dict[str, Any]]:
-        return []
-
-    def joined(self, group: str, connection: Connection, first: bool) -> None:
+    def join(self, group: str, member: str, subject: str | None, *, first: bool) -> None:
         self.joining.append(group)
         self.answers.wait(PATIENCE)
 
-    def left(self, group: str, connection: Connection, last: bool) -> None:
+    def leave(self, group: str, member: str, *, last: bool) -> None:
         self.left_groups.append(group)
 
 
@@ -68,23 +44,23 @@ class Entering:
     def __init__(self, serve: Serve, connect: Connect, *, first_message: bool) -> None:
         self.ears = Ears()
         self.server: FilteredWebSocketServer = guarded(serve, *self.ears.filters())
-        self.nodes = SlowNodes()
-        self.server.cluster = self.nodes
+        self.broker = SlowBroker()
+        self.server.broker = self.broker
         token = self.server.tokens.issue("ada")
         if first_message:
             self.client: Client = connect(self.server)
             self.client.send(f"token:{token}")
         else:
             self.client = connect(self.server, headers=bearer(token))
-        until(lambda: self.nodes.joining)
+        until(lambda: self.broker.joining)
 
     def settle(self) -> None:
         """Let the broker answer, and see that nothing is left and nothing was told."""
-        self.nodes.answers.set()
+        self.broker.answers.set()
         until(lambda: not self.server.live)
         assert is_empty(self.server)
         assert self.ears.heard == []
-        assert self.nodes.left_groups == self.nodes.joining == ["subject:ada"]
+        assert self.broker.left_groups == self.broker.joining == ["subject:ada"]
 
 
 @pytest.fixture(params=[False, True], ids=["in the request", "in the first message"])
@@ -101,7 +77,7 @@ def test_a_revocation_ends_it(entering: Entering) -> None:
 
 def test_one_that_hangs_up_leaves_nothing_behind(entering: Entering) -> None:
     entering.client.drop()
-    entering.nodes.answers.set()
+    entering.broker.answers.set()
     until(lambda: not entering.server.live)
     assert is_empty(entering.server)
     assert [name for name, _ in entering.ears.heard] == ["connect", "disconnect"]
@@ -134,7 +110,7 @@ def test_a_disconnect_by_id_finds_it(entering: Entering) -> None:
 def test_it_begins_when_the_broker_has_answered(entering: Entering) -> None:
     entering.client.send("hello")
     assert entering.ears.heard == []
-    entering.nodes.answers.set()
+    entering.broker.answers.set()
     until(lambda: len(entering.ears.heard) == 2)
     assert [name for name, _ in entering.ears.heard] == ["connect", "message"]
 
@@ -210,11 +186,11 @@ def test_renewing_a_token_neither_leaves_nor_joins_its_subjects_group(
     server = guarded(serve)
     client = connect(server, headers=bearer(server.tokens.issue("ada")))
     until(lambda: "subject:ada" in server.groups)
-    nodes = SlowNodes()
-    server.cluster = nodes
+    broker = SlowBroker()
+    server.broker = broker
     client.send(f"token:{server.tokens.issue('ada', ['room'])}")
     assert client.receive() == "token:accepted"
-    assert nodes.joining == nodes.left_groups == []
+    assert broker.joining == broker.left_groups == []
 
 
 @pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])

@@ -177,6 +177,7 @@ def test_a_membership_of_nobody_has_nobody_to_tell() -> None:
             return False
 
     empty = Membership(Nowhere())  # type: ignore[arg-type]
+    empty.broker.attach(empty)  # type: ignore[arg-type]
     empty.broadcast("x")
     empty.broadcast("x", group="room")
     empty.leave("room", object())  # type: ignore[arg-type]

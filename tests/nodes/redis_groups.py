@@ -306,7 +306,7 @@ class TwoNodes:
     @property
     def healthy(self) -> bool:
         """Whether both nodes hear the other one."""
-        return all(each.healthy for each in self.storages)
+        return all(each.healthy for each in self.nodes)
 
     def close(self) -> None:
         """Close the connections for commands."""

@@ -29,7 +29,7 @@ class Site:
             auth="required",
             signing_key=SECRET,
         )
-        until(lambda: self.node.storage_object.token_store.following)  # type: ignore[union-attr]
+        until(lambda: self.node.tokens.store.following)  # type: ignore[attr-defined]
         token = self.node.tokens.issue("ada")
         redis.freeze()
         self.client: Client = connect(self.node, headers=bearer(token))

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from fws_gevent import Publisher, PublishFailed
-from fws_gevent.cluster.cluster import Cluster
+from fws_gevent.cluster.redis_broker import RedisBroker
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.filters.notify_gap import NotifyGapFilter
 from fws_gevent.server import FilteredWebSocketServer
@@ -229,8 +229,8 @@ def test_a_subscription_that_is_made_again_and_again_delivers_all_once(
 ) -> None:
     site = Site(start_redis(), serve, connect)
     busy = [gevent.spawn(lambda: [site.publish() for _ in range(300)]) for _ in range(4)]
-    cluster = site.nodes[1].cluster
-    assert isinstance(cluster, Cluster)
+    cluster = site.nodes[1].broker
+    assert isinstance(cluster, RedisBroker)
     channel = STREAM.encode()
     shard = cluster._shards.of(channel)
     while not all(each.ready() for each in busy):
@@ -271,7 +271,7 @@ def test_what_somebody_else_wrote_harms_nothing(
     client.close()
     assert right(site, durable=True)
     assert site.gaps() == [[]] * 4
-    assert all(node.cluster is not None and node.cluster.losses == 0 for node in site.nodes)
+    assert all(node.broker.losses == 0 for node in site.nodes)
 
 
 def test_a_node_that_was_frozen_catches_up(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from fws_gevent.errors import PublishFailed, StorageAway
+from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 from fws_gevent.tokens.store import Refresh, Revocation
 
@@ -114,9 +115,7 @@ def test_a_user_with_the_least_permissions_can_do_all(
     ask(redis, "SADD", "fws:{*}:nodes", "dead")
     assert pair.healthy
     here, there = pair.storages
-    ours, theirs = here.token_store, there.token_store
-    assert ours
-    assert theirs
+    ours, theirs = (node.tokens.store for node in pair.nodes)
     for number in range(20):
         assert pair.publish(GROUP, number % 2)
     until(lambda: all(len(node.members(GROUP)) == 2 for node in pair.nodes))
@@ -170,26 +169,24 @@ def test_who_is_not_let_in_is_told_why_and_serves_on(
 
 def test_a_user_who_is_let_in_later_needs_no_restart(start_redis: StartRedis, serve: Serve) -> None:
     redis = start_redis()
-    storage = refused(f"redis://fws:{PASSWORD}@127.0.0.1:{redis.port}/0", serve)
+    storage, node = refused(f"redis://fws:{PASSWORD}@127.0.0.1:{redis.port}/0", serve)
     ask(redis, "ACL", "SETUSER", *USER.split())
-    until(lambda: storage.healthy)
+    until(lambda: node.healthy)
     storage.add("key", "value")
     assert storage.get("key") == {"value"}
     storage.close()
 
 
-def refused(url: str, serve: Serve) -> RedisStorageObject:
+def refused(url: str, serve: Serve) -> tuple[RedisStorageObject, FilteredWebSocketServer]:
     """A node that Redis does not let in: it says so in every way, and goes on."""
     storage = RedisStorageObject.from_url(url)
     node = serve([], extra={"storage_object": storage}, publish_timeout=0.5)
-    assert not storage.healthy
-    token_store = storage.token_store
-    assert token_store
+    assert not node.healthy
     calls: list[Callable[[], object]] = [
         lambda: storage.get("key"),
         lambda: storage.add("key", "value"),
         lambda: node.members(GROUP),
-        lambda: token_store.take_ticket("digest", 0.0),
+        lambda: node.tokens.store.take_ticket("digest", 0.0),
     ]
     for call in calls:
         with pytest.raises(StorageAway):
@@ -197,7 +194,7 @@ def refused(url: str, serve: Serve) -> RedisStorageObject:
     with pytest.raises(PublishFailed):
         node.broadcast("text", GROUP)
     storage.close()
-    return storage
+    return storage, node
 
 
 def used(redis: RedisProcess) -> set[str]:

@@ -37,8 +37,6 @@ def test_a_storage_is_this_process_alone_unless_it_says_otherwise() -> None:
     storage = OnePair()
     assert storage.shared is False
     assert storage.healthy is True
-    assert storage.token_store is None
-    assert storage.join(object()) is None
 
 
 def test_a_storage_is_named_by_its_class() -> None:

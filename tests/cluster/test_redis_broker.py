@@ -141,8 +141,7 @@ def test_who_is_left_out_may_be_anywhere(node: Node, connect: Connect) -> None:
     for group in (None, "room"):
         for left_out, member in enumerate(names):
             for server in (one, two):
-                assert server.cluster is not None
-                server.cluster.broadcast(TEXT, b"not for one", group, member)
+                server.broker.publish(TEXT, b"not for one", group, member)
                 server.broadcast("for all")
                 for number, client in enumerate(clients):
                     if number != left_out:
@@ -192,8 +191,7 @@ def test_a_server_that_is_not_started_publishes(
     until(lambda: [each["id"] for each in idle.members("room")] == [name])
     idle.disconnect(id=name, code=4000, reason="from outside")
     assert member.frame().close == (4000, "from outside")
-    assert idle.cluster is not None
-    assert idle.cluster.others == []
+    assert idle.broker.others == []
     idle.storage_object.close()  # type: ignore[attr-defined]
 
 
@@ -285,7 +283,7 @@ def test_a_publish_of_another_application_runs_the_chain_once_on_each_node(
     servers = [node(noting(), Spread, redis_channels=channels) for _ in range(2)]
     clients = [connect(server) for server in servers for _ in range(2)]
     until(lambda: plain.pubsub_numsub("global")[0][1] == 2 and plain.pubsub_numpat() == 2)
-    until(lambda: all(server.storage_object.healthy for server in servers))
+    until(lambda: all(server.healthy for server in servers))
     for channel, data in (("global", "hello"), ("news:abc", "news"), ("other", "lost"),
                           ("global", b"\xff\x00"), ("global", "")):  # fmt: skip
         plain.publish(channel, data)
@@ -357,7 +355,7 @@ def test_by_setting_a_broadcast_is_local_and_marked_while_redis_is_away(
     process.start()
     gap = here.receive()
     assert json.loads(gap) == {"fws": "gap", "group": group, "reason": "local"}
-    until(lambda: two.storage_object.healthy)
+    until(lambda: two.healthy)
     two.broadcast("after", group)
     assert here.receive() == there.receive() == "after"  # nothing of it is replayed
 
@@ -371,9 +369,9 @@ def test_without_that_setting_it_fails_and_reaches_nobody(
     process.kill()
     with pytest.raises(PublishFailed):
         one.broadcast("lost")
-    until(lambda: not one.storage_object.healthy)
+    until(lambda: not one.healthy)
     process.start()
-    until(lambda: one.storage_object.healthy and two.storage_object.healthy)
+    until(lambda: one.healthy and two.healthy)
     two.broadcast("after")
     assert [client.receive() for client in clients] == ["after"] * 2
 
@@ -388,9 +386,9 @@ def test_a_node_that_starts_while_redis_is_away_serves_and_is_one_of_them_later(
     two = node(port=process.port, publish_timeout=2.0)
     here = connect(two)
     join(here)
-    assert not two.storage_object.healthy
+    assert not two.healthy
     process.start()
-    until(lambda: one.storage_object.healthy and two.storage_object.healthy)
+    until(lambda: one.healthy and two.healthy)
     until(lambda: len(one.members("room")) == 1)
     one.broadcast("together")
     assert here.receive() == there.receive() == "together"
@@ -404,7 +402,7 @@ def test_who_connects_before_a_node_has_found_redis_is_told_of_what_he_may_have_
     two = node(Orders, NotifyGapFilter, port=process.port, publish_timeout=2.0)
     here = connect(two)
     process.start()
-    until(lambda: two.storage_object.healthy)
+    until(lambda: two.healthy)
     assert json.loads(here.receive()) == {"fws": "gap", "group": None, "reason": "late"}
     two.broadcast("together")
     assert here.receive() == "together"
@@ -436,7 +434,7 @@ def test_a_group_that_all_left_while_redis_was_told_of_the_join_is_not_followed(
     node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = node()
-    cluster: Any = server.cluster
+    cluster: Any = server.broker
     client = connect(server)
     join(client, "another")
     (connection,) = server.users.values()
@@ -457,31 +455,31 @@ def test_a_node_that_is_started_again_has_another_name_and_all_its_tasks(
     redis_server: RedisProcess, serve: Serve, connect: Connect
 ) -> None:
     storage = RedisStorageObject(port=redis_server.port)
-    storage._servers.sharded = True  # a Redis without a cluster has these commands too
+    storage.redis_servers.sharded = True  # a Redis without a cluster has these commands too
     server = serve([Orders], extra={"storage_object": storage})
-    cluster: Any = server.cluster
-    before = cluster.node
+    cluster: Any = server.broker
+    before = cluster.node_name
     server.stop(0.1)
     server.start()
-    assert cluster.node != before
+    assert cluster.node_name != before
     assert [each.name for each in cluster.loops if each.ended] == []
     assert "moved channels" in {each.name for each in cluster.loops}
     client = connect(server)
     join(client, "room")
     client.send("room again")
     assert client.receive() == "again"
-    assert server.storage_object.healthy
+    assert server.healthy
 
 
 def test_revocations_that_redis_refuses_are_reported_once_and_learnt_later(
     node: Node, plain: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain.set("fws:{*}:revoked", "junk")
-    storage: Any = node().storage_object
+    store: Any = node().tokens.store
     line = "can't learn what is revoked: WRONGTYPE"
     until(lambda: line in caplog.text)
     gevent.sleep(0.2)
-    assert not storage.token_store.following
+    assert not store.following
     plain.delete("fws:{*}:revoked")
-    until(lambda: storage.token_store.following)
+    until(lambda: store.following)
     assert caplog.text.count(line) == 1

@@ -1,0 +1,57 @@
+"""What a broker needs of the node that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ..connection.connection import Connection
+from ..loop.reactor import Reactor
+
+
+class EventQueue(Protocol):
+    """The events that wait for the consumer chain of a node."""
+
+    def offer(self, data: dict[str, Any]) -> bool:
+        """Have the chain run on an event that every node gets; return False if it is full."""
+
+
+class BrokerHost(Protocol):
+    """A node, as far as its broker knows it."""
+
+    @property
+    def reactor(self) -> Reactor:
+        """The loop that serves the node's connections."""
+
+    @property
+    def groups(self) -> Mapping[str, Mapping[str, Connection]]:
+        """This node's connections by group, and by id in each."""
+
+    @property
+    def queue(self) -> EventQueue:
+        """The queue of this node's consumer chain."""
+
+    def spread(
+        self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
+    ) -> int:
+        """Send to this node's members of a group; return how many. For the loop's thread alone."""
+
+    def send_here(
+        self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
+    ) -> None:
+        """Send to this node's members of a group, from any thread. Raises GroupNameInvalid."""
+
+    def disconnect_here(self, group: str | None, name: str | None, code: int, reason: str) -> int:
+        """Close this node's connection with an id, or those of a group; return how many."""
+
+    def hears_members(self, *, joined: bool) -> bool:
+        """Return whether anybody listens to joins, or to leaves."""
+
+    def tell_member(self, member: dict[str, Any], *, joined: bool) -> None:
+        """Tell of a member that joined or left on another node. Subscribers may wait."""
+
+    def tell_gap(self, group: str | None, reason: str) -> None:
+        """Tell that messages to a group are missing here. Subscribers may wait."""
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the node says of itself to the others."""
