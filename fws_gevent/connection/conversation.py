@@ -176,8 +176,8 @@ class Conversation(Watched):
         self._advance(Step.FAIL, Closed(code, code.meaning))
 
     def _write_control(self, frame: bytes) -> None:
-        self.reactor.control_frames_out += 1
-        self.write(frame)
+        self.reactor.work += 1
+        self.flush(frame)
 
     def _run_soon(self) -> None:
         task: Any = self

@@ -105,7 +105,7 @@ class Transport:
         """Move the outbox to what waits."""
         outbox, waits = self._outbox, bool(self.waiting)
         self.reactor.work += _FLUSH_WORK
-        self.reactor.frames_out += len(outbox)
+        self.reactor.messages_out += len(outbox)
         data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
         outbox.clear()
         self._wait(data)
@@ -113,19 +113,24 @@ class Transport:
             task: Any = self
             self.reactor.drain_later(task)
 
-    def flush(self) -> None:
-        """Write the outbox; what the kernel doesn't take waits."""
+    def flush(self, control: bytes = b"") -> None:
+        """Write the outbox; what the kernel doesn't take waits.
+
+        `control` is a frame that is not a message: it goes behind the others and is not counted.
+        """
         outbox = self._outbox
-        if not outbox:
+        if not (outbox or control):
             return
         reactor = self.reactor
         if len(outbox) == 1:
-            reactor.frames_out += 1
+            reactor.messages_out += 1
             data = outbox.pop()
         else:
-            reactor.frames_out += len(outbox)
+            reactor.messages_out += len(outbox)
             data = b"".join(outbox)
             outbox.clear()
+        if control:
+            data += control
         if self.waiting:
             self._wait(data)
             return
@@ -156,7 +161,7 @@ class Transport:
         except OSError as error:
             self.on_lost(error)
             return
-        self.reactor.frames_out += 1
+        self.reactor.messages_out += 1
         self.reactor.bytes_out += sent
         if sent < len(header) + len(payload):
             self._wait_from(sent, header + payload)

@@ -30,8 +30,8 @@ class Flushing:
     def __init__(self) -> None:
         self.work = 0
         self.bytes_in = self.bytes_out = 0
-        self.frames_out = 0
-        self.control_frames_out = 0
+        self.messages_out = 0
+        """Messages that were handed to the kernel, or wait for it."""
         self.dirty: list[Socketed] = []
         self._will_flush = False
         self.failures = Failures("reactor")
@@ -40,11 +40,6 @@ class Flushing:
         self._runner: greenlet | None = None
         self.forked = False
         """Whether this is the copy in a forked child, which serves nobody."""
-
-    @property
-    def messages_out(self) -> int:
-        """Messages that were handed to the kernel."""
-        return self.frames_out - self.control_frames_out
 
     def mark(self, task: Socketed) -> None:
         """Have `task.flush` called at the end of this turn."""

@@ -236,6 +236,7 @@ def test_a_peer_that_is_lost_before_our_close_left_is_told_as_1006(
     _reset(client, connection)
     connection.close(4001, "enough")
     connection.busy = False
+    server.reactor.schedule(connection)
     until(lambda: seen)
     (told,) = seen
     assert told[0] == 1006

@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
+from fws_gevent.errors import CloseCode
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
 from fws_gevent.node import statistics as module
 from fws_gevent.node.largest_groups import LARGEST
@@ -97,6 +98,21 @@ def test_it_counts_closes_by_code_and_tells_the_latest(serve: Serve, connect: Co
         end(connect(server), 1000)
     until(lambda: not server.live)
     assert len(server.statistics.snapshot()["recent_closes"]) == 20
+
+
+def test_a_control_frame_that_never_leaves_takes_no_message_off_the_total(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve([Script])
+    one, two = connect(server), connect(server)
+    greeted(one)
+    greeted(two)
+    lost = next(iter(server.users.values()))
+    lost.ping()
+    lost.give_up(CloseCode.ABNORMAL, "given up")
+    two.send("hello")
+    assert two.receive() == "hello"
+    assert server.statistics.snapshot()["totals"]["messages_out"] == 1
 
 
 def test_totals_are_never_below_zero_however_connections_end(
