@@ -23,7 +23,7 @@ CHURN ?= --seconds 3600
 FUZZ ?= -max_total_time=20
 RESILIENCE := tests/resilience
 
-.PHONY: run test lint unit programs faults coverage fuzz bench soak faults-bench autobahn clean
+.PHONY: run test lint unit programs faults coverage fuzz bench soak faults-bench autobahn docs clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
@@ -68,6 +68,9 @@ soak: programs ## nodes, Redis and clients killed and frozen, then an hour of co
 
 autobahn: $(VENV)/test.stamp ## the Autobahn test suite; needs its `wstest`, see docs/architecture.md
 	$(BIN)/python benchmarks/autobahn.py $(if $(WSTEST),--wstest $(WSTEST))
+
+docs: $(VENV)/test.stamp ## the reference of all public names, in build/reference/
+	$(BIN)/python -m docs.reference
 
 # Named after the version, so that an environment of another one is made anew.
 $(VENV)/python-$(VERSION):
