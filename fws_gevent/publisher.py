@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from time import sleep
 from typing import Any
 
 import redis
 
+from .clock import SYSTEM_CLOCK, Clock
 from .errors import PublishFailed
 from .protocol.frames import TEXT, check_close
 from .protocol.names import checked_group
@@ -36,12 +36,13 @@ class Publisher:
 
     def __init__(
         self, url: str | RedisServers = "redis://127.0.0.1:6379/0", key: str = "fws",
-        timeout: float = 2.0, terms: StreamTerms | None = None,
+        timeout: float = 2.0, terms: StreamTerms | None = None, clock: Clock = SYSTEM_CLOCK,
     ) -> None:  # fmt: skip
         self._servers = servers_from_url(url) if isinstance(url, str) else url
         self._keys = Keys(key)
         self._terms = (terms or StreamTerms())._replace(deadline=timeout)
-        self._clock = RedisClock(self._servers)
+        self._clock = clock
+        self._redis_clock = RedisClock(self._servers, clock)
 
     def publish(self, data: Data, group: str | None = None, message_id: str | None = None) -> str:
         """Send to a group, or to everybody: `str` as text, bytes as binary.
@@ -88,7 +89,13 @@ class Publisher:
             raise PublishFailed(f"a message has {LARGEST} bytes at most, not {len(data)}")
         name = None if group is None else checked_group(group)
         return Publication(
-            name, kind, data, exclude=exclude, message_id=message_id, seconds=self._terms.deadline
+            name,
+            kind,
+            data,
+            exclude=exclude,
+            message_id=message_id,
+            seconds=self._terms.deadline,
+            clock=self._clock,
         )
 
     def disconnection(
@@ -123,12 +130,12 @@ class Publisher:
                 why = str(error)
             except redis.RedisError as error:
                 why = str(error)
-                self._clock.forget()
-            sleep(min(backoff.seconds(), max(0.0, publication.left)))
+                self._redis_clock.forget()
+            self._clock.sleep(min(backoff.seconds(), max(0.0, publication.left)))
         raise PublishFailed(f"Redis took no message for {self._terms.deadline:g} s: {why}")
 
     def _call(self, publication: Publication) -> Any:
-        latest = self._clock.at(publication.deadline, self._keys.stream(publication.group))
+        latest = self._redis_clock.at(publication.deadline, self._keys.stream(publication.group))
         keys, args = publication.call(
             self._keys, self._terms, self._servers.publish_command, latest
         )

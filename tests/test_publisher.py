@@ -304,8 +304,8 @@ def test_a_clock_that_has_been_set_delays_nothing_for_long(
 ) -> None:
     """Seen from here: what is known of the clock of Redis is an hour behind it."""
     publisher.publish("before", group="kitchen")
-    ((place, (offset, until)),) = publisher._clock._offsets.items()
-    publisher._clock._offsets[place] = (offset - 3600, until)
+    ((place, (offset, until)),) = publisher._redis_clock._offsets.items()
+    publisher._redis_clock._offsets[place] = (offset - 3600, until)
     publisher.publish("after", group="kitchen")
     assert data_in(redis_server) == [b"before", b"after"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 
 import gevent
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 
 _log = get_logger("engine")
@@ -27,7 +27,8 @@ class Failures:
     `name` is what logs, /fws/readyz and metrics call it; `count` is how many there were in all.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self.name = name
         self.count = 0
         self._in_a_row = 0
@@ -37,11 +38,11 @@ class Failures:
     @property
     def failing(self) -> bool:
         """Return whether it fails again and again."""
-        return self._in_a_row >= STUCK and monotonic() - self._last < ROW
+        return self._in_a_row >= STUCK and self._clock.monotonic() - self._last < ROW
 
     def add(self, error: BaseException) -> None:
         """Count an exception; log it unless it repeats the one before."""
-        now = monotonic()
+        now = self._clock.monotonic()
         if now - self._last >= ROW:
             self._in_a_row, self._logged = 0, ""
         self._last = now
@@ -56,8 +57,8 @@ class Failures:
 class Loop(Failures):
     """Runs `body` in a greenlet of its own, and again whenever it raises, until it returns."""
 
-    def __init__(self, name: str, body: Callable[[], None]) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, body: Callable[[], None], clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(name, clock)
         self._body = body
         self._told_to_end = False
         self._over = False

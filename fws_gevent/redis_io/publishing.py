@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from time import monotonic
 from typing import Any, NamedTuple
 
 import redis
@@ -17,6 +16,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import PublishFailed
 from .keys import Keys
 from .servers import Place, RedisServers
@@ -56,7 +56,7 @@ class StreamTerms(NamedTuple):
 class Publication:
     """One message, the same in each attempt: its id makes that it is published once."""
 
-    __slots__ = ("data", "deadline", "exclude", "group", "kind", "message_id", "nonce")
+    __slots__ = ("_clock", "data", "deadline", "exclude", "group", "kind", "message_id", "nonce")
 
     def __init__(
         self,
@@ -67,19 +67,21 @@ class Publication:
         exclude: str = "",
         message_id: str | None = None,
         seconds: float,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self.group = group
         self.kind = kind
         self.data = data
         self.exclude = exclude
         self.nonce = secrets.token_hex(8)
         self.message_id = self.nonce if message_id is None else message_id
-        self.deadline = monotonic() + seconds
+        self.deadline = clock.monotonic() + seconds
 
     @property
     def left(self) -> float:
         """Seconds until its deadline."""
-        return self.deadline - monotonic()
+        return self.deadline - self._clock.monotonic()
 
     def call(
         self, keys: Keys, terms: StreamTerms, command: str, latest: int
@@ -95,7 +97,8 @@ class Publication:
 class RedisClock:
     """What the clock of Redis says at a moment of ours: a late command must do nothing there."""
 
-    def __init__(self, servers: RedisServers) -> None:
+    def __init__(self, servers: RedisServers, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._servers = servers
         self._offsets: dict[Place, tuple[float, float]] = {}  # with the end of each
 
@@ -104,13 +107,13 @@ class RedisClock:
         self._offsets.clear()
 
     def at(self, moment: float, key: bytes) -> int:
-        """Milliseconds since 1970 there at `moment` of time.monotonic(). Raises RedisError."""
+        """Milliseconds since 1970 there at `moment` of our clock. Raises RedisError."""
         place = self._servers.place_of(key)
         offset, until = self._offsets.get(place, (0.0, 0.0))
-        if monotonic() >= until:
+        if self._clock.monotonic() >= until:
             seconds = self._servers.time(key)
             # However long the answer took: a deadline may be too early there, but never too late.
-            now = monotonic()
+            now = self._clock.monotonic()
             offset = seconds - now
             self._offsets[place] = offset, now + _CLOCK_KEPT
         return int((moment + offset) * 1000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +94,7 @@ class Admin:
 
         It ends with that token, also where the token is revoked.
         """
-        now = time.time()
+        now = self._tokens.clock.wall()
         made = Claims(
             # No token has these names: a log-in without one ends with no token.
             sub=PROGRAM, jti="", iat=int(now), exp=now + SESSION, scope=SCOPE,
@@ -131,7 +130,10 @@ class Admin:
             log_in = Claims(self._serializer.loads(value or ""))
         except BadSignature:
             return None
-        if log_in.expires_at <= time.time() or log_in.get("run", self._run) != self._run:
+        if (
+            log_in.expires_at <= self._tokens.clock.wall()
+            or log_in.get("run", self._run) != self._run
+        ):
             return None
         try:
             self._tokens.check_not_revoked(log_in)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ConfigurationError
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -57,7 +57,8 @@ class Metrics:
     answers with the sum of all.
     """
 
-    def __init__(self, app: str) -> None:
+    def __init__(self, app: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._app = app
         self._registry = CollectorRegistry()
         self._counters = {
@@ -131,13 +132,13 @@ class Metrics:
 
         So requests for it take a small part of the CPU, as many as there may be.
         """
-        return self._last if monotonic() < self._until else None
+        return self._last if self._clock.monotonic() < self._until else None
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
-        begun = monotonic()
+        begun = self._clock.monotonic()
         self._last = self._rendered()
-        self._until = begun + (1 + RESTED) * (monotonic() - begun)
+        self._until = begun + (1 + RESTED) * (self._clock.monotonic() - begun)
         return self._last
 
     def _rendered(self) -> bytes:

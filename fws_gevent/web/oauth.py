@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
@@ -185,7 +184,7 @@ def ticket() -> Response:
         made = tokens.issue_ticket(claims)
     except NotIssued as error:
         unavailable(str(error))
-    lives = min(tokens.settings.ticket_ttl, claims.expires_at - time.time())
+    lives = min(tokens.settings.ticket_ttl, claims.expires_at - tokens.clock.wall())
     return answer({"ticket": made, "expires_in": max(0, int(lives))})
 
 

@@ -85,13 +85,13 @@ class WebService:
     def serve(self, server: Server) -> None:
         """Show `server` from now on, which is not started yet. Raises ConfigurationError."""
         Metrics.check_folder()
-        settings = server.settings
+        settings, clock = server.settings, server.tokens.clock
         self.server = server
         self.clients = TokenClients.from_file(settings.token_clients)
-        self.token_limiter = per_minute(settings.token_rate)
-        self.guess_limiter = per_minute(settings.token_rate)
+        self.token_limiter = per_minute(settings.token_rate, clock)
+        self.guess_limiter = per_minute(settings.token_rate, clock)
         """Counts wrong secrets of programs, by the address that they come from."""
-        self.log_in_limiter = per_minute(LOG_INS)
+        self.log_in_limiter = per_minute(LOG_INS, clock)
         self.admin = Admin(settings, server.tokens)
         server.annexes[LIVE] = StatusFeed(server, self.admin, self.snapshot)
         server.statistics.listen(self._on_look)
@@ -105,7 +105,7 @@ class WebService:
     def metrics(self) -> Metrics:
         """The numbers for Prometheus; made in the process that serves them."""
         if self._metrics is None:
-            self._metrics = Metrics(self._name)
+            self._metrics = Metrics(self._name, self.tokens.clock)
         return self._metrics
 
     def say_link(self, url: str) -> None:

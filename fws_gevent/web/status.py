@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Response, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -103,7 +101,7 @@ def _let_in(log_in: Claims) -> AnyResponse:
     response.set_cookie(
         COOKIE,
         service().admin.cookie(log_in),
-        max_age=max(1, round(log_in.expires_at - time.time())),
+        max_age=max(1, round(log_in.expires_at - service().tokens.clock.wall())),
         path=_cookie_path(),
         secure=is_secure(),
         httponly=True,

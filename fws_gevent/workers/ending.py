@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 import gevent
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..upgrade.context import Node
 
 # Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
@@ -23,8 +23,11 @@ class WorkerEnd:
     `notify` is called once a second at least while something is waited for.
     """
 
-    def __init__(self, graceful_timeout: float, notify: Callable[[], None]) -> None:
-        begun = monotonic()
+    def __init__(
+        self, graceful_timeout: float, notify: Callable[[], None], clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._clock = clock
+        begun = clock.monotonic()
         self._notify = notify
         self._heard_until = begun + min(_HEARING, _HEARING_PART * graceful_timeout)
         self._closed_until = begun + _CLOSING * graceful_timeout
@@ -37,12 +40,12 @@ class WorkerEnd:
         They can't know of the end. From then on the nodes drain, and refuse upgrades.
         """
         gevent.sleep(_LOOK)  # the greenlets of those that were accepted have begun by then
-        while monotonic() < self._heard_until and somebody_new():
+        while self._clock.monotonic() < self._heard_until and somebody_new():
             gevent.sleep(_LOOK)
 
     def finish(self, node: Node) -> None:
         """Begin to close a node's connections."""
-        self.await_(node.finish, max(0.0, self._closed_until - monotonic()))
+        self.await_(node.finish, max(0.0, self._closed_until - self._clock.monotonic()))
 
     def await_(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call what ends something, and have it waited for."""
@@ -51,7 +54,7 @@ class WorkerEnd:
     def wait(self) -> bool:
         """Wait for all that, until the deadline at most; return whether it has ended."""
         while left := [each for each in self._endings if not each.ready()]:
-            seconds = self._deadline - monotonic()
+            seconds = self._deadline - self._clock.monotonic()
             if seconds <= 0:
                 return False
             self._notify()

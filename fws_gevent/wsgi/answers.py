@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any, Final
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..connection.transport import in_kernel
 from .body import SLOWEST, TooSlow
 
@@ -12,7 +12,9 @@ _PIECE: Final = 1 << 16  # bytes that are handed to the kernel at once
 _LOOKS: Final = 4  # times that a wait looks for progress in one time-out
 
 
-def send_while_read(socket: Any, data: bytes | bytearray, patience: float) -> None:
+def send_while_read(
+    socket: Any, data: bytes | bytearray, patience: float, clock: Clock = SYSTEM_CLOCK
+) -> None:
     """Send all of `data` over a gevent socket that waits.
 
     The client may take any time, but it must take `SLOWEST` bytes a second or more, on the
@@ -22,7 +24,7 @@ def send_while_read(socket: Any, data: bytes | bytearray, patience: float) -> No
     """
     left = memoryview(data)
     sent, taken_before = 0, -in_kernel(socket.fileno())
-    due = monotonic() + patience
+    due = clock.monotonic() + patience
     socket.settimeout(patience / _LOOKS if patience else None)
     while left:
         try:
@@ -31,7 +33,7 @@ def send_while_read(socket: Any, data: bytes | bytearray, patience: float) -> No
             size = 0
         sent += size
         left = left[size:]
-        if patience and (now := monotonic()) >= due:
+        if patience and (now := clock.monotonic()) >= due:
             taken = sent - in_kernel(socket.fileno())
             if taken - taken_before < SLOWEST * patience:
                 raise TooSlow

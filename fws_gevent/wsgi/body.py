@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from time import monotonic
 from typing import Any, BinaryIO, Final
 
 from gevent import Timeout
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import HandshakeRefused
 from ..protocol.handshake import parse_headers
 
@@ -48,8 +48,15 @@ class Body:
     """
 
     def __init__(
-        self, rfile: Any, length: int | None, *, chunked: bool = False, patience: float = 0.0
+        self,
+        rfile: Any,
+        length: int | None,
+        *,
+        chunked: bool = False,
+        patience: float = 0.0,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self.rfile = rfile
         """What it is read from, where libraries look for the socket of gevent's servers."""
         self._chunked = chunked
@@ -109,9 +116,9 @@ class Body:
             awaited_on.sendall(CONTINUE)
         if self._patience and self._waited > self._patience + self._got / SLOWEST:
             raise TooSlow
-        begun = monotonic()
+        begun = self._clock.monotonic()
         there: bytes = self.rfile.peek(1)
-        self._waited += monotonic() - begun
+        self._waited += self._clock.monotonic() - begun
         size = min(most, len(there))
         if line:
             size = there.find(b"\n", 0, size) + 1 or size

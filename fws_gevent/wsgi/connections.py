@@ -9,11 +9,12 @@ import os
 import socket as sockets
 import termios
 from collections import Counter
-from time import monotonic
 from typing import Any, Protocol
 
 import gevent
 import gevent.socket
+
+from ..clock import SYSTEM_CLOCK, Clock
 
 LINGER = 2.0
 """Seconds in which what a client still sends behind its last answer is thrown away."""
@@ -34,8 +35,9 @@ class HTTPConnection(Protocol):
 class HTTPConnections(Counter[str]):
     """Counts the connections in each state: "new", "busy" and "idle"."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__()
+        self._clock = clock
         self._open: set[HTTPConnection] = set()
 
     def accepted(self) -> None:
@@ -64,11 +66,11 @@ class HTTPConnections(Counter[str]):
     def finish(self, deadline: float, patience: float) -> None:
         """Wait until each request is answered that came so far, and those that come meanwhile.
 
-        `deadline` is the time (monotonic, in seconds) after which none is waited for; new
+        `deadline` is the time of the clock after which none is waited for; new
         connections may say something for `patience` seconds.
         """
-        silent_until = min(deadline, monotonic() + patience)
-        while (now := monotonic()) < deadline and (
+        silent_until = min(deadline, self._clock.monotonic() + patience)
+        while (now := self._clock.monotonic()) < deadline and (
             self["busy"] or (self["new"] and now < silent_until)
         ):
             gevent.sleep(_LOOK)

@@ -12,26 +12,15 @@ from gevent.event import Event
 from fws_gevent.loop import supervision
 from fws_gevent.loop.supervision import Failures, Loop
 
+from ..clocks import ManualClock
 from ..waiting import until
 
 LINE = "background task work failed; going on"
 
 
-class Clock:
-    """Stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(supervision, "monotonic", made.monotonic)
-    return made
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -55,24 +44,26 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     log.removeHandler(handler)
 
 
-def test_all_failures_count_and_one_of_a_kind_is_logged(clock: Clock, lines: list[str]) -> None:
-    failures = Failures("work")
+def test_all_failures_count_and_one_of_a_kind_is_logged(
+    clock: ManualClock, lines: list[str]
+) -> None:
+    failures = Failures("work", clock)
     for error in ([ValueError("a")] * 5) + [ValueError("b"), KeyError("b")]:
         failures.add(error)
     assert failures.count == 7
     assert lines == [LINE] * 3
-    clock.now += supervision.ROW
+    clock.advance(supervision.ROW)
     failures.add(KeyError("b"))
     assert lines == [LINE] * 4
 
 
-def test_work_is_failing_from_the_third_of_a_row_until_its_end(clock: Clock) -> None:
-    failures = Failures("work")
+def test_work_is_failing_from_the_third_of_a_row_until_its_end(clock: ManualClock) -> None:
+    failures = Failures("work", clock)
     for expected in (False, False, True, True):
         failures.add(ValueError())
         assert failures.failing is expected
-        clock.now += supervision.ROW - 1
-    clock.now += 1
+        clock.advance(supervision.ROW - 1)
+    clock.advance(1)
     assert not failures.failing
     failures.add(ValueError())
     assert not failures.failing

@@ -16,6 +16,7 @@ from fws_gevent.redis_io.publishing import PASSING, Publication, RedisClock, Str
 from fws_gevent.redis_io.servers import RedisServers
 from fws_gevent.redis_io.urls import servers_from_url
 
+from ..clocks import ManualClock
 from ..conftest import StartRedis
 from ..redis_processes import RedisProcess
 
@@ -79,8 +80,13 @@ def test_two_messages_differ_unless_they_are_named_alike() -> None:
 
 
 def test_the_time_of_a_message_runs_out() -> None:
-    assert 0 < Publication(None, TEXT, b"", seconds=60).left <= 60
-    assert Publication(None, TEXT, b"", seconds=0).left <= 0
+    clock = ManualClock()
+    message = Publication(None, TEXT, b"", seconds=60, clock=clock)
+    assert message.left == 60
+    clock.advance(59)
+    assert message.left == 1
+    clock.advance(1)
+    assert message.left == 0
 
 
 def test_a_moment_of_ours_is_told_on_the_clock_of_redis(servers: RedisServers) -> None:
@@ -114,19 +120,27 @@ def test_a_slow_answer_never_makes_a_deadline_later(start_redis: StartRedis) -> 
         servers.close()
 
 
-def test_the_clock_is_asked_once_until_it_is_forgotten(servers: RedisServers) -> None:
+def test_the_clock_is_asked_once_until_its_time_is_over_or_it_is_forgotten(
+    servers: RedisServers,
+) -> None:
     def asked() -> int:
         found = servers.client.info("commandstats").get("cmdstat_time", {"calls": 0})
         return int(found["calls"])
 
     servers.client.config_resetstat()
-    clock = RedisClock(servers)
+    ours = ManualClock()
+    clock = RedisClock(servers, ours)
     for _ in range(3):
-        clock.at(monotonic(), KEY)
+        clock.at(ours.now, KEY)
+    ours.advance(29)
+    clock.at(ours.now, KEY)
     assert asked() == 1
-    clock.forget()
-    clock.at(monotonic(), KEY)
+    ours.advance(1)
+    clock.at(ours.now, KEY)
     assert asked() == 2
+    clock.forget()
+    clock.at(ours.now, KEY)
+    assert asked() == 3
 
 
 def test_without_redis_the_clock_says_so(start_redis: StartRedis) -> None:

@@ -14,6 +14,7 @@ from fws_gevent.node.statistics import counted_as
 from fws_gevent.settings import Settings
 from fws_gevent.web.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
 
+from ..clocks import ManualClock
 from ..conftest import Connect, Serve
 from ..node.guarded import bearer, guarded
 
@@ -135,20 +136,19 @@ def test_clients_choose_no_series() -> None:
 
 
 def test_a_rendering_is_answered_again_while_it_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    metrics = Metrics("chat")
+    clock = ManualClock()
+    metrics = Metrics("chat", clock)
     assert metrics.last is None
-    monkeypatch.setattr("fws_gevent.web.metrics.monotonic", lambda: now[0])
 
     def slow() -> bytes:
-        now[0] += 0.5
+        clock.advance(0.5)
         return b"numbers"
 
     monkeypatch.setattr(metrics, "_rendered", slow)
     assert metrics.render() == b"numbers"
-    now[0] += 0.5 * RESTED - 0.1
+    clock.advance(0.5 * RESTED - 0.1)
     assert metrics.last == b"numbers"
-    now[0] += 0.2
+    clock.advance(0.2)
     assert metrics.last is None
 
 
