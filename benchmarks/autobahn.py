@@ -1,4 +1,4 @@
-"""Runs the Autobahn test suite's fuzzing client against our server and sums up its reports."""
+"""Run the Autobahn test suite's fuzzing client against our server, and sum up its reports."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ LIMITS = {
 """The suite sends messages of 16 MiB in small pieces and reads none of the echoes meanwhile."""
 
 FAILURES = {"FAILED", "UNIMPLEMENTED", "UNCLEAN"}
-"""What fails the run; the suite's own pages show UNCLEAN as a failure too."""
+"""The behaviors that fail the run; the suite's own pages show UNCLEAN as a failure too."""
 EXCERPT = 200
 
 Case = Mapping[str, Any]
 
 
 class NoReport(Exception):
-    """The suite didn't finish; the text says why."""
+    """Raised if the suite didn't finish; the text gives the reason."""
 
 
 def run_suite(wstest: str, cases: Sequence[str], seconds: float) -> None:
-    """Run the cases against a server of our own. Raises NoReport."""
+    """Run the cases against our own server. Raises NoReport."""
     if REPORTS.exists():
         shutil.rmtree(REPORTS)
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def _last_case(log: str) -> str:
 
 
 def read_reports() -> dict[str, Case]:
-    """Every case's report by its number, in order. Raises NoReport if some are missing."""
+    """Return the report of each case, by number in order. Raises NoReport if some are missing."""
     try:
         index = json.loads((REPORTS / "index.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def read_reports() -> dict[str, Case]:
 
 
 def summary(reports: Mapping[str, Case]) -> str:
-    """How many cases of each behavior, and what is to be said of those that are not OK."""
+    """Return the number of cases of each behavior, and a line for each that is not OK."""
     behavior = Counter(case["behavior"] for case in reports.values())
     closing = Counter(case["behaviorClose"] for case in reports.values())
     names = sorted({*behavior, *closing}, key=lambda name: (name != "OK", name))
@@ -120,7 +120,7 @@ def summary(reports: Mapping[str, Case]) -> str:
 
 
 def describe(number: str, case: Case) -> list[str]:
-    """What the suite says of one case."""
+    """The suite's report of one case."""
     text = re.sub(r"<[^>]*>|\s+", " ", case["description"]).strip()
     close = case["expectedClose"]
     codes = ", ".join(map(str, close.get("closeCode", ()))) or "none"

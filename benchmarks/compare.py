@@ -1,4 +1,4 @@
-"""Measures our server against gevent-websocket and picows, in turns, and writes a table."""
+"""Measure our server against gevent-websocket and picows, in turns, and write a table."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from processes import BUILD, HERE, ServerFailed, free_port, pinned, processors, 
 
 OURS, BASELINE = "fws_gevent", "picows"
 PATIENCE = 120.0
-"""Seconds that one measurement may take beside its load."""
+"""Seconds that one measurement may take in addition to its load."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A row of the table: what the load client does, and in which unit its result counts."""
+    """A row of the table: the load client's mode, and the unit of its result."""
 
     title: str
     mode: str
@@ -30,7 +30,7 @@ class Workload:
 
     @property
     def unit(self) -> str:
-        """What is compared: less is better."""
+        """A figure that is compared: less is better."""
         return "KiB per connection" if self.mode == "idle" else "µs of CPU per message"
 
     @property
@@ -52,11 +52,11 @@ Results = dict[str, list[float]]
 
 
 class NoFigure(Exception):
-    """A measurement failed; the text says why."""
+    """Raised if a measurement failed; the text gives the reason."""
 
 
 def command_of(name: str, peers_python: str, port: int) -> list[str]:
-    """How to start a server on `port`."""
+    """Return the command that starts a server on `port`."""
     if name == OURS:
         options = ["--port", str(port), "--log_level", "warning"]
         return [sys.executable, str(HERE / "server.py"), *options]
@@ -65,7 +65,7 @@ def command_of(name: str, peers_python: str, port: int) -> list[str]:
 
 
 def measure(name: str, workload: Workload, seconds: float, peers_python: str) -> float:
-    """One figure, from a server of its own. Raises NoFigure."""
+    """Return one figure, measured on a new server. Raises NoFigure."""
     for_server, for_client = processors()
     port = free_port()
     try:
@@ -91,7 +91,7 @@ def measure(name: str, workload: Workload, seconds: float, peers_python: str) ->
 
 
 def compare(workload: Workload, names: Sequence[str], options: argparse.Namespace) -> Results:
-    """The figures of every server for one workload, by rounds in which each has its turn."""
+    """Return the figures of all servers for one workload; they take turns in each round."""
     results: Results = {name: [] for name in names}
     for _ in range(options.rounds):
         for name in names:
@@ -105,7 +105,7 @@ def compare(workload: Workload, names: Sequence[str], options: argparse.Namespac
 
 
 def row(workload: Workload, results: Results) -> str:
-    """A line of the table: medians, and the medians of the ratios within each round."""
+    """Return a line of the table: medians, and the medians of the ratios within each round."""
     cells = [workload.title, workload.unit]
     for name, figures in results.items():
         text = f"{statistics.median(figures):.2f}"
@@ -117,7 +117,7 @@ def row(workload: Workload, results: Results) -> str:
 
 
 def table(names: Sequence[str], rows: Sequence[str], options: argparse.Namespace) -> str:
-    """The whole report in Markdown."""
+    """Return the report in Markdown."""
     columns = ["workload", "unit", *names]
     pins = "one processor for the server and one for the client"
     where = pins if processors()[0] is not None else "not pinned to processors"
@@ -138,7 +138,7 @@ def table(names: Sequence[str], rows: Sequence[str], options: argparse.Namespace
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of the command line."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="(3)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (3)")

@@ -32,18 +32,19 @@ MAX_BYTES = 1 << 20
 MAX_WINDOW = 256
 MAX_SECONDS = 60.0
 MARGIN = 60
-"""Seconds that opening and closing may take beside the load."""
+"""Seconds that opening and closing may take in addition to the load."""
 WARM_UP = 0.3
 """Seconds of load before the measurement begins."""
 
 FIRST = 50
-"""Connections opened before the memory of the idle ones is measured: a server's first ones also
-pay for what it loads and reserves once."""
+"""Connections opened before the memory of the idle ones is measured.
+
+The first connections of a server include the cost of memory that it reserves once."""
 
 
 @dataclass
 class Load:
-    """What to do, within the bounds above."""
+    """The load to produce, within the bounds above."""
 
     port: int
     pid: int
@@ -55,7 +56,7 @@ class Load:
 
 @dataclass
 class Traffic:
-    """What echo and fan-out measured; a fanned-out message counts once for each receiver."""
+    """The result of echo and fan-out; a fanned-out message counts once for each receiver."""
 
     messages: int
     seconds: float
@@ -65,7 +66,7 @@ class Traffic:
 
 @dataclass
 class Memory:
-    """What idle connections measured, in KiB."""
+    """The result of idle connections, in KiB."""
 
     connections: int
     rss_before: int
@@ -74,7 +75,7 @@ class Memory:
 
 
 class Meter:
-    """Marks where the measurement begins and ends while the load goes on."""
+    """Mark the beginning and the end of the measurement while the load continues."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -82,7 +83,7 @@ class Meter:
         self._first: tuple[float, float, int] | None = None
 
     def running(self, received: int) -> bool:
-        """Whether to go on; `received` counts the bytes of answers so far."""
+        """Return whether to continue; `received` counts the bytes of answers so far."""
         now = monotonic()
         if self._first is None:
             if now >= self._begin:
@@ -91,7 +92,7 @@ class Meter:
         return now < self._first[0] + self._load.seconds
 
     def result(self, received: int, answer_size: int) -> Traffic:
-        """What was measured; raises LoadError if that was nothing."""
+        """Return the result. Raises LoadError if nothing was measured."""
         assert self._first is not None
         began, cpu, before = self._first
         seconds = monotonic() - began
@@ -103,7 +104,7 @@ class Meter:
 
 
 def echo(load: Load) -> Traffic:
-    """Every connection keeps `window` messages in flight."""
+    """Keep `window` messages in flight on each connection."""
     payload = b"x" * load.size
     message, answer = masked_frame(TEXT, payload), plain_frame(TEXT, payload)
     opened = open_sockets(load.port, "/", load.connections)
@@ -124,10 +125,9 @@ def echo(load: Load) -> Traffic:
             whole, partial[descriptor] = divmod(partial[descriptor] + count, size)
             if whole:
                 answers.append((descriptor, whole))
-        # All are read before any is answered, so that the server finds as many at once as if
-        # this client were faster than it is. Each message is a write of its own, as it is for a
-        # client that has them one by one: in one write they would stay together for good, which
-        # flatters a server that answers all it reads in one write.
+        # Read all answers before sending, so that the server finds as many messages at once as
+        # with a faster client. Write each message separately, as clients do: written together,
+        # they would stay together, which favours a server that answers each read in one write.
         for descriptor, whole in answers:
             if whole > load.window:
                 raise LoadError("more came back than was sent")
@@ -137,7 +137,7 @@ def echo(load: Load) -> Traffic:
 
 
 def fanout(load: Load) -> Traffic:
-    """One connection publishes to all others and has up to `window` messages on their way."""
+    """Publish from one connection to all others, with up to `window` messages in flight."""
     payload = b"x" * load.size
     message, answer = masked_frame(TEXT, payload), plain_frame(TEXT, payload)
     publisher, *receivers = opened = open_sockets(load.port, "/fan", load.connections + 1)
@@ -162,7 +162,7 @@ def fanout(load: Load) -> Traffic:
 
 
 def idle(load: Load) -> Memory:
-    """Connections that only answer pings."""
+    """Measure connections that only answer pings."""
     opened = open_sockets(load.port, "/", FIRST)
     before = resident_kib(load.pid)
     opened += open_sockets(load.port, "/", load.connections)
@@ -179,7 +179,7 @@ def idle(load: Load) -> Memory:
 
 
 def answer_pings(sockets: Sockets, descriptor: int, data: bytes) -> bytes:
-    """Answer the pings in `data`; returns what is left, the start of a frame."""
+    """Answer the pings in `data`, and return the rest, the start of a frame."""
     while len(data) >= 2 and len(data) >= (end := 2 + data[1]):
         if data[1] > 125 or data[0] == 0x80 | CLOSE:
             raise LoadError("an idle connection got more than pings")
@@ -197,7 +197,7 @@ MODES: dict[str, Callable[[Load], Traffic | Memory]] = {
 
 
 def parse() -> tuple[str, Load]:
-    """The mode and what it is to do, within bounds."""
+    """Return the mode and its load, within bounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("port", type=int, help="of a server on 127.0.0.1")
@@ -222,12 +222,12 @@ def parse() -> tuple[str, Load]:
 
 
 def out_of_time(_number: int, _frame: Any) -> None:
-    """Whatever it is that takes so long, end it."""
+    """End the program, which has run for too long."""
     raise LoadError("out of time")
 
 
 def main() -> None:
-    """Print the measurement as one line of JSON, or say in one line why there is none."""
+    """Print the measurement as one line of JSON, or the error in one line."""
     mode, load = parse()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))

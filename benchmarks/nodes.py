@@ -1,4 +1,4 @@
-"""What several nodes over Redis cost: deliveries on another node, publishing, coming back."""
+"""Measure several nodes over Redis: delivery on another node, publishing, reconnecting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AWAY = 3.0
 def redis_server(
     folder: Path, port: int, persistent: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis; a persistent one writes all to disk before it answers."""
+    """Yield a Redis; a persistent one writes everything to disk before it answers."""
     binary = shutil.which("redis-server")
     if binary is None:
         raise SystemExit("redis-server is not installed")
@@ -52,13 +52,13 @@ def redis_server(
 
 
 def node(port: int, url: str | None) -> list[str]:
-    """The command of a node."""
+    """Return the command of a node."""
     command = [sys.executable, str(HERE / "server.py"), "-p", str(port), "--log_level", "error"]
     return command if url is None else [*command, "--redis_url", url]
 
 
 def wait_until_ready(port: int) -> None:
-    """Wait until a node hears the others; it listens on its port a moment earlier."""
+    """Wait until a node receives from the others; it listens on its port a moment earlier."""
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         connection = http.client.HTTPConnection(HOST, port, timeout=START)
@@ -70,7 +70,7 @@ def wait_until_ready(port: int) -> None:
 
 
 def deliver(sender_port: int, port: int, pid: int) -> float:
-    """Seconds of CPU of a process for one delivery, when one client sends to `CLIENTS` others."""
+    """Return the seconds of CPU for one delivery, when one client sends to `CLIENTS` others."""
     receivers = Sockets(open_sockets(port, "/", CLIENTS))
     (sender,) = open_sockets(sender_port, "/fan", 1)
     wanted = len(plain_frame(1, PAYLOAD)) * CLIENTS
@@ -91,7 +91,7 @@ def deliver(sender_port: int, port: int, pid: int) -> float:
 
 
 def measure_deliveries(url: str) -> None:
-    """Print what a delivery costs on another node, and on one without Redis."""
+    """Print the cost of a delivery on another node, and on one without Redis."""
     with ExitStack() as stack:
         ports = [free_port() for _ in range(3)]
         processes = [
@@ -108,7 +108,7 @@ def measure_deliveries(url: str) -> None:
 
 
 def measure_coming_back(folder: Path, port: int, servers: Sequence[int]) -> None:
-    """Print how long after Redis is back a message flows again; it was killed, for `AWAY` s."""
+    """Print the time from the return of Redis, killed for `AWAY` s, to the first message."""
     (receiver,) = Sockets(open_sockets(servers[1], "/", 1)).by_descriptor.values()
     receiver.setblocking(True)
     receiver.settimeout(30)
@@ -124,7 +124,7 @@ def measure_coming_back(folder: Path, port: int, servers: Sequence[int]) -> None
 
 
 def main() -> None:
-    """Measure it all on a Redis of our own."""
+    """Measure everything on a new Redis."""
     folder = Path(tempfile.mkdtemp(prefix="fws-nodes-"))
     port = free_port()
     url = f"redis://{HOST}:{port}/0"

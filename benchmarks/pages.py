@@ -1,4 +1,4 @@
-"""What the pages cost a server: tokens over HTTP, and people who watch the status page."""
+"""Measure the cost of the pages: tokens over HTTP, and viewers of the status page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ask_for_tokens(port: int, secret: str) -> None:
 
 
 def measure_tokens(port: int, pid: int, secret: str) -> None:
-    """Print how many tokens a second are had over HTTP, and what one costs."""
+    """Print the number of tokens a second over HTTP, and the cost of one."""
     threads = [threading.Thread(target=ask_for_tokens, args=(port, secret)) for _ in range(CLIENTS)]
     begun, used = time.monotonic(), cpu_seconds(pid)
     for thread in threads:
@@ -59,7 +59,7 @@ def measure_tokens(port: int, pid: int, secret: str) -> None:
 
 
 def measure_watchers(port: int, pid: int) -> None:
-    """Print what ten who watch the status page add to a server that is idle otherwise."""
+    """Print the load that ten viewers of the status page add to an idle server."""
     settings = Settings(signing_key=KEY)
     token = Tokens(settings, KeyRing.from_settings(settings)).issue("ops", scope="status")
     headers = {"Authorization": f"Bearer {token}"}
@@ -70,7 +70,7 @@ def measure_watchers(port: int, pid: int) -> None:
             watching = stack.enter_context(connect(url, additional_headers=headers))
             threading.Thread(target=_listen, args=(watching,), daemon=True).start()
         watched = _part_of_a_core(pid)
-    print(f"{WATCHERS} who watch the status page: {watched:.2%} of a core, idle {idle:.2%}")
+    print(f"{WATCHERS} viewers of the status page: {watched:.2%} of a core, idle {idle:.2%}")
 
 
 def _part_of_a_core(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""Servers as child processes: pinned, waited for, and ended by those who started them."""
+"""Run servers as child processes: pin them, wait for them, and end them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ BUILD = ROOT / "build"
 
 HOST = "127.0.0.1"
 START = 15.0
-"""Seconds that a server has to listen in."""
+"""Seconds within which a server must listen."""
 END = 5.0
-"""Seconds that it has to end in, before it is killed."""
+"""Seconds within which a server must end; then it is killed."""
 
 
 class ServerFailed(Exception):
-    """A server ended by itself, or never began to listen; the text says why."""
+    """Raised if a server ended by itself, or didn't listen; the text gives the reason."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port without a listener."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def processors() -> tuple[int | None, int | None]:
-    """One processor for a server and another for its client, where there are two to choose."""
+    """Return one processor for a server and another for its client, if there are two."""
     if not hasattr(os, "sched_setaffinity"):
         return None, None
     allowed = sorted(os.sched_getaffinity(0))
@@ -45,7 +45,7 @@ def processors() -> tuple[int | None, int | None]:
 
 @contextmanager
 def pinned(processor: int | None) -> Iterator[None]:
-    """Processes started in here run on `processor` alone."""
+    """Run processes that are started in this context on `processor` only."""
     if processor is None:
         yield
         return
@@ -61,7 +61,7 @@ def pinned(processor: int | None) -> Iterator[None]:
 def serving(
     command: Sequence[str], port: int, processor: int | None = None, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that listens on `port` and is ended at the end; what it complains of goes to `log`.
+    """Yield a server that listens on `port`, then end it; its errors go to `log`.
 
     Raises ServerFailed.
     """
@@ -102,7 +102,7 @@ def _last_line(errors: IO[bytes]) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that we started: politely, then for sure."""
+    """End a process that we started: with SIGTERM, then with SIGKILL."""
     process.terminate()
     try:
         process.wait(END)

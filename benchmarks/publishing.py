@@ -1,4 +1,4 @@
-"""How many messages one node publishes in a second, and how long one takes; argv: REDIS_URL."""
+"""Measure how many messages a node publishes per second, and the time of one; argv: REDIS_URL."""
 
 # ruff: noqa: E402 - nothing may be imported before the patch
 
@@ -27,7 +27,7 @@ RATE, SECONDS = 1000, 5
 
 @contextmanager
 def engine(url: str) -> Iterator[Server]:
-    """A node in this process, without a door."""
+    """Return a node in this process, without a listener."""
     server = Server(Settings(redis_url=url), RedisStorageObject.from_url(url), filters=())
     server.start_engine()
     try:
@@ -37,7 +37,7 @@ def engine(url: str) -> Iterator[Server]:
 
 
 def measure_publishing(server: Server) -> None:
-    """Print how many messages a second Redis takes from many greenlets, and the time of one."""
+    """Print how many messages per second Redis accepts from many greenlets, and the time of one."""
 
     def publish(count: int) -> None:
         for _ in range(count):
@@ -64,7 +64,7 @@ def measure_publishing(server: Server) -> None:
 
 
 def main() -> None:
-    """Measure on the Redis that is given."""
+    """Measure on the given Redis."""
     with engine(sys.argv[1]) as server:
         measure_publishing(server)
 

@@ -1,4 +1,4 @@
-"""Our server for the figures and the Autobahn suite: an echo at /, a broadcast at /fan."""
+"""Run our server for the benchmarks and the Autobahn suite: echo at /, broadcast at /fan."""
 
 # ruff: noqa: E402 - nothing may be imported before the patch
 
@@ -17,7 +17,7 @@ from fws_gevent.server import build_server, default_parser
 
 
 class EchoOrFan(WebSocketMessageFilter):
-    """Sends a message back, or at /fan to everyone else."""
+    """Send a message back, or at /fan to all other connections."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -29,7 +29,7 @@ class EchoOrFan(WebSocketMessageFilter):
 
 
 def main() -> None:
-    """Serve as the flags say, until SIGTERM or Ctrl-C."""
+    """Serve with the given flags, until SIGTERM or Ctrl-C."""
     parser = default_parser()
     options = parser.parse_args()
     configure_logging(options.log_level, options.log_format)

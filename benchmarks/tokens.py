@@ -1,4 +1,4 @@
-"""What tokens cost a server: issuing one, and checking one when a connection opens."""
+"""Measure the cost of tokens: issuing one, and checking one when a connection opens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROUNDS = 5
 
 
 def microseconds(call: Callable[[], object]) -> float:
-    """CPU time of one call, in the best of some rounds."""
+    """Return the CPU time of one call, in the best of several rounds."""
     rounds = []
     for _ in range(ROUNDS):
         begun = time.process_time()

@@ -1,4 +1,4 @@
-"""What a process and its children use, as /proc tells it."""
+"""The CPU time and memory of a process and its children, from /proc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def process_tree(pid: int) -> list[int]:
-    """The process and all its living descendants."""
+    """Return the process and all its living descendants."""
     tree = [pid]
     for member in tree:  # which grows meanwhile
         for children in Path(f"/proc/{member}/task").glob("*/children"):
@@ -16,7 +16,7 @@ def process_tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the process and its children, ended ones included."""
+    """Return the user and system time of the process and its children, including ended ones."""
     ticks = 0
     for member in process_tree(pid):
         # The name in parentheses may hold anything; utime, stime, cutime and cstime are the
@@ -27,7 +27,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_kib(pid: int) -> int:
-    """Resident memory of the process and its children."""
+    """Return the resident memory of the process and its children."""
     kib = 0
     for member in process_tree(pid):
         for line in Path(f"/proc/{member}/status").read_text().splitlines():

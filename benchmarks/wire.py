@@ -1,4 +1,4 @@
-"""The client's half of the protocol, as far as a load needs it, and its non-blocking sockets."""
+"""The client's half of the protocol, as far as a load needs it, on non-blocking sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hashlib import sha1
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
-"""Seconds without any progress after which the server counts as stuck."""
+"""Seconds without progress after which the server counts as stuck."""
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 BUFFER_SIZE = 256 * 1024
@@ -22,16 +22,16 @@ _AT_ONCE = 64  # handshakes
 
 
 class LoadError(Exception):
-    """The server did what it must not, or nothing at all."""
+    """Raised if the server broke the protocol, or didn't answer."""
 
 
 def plain_frame(opcode: int, payload: bytes) -> bytes:
-    """A frame as a server sends it."""
+    """Return a frame as a server sends it."""
     return _head(opcode, len(payload), 0) + payload
 
 
 def masked_frame(opcode: int, payload: bytes) -> bytes:
-    """A frame as a client sends it."""
+    """Return a frame as a client sends it."""
     size = len(payload)
     mask = (_MASK * (size // 4 + 1))[:size]
     masked = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
@@ -47,7 +47,7 @@ def _head(opcode: int, size: int, masked: int) -> bytes:
 
 
 def open_sockets(port: int, path: str, count: int) -> list[socket.socket]:
-    """Upgraded connections, still blocking. Raises LoadError."""
+    """Yield upgraded connections, still blocking. Raises LoadError."""
     request = (
         f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {_KEY}\r\n\r\n"
@@ -83,7 +83,7 @@ def _read_answer(connection: socket.socket) -> None:
 
 
 def expect(connection: socket.socket, answer: bytes) -> None:
-    """Read exactly `answer` from a connection that still blocks. Raises LoadError."""
+    """Read exactly `answer` from a blocking connection. Raises LoadError."""
     got = b""
     try:
         while len(got) < len(answer):
@@ -98,7 +98,7 @@ def expect(connection: socket.socket, answer: bytes) -> None:
 
 
 class Sockets:
-    """Connections that no longer block, on one epoll; what the kernel refuses goes out later."""
+    """Non-blocking connections on one epoll; data that the kernel refuses is sent later."""
 
     def __init__(self, connections: Iterable[socket.socket]) -> None:
         self.epoll = select.epoll()
@@ -110,7 +110,7 @@ class Sockets:
             self.epoll.register(descriptor, select.EPOLLIN)
 
     def poll(self, seconds: float) -> list[int]:
-        """The connections with something to read; the writable ones are served here.
+        """Return the readable connections; write to the writable ones.
 
         Raises LoadError if nothing happens for all of `PATIENCE`.
         """
@@ -125,7 +125,7 @@ class Sockets:
         return [descriptor for descriptor, _ in events]
 
     def read(self, descriptor: int) -> int:
-        """Read into `buffer`; how many bytes. Raises LoadError for a connection that ended."""
+        """Read into `buffer`, and return the number of bytes. Raises LoadError at the end."""
         try:
             size = self.by_descriptor[descriptor].recv_into(self.buffer)
         except BlockingIOError:
@@ -137,7 +137,7 @@ class Sockets:
         return size
 
     def send(self, descriptor: int, data: bytes) -> None:
-        """Send all of `data`, some of it perhaps later. Raises LoadError."""
+        """Send `data`, a part of it possibly later. Raises LoadError."""
         if descriptor in self._unsent:
             self._unsent[descriptor] = memoryview(bytes(self._unsent[descriptor]) + data)
             return

@@ -1,1 +1,1 @@
-"""Fuzz targets of the protocol, and the inputs that once were interesting."""
+"""Fuzz targets of the protocol, and inputs that a fuzzer found."""

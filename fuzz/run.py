@@ -1,6 +1,6 @@
 """Fuzz one target with atheris: python -m fuzz.run TARGET [flags of libFuzzer]
 
-What it finds on its way is kept in build/fuzz/; an input that breaks the target is named there.
+New inputs are kept in build/fuzz/; the file name of an input that breaks the target is printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Run until libFuzzer's flags say that it is enough; exits with a status of its own."""
+    """Run until a limit in libFuzzer's flags; libFuzzer ends the process with its own status."""
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         raise SystemExit(f"usage: python -m fuzz.run {'|'.join(TARGETS)} [-max_total_time=20 …]")
     name, flags = sys.argv[1], sys.argv[2:]

@@ -1,6 +1,6 @@
-"""What must hold for any bytes whatever; each raises if it doesn't.
+"""Properties that hold for any bytes; each target raises if its property doesn't.
 
-They need nothing but the protocol, so that the ordinary tests run them over the whole corpus.
+They need only the protocol, so that the ordinary tests run them over the whole corpus.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from fws_gevent.protocol.handshake import (
 )
 from fws_gevent.protocol.receiver import Limits, Receiver
 
-# The second is large enough for the receiver's short cuts; the first has it do without them.
+# The second is large enough for the receiver's fast path, the first is not.
 LIMITS = (Limits(max_message_size=512, max_fragments=16), Limits(65535, 64))
 POLICY = Policy(("https://other.example",), ("chat", "fws"), deflate=True)
 NETWORKS = parse_networks(["127.0.0.1", "10.0.0.0/8", "unix"])
 
 _UNDECIDED = (CloseCode.INVALID_PAYLOAD, CloseCode.MESSAGE_TOO_BIG)
-"""What is told of rubbish among deflate: zlib keeps for itself what came before it in a piece.
+"""The reasons for invalid deflate data: zlib withholds the output before it in a piece.
 
-So where that is the one byte too many, it depends on the cut whether it is seen, and which of two
-reasons is given for one and the same code, too.
+So if that output is the one byte too many, the cut decides whether it is noticed, and which of two
+reasons accompanies the same close code.
 """
 
 
 def receiver(data: bytes) -> None:
-    """A client's frames; the first byte chooses deflate and the limits, the second how to cut.
+    """Feed a client's frames; the first byte selects deflate and limits, the second the cuts.
 
-    Any cut gives the same events, none is longer than allowed, and a Close or a Fault is the last.
-    No more is kept for later than a message and the start of a frame.
+    All cuts give the same events, none is longer than allowed, and a Close or a Fault is the last.
+    At most a message and the start of a frame are kept for later.
     """
     if len(data) < 2:
         return
@@ -83,12 +83,12 @@ def _events(stream: bytes, step: int, limits: Limits, deflate: bool) -> list[tup
 
 
 def _kept(receiving: Receiver) -> int:
-    """Bytes that wait for what comes later."""
+    """Return the number of bytes that wait for more."""
     return len(receiving._rest) + len(receiving._message or b"")
 
 
 def handshake(data: bytes) -> None:
-    """A request's head: it is refused with a 4xx or 5xx, or answered with headers of one line."""
+    """Parse a request's head: it is refused with 4xx or 5xx, or answered with one-line headers."""
     first, *rest = data.decode("latin-1").split("\r\n")
     try:
         method, target, version = parse_request_line(first)

@@ -1,7 +1,7 @@
-"""Each fault played against a real server, and the times and bytes that it costs."""
+"""Play each fault against a real server, and measure its cost in time and memory."""
 
 import sys
 from pathlib import Path
 
-# The programs beside this folder are run as files, so each finds the others by a bare name.
+# The programs beside this folder run as files, so they import each other by bare names.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))

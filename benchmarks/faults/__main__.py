@@ -1,4 +1,4 @@
-"""python -m benchmarks.faults --way command"""
+"""Run the faults: python -m benchmarks.faults --way command"""
 
 from .run import main
 

@@ -1,6 +1,6 @@
-"""A client that means harm; argv: PORT WHAT. It tells when and how it was closed.
+"""Attack a server; argv: PORT WHAT. Report when and how the connection was closed.
 
-The times are seconds since its first harmful byte.
+Times are seconds since the first harmful byte.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from .talk import prepare, tell, told
 
 MIB = 1 << 20
 ENOUGH = 30.0
-"""Seconds after which it gives up."""
+"""Seconds after which the attacker gives up."""
 FLOOD = 2.0
-"""Seconds of a flood that is answered."""
+"""Seconds that an answered flood lasts."""
 BOMB = 512 * MIB
-"""Bytes that a bomb unpacks to; it comes as a thousandth of that."""
+"""Inflated size of a bomb; a thousandth of that is sent."""
 PONG = 2 + 125
 
 HUGE = bytes((0x82, 0xFF)) + (2 << 30).to_bytes(8, "big") + b"mask"
 PINGS = frame(9, bytes(125)) * 1000
 
-TOO_MUCH: dict[str, tuple[bytes, bytes, int]] = {  # how it begins, goes on, and how often
+# The first frame, the following ones, and their number.
+TOO_MUCH: dict[str, tuple[bytes, bytes, int]] = {
     "2 GiB": (HUGE, bytes(MIB), 64),
     "endless": (frame(1, first=0), frame(0, bytes(65536), first=0), 4096),
     "tiny": (frame(2, first=0), frame(0, b"x", first=0) * 1000, 300),
@@ -37,7 +38,7 @@ TOO_MUCH: dict[str, tuple[bytes, bytes, int]] = {  # how it begins, goes on, and
 
 
 class Attack:
-    """Sends all that it has as fast as it is taken, and keeps what comes back."""
+    """Send data as fast as the server accepts it, and keep the answers."""
 
     def __init__(self, client: Client, pieces: Iterator[bytes]) -> None:
         self.socket = client.socket
@@ -54,11 +55,11 @@ class Attack:
 
     @property
     def time(self) -> float:
-        """Seconds since it began."""
+        """Return the seconds since the attack began."""
         return monotonic() - self.begun
 
     def go_on(self, seconds: float, reads: bool = True) -> None:
-        """Wait for the socket, and then read and send what can be."""
+        """Wait for the socket, then read and send as much as possible."""
         if self._more and not self._piece:
             self._piece = memoryview(next(self._pieces, b""))
             self._more = bool(self._piece)
@@ -80,20 +81,20 @@ class Attack:
                 self.ended = True
 
     def close_code(self, start: int = 0) -> int | None:
-        """The code of the Close that stands at a place in what came, if it does."""
+        """Return the code of the Close at a place in the answers, or None."""
         close = self.received[start:]
         return int.from_bytes(close[2:4], "big") if len(close) >= 4 and close[0] == 0x88 else None
 
 
 def repeated(start: bytes, more: bytes, times: int) -> Iterator[bytes]:
-    """What an attack sends."""
+    """Yield the frames of an attack."""
     yield start
     for _ in range(times):
         yield more
 
 
 def bomb() -> bytes:
-    """A compressed message of zeros as one frame."""
+    """Return a compressed message of zeros as one frame."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     pieces = [deflater.compress(bytes(MIB)) for _ in range(BOMB // MIB)]
     payload = b"".join((*pieces, deflater.flush(zlib.Z_SYNC_FLUSH)))[:-4]
@@ -102,7 +103,7 @@ def bomb() -> bytes:
 
 
 def send_too_much(client: Client, pieces: Iterator[bytes]) -> dict[str, Any]:
-    """Send it though the Close came, and tell of that."""
+    """Send everything, even after the Close, and report."""
     attack = Attack(client, pieces)
     code, closed = None, 0.0
     while not attack.ended and attack.time < ENOUGH:
@@ -113,7 +114,7 @@ def send_too_much(client: Client, pieces: Iterator[bytes]) -> dict[str, Any]:
 
 
 def flood(client: Client) -> dict[str, Any]:
-    """Ping for some time, and read the pongs."""
+    """Send pings for some time, and read the pongs."""
     attack = Attack(client, repeated(PINGS, PINGS, 1 << 30))
     while attack.time < FLOOD and not attack.ended:
         attack.go_on(FLOOD)
@@ -121,7 +122,7 @@ def flood(client: Client) -> dict[str, Any]:
 
 
 def flood_deaf(client: Client) -> dict[str, Any]:
-    """Ping and read nothing, until told to; then see what it was."""
+    """Send pings without reading; then, when told to, read everything."""
     attack = Attack(client, repeated(PINGS, PINGS, 1 << 30))
     while told(0) is None:
         attack.go_on(0.01, reads=False)
@@ -135,7 +136,7 @@ def flood_deaf(client: Client) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Connect, and do it when told."""
+    """Connect, and attack when told to."""
     prepare()
     port, what = int(sys.argv[1]), sys.argv[2]
     ready = bomb() if what == "bomb" else b""

@@ -1,6 +1,6 @@
-"""A client that does no harm: it asks again and again, and tells how late the answers were.
+"""Send a message again and again, and report how late the answers were.
 
-argv: PORT. The word "lap" has it tell of the time since the last one.
+argv: PORT. On the word "lap", report the time since the previous one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from tests.clients import Client, frame
 from .talk import prepare, tell, told
 
 PAUSE = 0.002
-"""Seconds between an answer and the next question."""
+"""Seconds between an answer and the next message."""
 QUESTION = "are you there?"
 
 
 def ask(client: Client) -> float:
-    """Say something and hear it again; returns the seconds that this took."""
+    """Send a message, wait for its echo, and return the seconds between."""
     begun = monotonic()
     client.send(QUESTION)
     while (got := client.frame()).opcode == 9:
@@ -29,7 +29,7 @@ def ask(client: Client) -> float:
 
 
 def main() -> None:
-    """Ask until the program ends this one."""
+    """Send messages until this process is ended."""
     prepare(measures=True)
     client = Client(int(sys.argv[1]))
     client.socket.settimeout(60)

@@ -1,4 +1,4 @@
-"""A filter that computes for long."""
+"""A filter that computes for a long time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stage import LATE, Stage, Watch, wait_for_log
 
 SECONDS = 5.0
 MORE = 0.25
-"""Seconds that others may be late by beside that."""
+"""Seconds by which other connections may be delayed in addition."""
 
 COMPUTE = (
     ECHO
@@ -36,7 +36,7 @@ class Compute(WebSocketMessageFilter):
 
 
 def computing(stage: Stage) -> Iterator[Line]:
-    """It takes some seconds of CPU: in the loop, and in a thread."""
+    """Use some seconds of CPU: in the loop, and in a thread."""
     for offload in (False, True):
         source = COMPUTE.replace("OFFLOAD", str(offload))
         with (

@@ -1,7 +1,6 @@
-"""Many clients that do nothing but what they must; argv: PORT PATH NUMBER.
+"""Open many clients that only answer; argv: PORT PATH NUMBER.
 
-They answer Pings and a Close. The word "report" has them tell what they got; at the end of all
-of them they do so by themselves.
+They answer Pings and a Close. They report on the word "report", and when all have ended.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ PATIENCE = 120.0
 
 
 class Member:
-    """One of them."""
+    """One of the clients."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -30,7 +29,7 @@ class Member:
         self._data = b""
 
     def read(self) -> None:
-        """Read once, and answer what has to be answered."""
+        """Read once, and answer Pings and a Close."""
         try:
             data = self.socket.recv(65536)
             self._data += data
@@ -64,7 +63,7 @@ class Member:
 
 
 def main() -> None:
-    """Be there until nobody is left."""
+    """Serve the clients until all have ended."""
     prepare()
     port, path, number = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     members = {each.fileno(): Member(each) for each in open_sockets(port, path, number)}

@@ -1,6 +1,6 @@
-"""Members of a group that read nothing until told to, and then to the end; argv: PORT NUMBER.
+"""Open members of a group that read only when told to, then to the end; argv: PORT NUMBER.
 
-They tell the codes of the Closes that they find there.
+They report the codes of the Closes that they read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .talk import prepare, tell, told
 
 
 def main() -> None:
-    """Be one of them."""
+    """Run one member."""
     prepare()
     connections = open_sockets(int(sys.argv[1]), "/member", int(sys.argv[2]))
     tell(ready=True)

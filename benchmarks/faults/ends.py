@@ -1,4 +1,4 @@
-"""Faults at the end of connections: peers that vanish, and a server that is told to stop."""
+"""Faults at the end of connections: vanished peers, and a server that stops."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .stage import Stage, Watch
 SHORT, DEFAULT = 1.0, 20.0
 """Seconds of ping_interval and of ping_timeout."""
 MORE = 2.0
-"""Seconds that giving a peer up may take beside these two."""
+"""Seconds that closing a silent peer may take in addition to these."""
 CLIENTS = 1000
 GRACE = 10.0
 
 
 def vanished(stage: Stage) -> Iterator[Line]:
-    """Peers that are stopped or cut off, found by pings."""
+    """Stop and cut off peers, which pings must find."""
     for seconds in (SHORT,) if stage.quick else (SHORT, DEFAULT):
         yield _vanish(stage, seconds)
 
@@ -61,7 +61,7 @@ def _vanish(stage: Stage, seconds: float) -> Line:
 
 
 def _gone(site: Site, ports: list[int], deadline: float) -> dict[int, float]:
-    """When connections ended, by their clients' ports; waits for these."""
+    """Wait for the ends of connections, and return their times by the clients' ports."""
     book = Path(f"/proc/{site.pid}/cwd/gone")
     found: dict[int, float] = {}
     while monotonic() < deadline and not all(each in found for each in ports):
@@ -72,7 +72,7 @@ def _gone(site: Site, ports: list[int], deadline: float) -> dict[int, float]:
 
 
 def stop(stage: Stage) -> Iterator[Line]:
-    """SIGTERM with many clients, of whom one says nothing."""
+    """Send SIGTERM with many clients, one of which doesn't answer."""
     with (
         stage.site({"grace": GRACE}) as site,
         stage.role("crowd", site.port, "/member", CLIENTS - 1) as crowd,
@@ -89,7 +89,7 @@ def stop(stage: Stage) -> Iterator[Line]:
         status = site.command.process.wait(60)
         line.figures += [
             Figure("exit after", monotonic() - begun, "s", GRACE),
-            Figure("the last who answered was let go after", told["last"] - begun, "s"),
+            Figure("the last answering client was closed after", told["last"] - begun, "s"),
         ]
         line.check(status == 0, f"exit status {status}")
         line.check(told["codes"] == {"1001": CLIENTS - 1}, f"closed with {told['codes']}")

@@ -1,9 +1,9 @@
-"""Members of a group that read all, and who publishes to them.
+"""Open members of a group that read everything, and a publisher.
 
 argv: PORT NUMBER SECONDS MOST AHEAD.
-Told to, it sends messages of 16 KiB as fast as they are taken, for SECONDS and MOST of them, but
-no more than AHEAD of the slowest reader: one program reads for all, and falls behind a server
-that has nothing else to do. It tells how late messages came, counted from the broadcast.
+When told to, send messages of 16 KiB as fast as the server accepts them, for SECONDS and MOST of
+them, but at most AHEAD of the slowest reader: one program reads for all, and is slower than a
+server without other work. Report the delay of messages, counted from the broadcast.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from .talk import prepare, tell, told
 
 SIZE = 16 * 1024
 FRAME = 4 + SIZE
-"""A server's frame of that size."""
+"""The size of a server's frame with such a message."""
 HEAD = 4 + 16
-"""As much of it as holds the time and the number."""
+"""The size of the part with the time and the number."""
 STUCK = 15.0
-"""Seconds without anything after which nobody waits any longer."""
+"""Seconds without data after which waiting ends."""
 
 _BUFFER = bytearray(1 << 20)
 
 
 def message(number: int) -> bytes:
-    """A client's frame: room for the time, the number, and much of nothing."""
-    # The mask is nothing, too: so it needs no work.
+    """Return a client's frame: space for the time, the number, and zeros."""
+    # The mask is zero as well, so that masking needs no work.
     head = b"\x82\xfe" + SIZE.to_bytes(2, "big") + bytes(4)
     return head + bytes(8) + number.to_bytes(8, "big") + bytes(SIZE - 16)
 
 
 class Reader:
-    """One connection's place in the stream of frames, all of one size."""
+    """The position of a connection in the stream of frames, all of one size."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -49,7 +49,7 @@ class Reader:
         self._head = b""
 
     def read(self, delays: array[int]) -> None:
-        """Read once, and note how late each message is that is whole now."""
+        """Read once, and note the delay of each complete message."""
         try:
             size = self.socket.recv_into(_BUFFER)
         except BlockingIOError:
@@ -80,7 +80,7 @@ class Reader:
 
 
 class Publisher:
-    """Sends for some time, and so many, but not too far ahead of the readers."""
+    """Send for some time, a number of messages, but not too far ahead of the readers."""
 
     def __init__(self, connection: socket.socket, seconds: float, most: int, ahead: int) -> None:
         self.socket = connection
@@ -88,7 +88,7 @@ class Publisher:
         self.sent = 0
         self.begun = monotonic()
         self.seconds = 0.0
-        """How long it took, when it is over."""
+        """Return the duration, once it is over."""
         self.over = False
         self._until = self.begun + seconds
         self._most = most
@@ -96,7 +96,7 @@ class Publisher:
         self._rest = memoryview(b"")
 
     def send(self, slowest: int) -> None:
-        """Send what may be sent now."""
+        """Send as much as allowed now."""
         while not self.over:
             if not self._rest:
                 if self.sent == self._most or monotonic() >= self._until:
@@ -115,7 +115,7 @@ class Publisher:
 
 
 def follow(readers: dict[int, Reader], publisher: Publisher) -> array[int]:
-    """Publish and read until everybody has all, or ended; returns nanoseconds of lateness."""
+    """Publish, read until all members have everything or ended, and return delays in ns."""
     epoll = select.epoll()
     epoll.register(publisher.socket, select.EPOLLOUT | select.EPOLLET)
     for descriptor in readers:
@@ -140,7 +140,7 @@ def follow(readers: dict[int, Reader], publisher: Publisher) -> array[int]:
 
 
 def main() -> None:
-    """Open all of them, and begin when told to."""
+    """Open all members, and begin when told to."""
     prepare()
     port, number, seconds, most, ahead = map(float, sys.argv[1:])
     opened = open_sockets(int(port), "/member", int(number))

@@ -1,4 +1,4 @@
-"""What was measured, what was wanted, and a line of the table of both. Knows no servers."""
+"""The measured figures, the wanted ones, and a table of both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _text(number: float) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its unit, and the most that it may be; None if it is only told."""
+    """A number with its unit and its bound; without a bound it is only reported."""
 
     what: str
     value: float
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether it is within its bound."""
+        """Return whether the number is within its bound."""
         return self.most is None or self.value <= self.most
 
     def __str__(self) -> str:
@@ -33,30 +33,30 @@ class Figure:
 
 @dataclass
 class Line:
-    """What one fault showed."""
+    """The result of one fault."""
 
     fault: str
     figures: list[Figure] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    """What was not as it must be, beside the figures."""
+    """The errors other than figures."""
     instead: str = ""
-    """What this way of running gives instead of what is wanted, and why; no fault of its own."""
+    """The difference of this way of serving, and its reason; not an error."""
     waited: float = 0.0
-    """Seconds that the server stood in the line for a processor, which is no doing of its own."""
+    """Seconds that the server waited for a processor."""
 
     def check(self, holds: object, otherwise: str) -> None:
-        """Note what is wrong unless it holds."""
+        """Note an error unless the condition holds."""
         if not holds:
             self.wrong.append(otherwise)
 
     @property
     def missed(self) -> list[str]:
-        """What is not as it was wanted."""
+        """Return the errors and the missed figures."""
         return [each.what for each in self.figures if not each.holds] + self.wrong
 
     @property
     def verdict(self) -> str:
-        """The last column."""
+        """Return the last column."""
         if self.missed:
             waited = f" (the server waited {self.waited * 1e3:.0f} ms for a processor)"
             return f"MISSED: {', '.join(self.missed)}{waited}"
@@ -67,6 +67,6 @@ class Line:
 
 
 def table(way: str, lines: Iterable[Line]) -> str:
-    """The table of one way of running, in Markdown."""
+    """Return the table of one way of serving, in Markdown."""
     head = f"### {way}\n\n| fault | figures (wanted) | verdict |\n|---|---|---|\n"
     return head + "".join(f"{each}\n" for each in lines)

@@ -1,4 +1,4 @@
-"""Faults of who sends too much: frames that never end, floods of pings, bombs."""
+"""Faults of clients that send too much: endless frames, floods of pings, bombs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .stage import MIB, Stage, Watch, wait_for_log
 
 AT_ONCE = 1.0
 ROOM = 16.0
-"""MiB that a server may grow by."""
+"""MiB by which a server may grow."""
 LIMIT = 16
-"""MiB of the largest message, of the server that is sent a bomb."""
+"""MiB of the largest message, for the server that receives a bomb."""
 
 ATTACKS = {
     "2 GiB": ("a frame of 2 GiB announced, 64 MiB sent", 1009),
@@ -25,7 +25,7 @@ ATTACKS = {
 
 
 def nothing(stage: Stage) -> Iterator[Line]:
-    """No fault at all: what this machine does to the figures by itself."""
+    """Play no fault, to see the noise of this machine."""
     with stage.site() as site, stage.witness("bystander", site.port) as bystander:
         watch, line = Watch(site, bystander), Line("none, for comparison (3 s)")
         wait_for_log(site, "nothing writes this", seconds=3.0)
@@ -34,7 +34,7 @@ def nothing(stage: Stage) -> Iterator[Line]:
 
 
 def too_much(stage: Stage) -> Iterator[Line]:
-    """Messages that are too big, or made of too many fragments."""
+    """Send messages that are too big, or have too many fragments."""
     with stage.site() as site, stage.witness("bystander", site.port) as bystander:
         for what, (fault, code) in ATTACKS.items():
             with stage.role("attacker", site.port, what) as attacker:
@@ -48,7 +48,7 @@ def too_much(stage: Stage) -> Iterator[Line]:
 
 
 def pings(stage: Stage) -> Iterator[Line]:
-    """A flood of pings, from who reads the pongs and from who doesn't."""
+    """Send floods of pings, with and without reading the pongs."""
     with stage.site() as site, stage.witness("bystander", site.port) as bystander:
         with stage.role("attacker", site.port, "flood") as attacker:
             attacker.hear()
@@ -60,7 +60,7 @@ def pings(stage: Stage) -> Iterator[Line]:
             yield line
         with stage.role("attacker", site.port, "deaf") as attacker:
             attacker.hear()
-            watch, line = Watch(site, bystander), Line("a flood of pings whose pongs nobody reads")
+            watch, line = Watch(site, bystander), Line("a flood of pings with unread pongs")
             begun = monotonic()
             attacker.say("go")
             found = wait_for_log(site, "reads too slowly", seconds=20.0)
@@ -72,7 +72,7 @@ def pings(stage: Stage) -> Iterator[Line]:
 
 
 def bomb(stage: Stage) -> Iterator[Line]:
-    """A compressed message that unpacks to a thousand times its size."""
+    """Send a compressed message that inflates to a thousand times its size."""
     with (
         stage.site({"max_message_size": LIMIT * MIB}) as site,
         stage.witness("bystander", site.port) as bystander,
@@ -81,7 +81,7 @@ def bomb(stage: Stage) -> Iterator[Line]:
         attacker.hear()
         watch, line = Watch(site, bystander), Line("a bomb of 512 MiB, 1000:1, limit 16 MiB")
         told = attacker.ask("go")
-        # The stock worker's handshake agrees on no extension: a compressed frame is an error.
+        # The stock worker negotiates no extension, so a compressed frame is an error.
         code = 1002 if stage.way == STOCK else 1009
         line.figures.append(Figure("closed after", told["closed"], "s", AT_ONCE))
         line.check(told["code"] == code, f"closed with {told['code']}")

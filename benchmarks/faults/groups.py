@@ -1,4 +1,4 @@
-"""Faults of who doesn't read, in a group where large messages go round."""
+"""Faults of members that don't read, in a group with large messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stage import LATE, Stage, Watch, wait_for_log
 HEALTHY, SLOW = 20, 5
 SECONDS = 5.0
 AHEAD = 32
-"""Messages by which the publisher may be ahead of the slowest of the healthy."""
+"""Messages by which the publisher may be ahead of the slowest healthy member."""
 PUBLISHER_WAITS = 0.05
 MANY, BURST = 100, 300
 ANY = 1 << 30
@@ -36,7 +36,7 @@ def _tell_of(line: Line, told: dict[str, Any], site: Site, late: float | None) -
 
 
 def slow_members(stage: Stage) -> Iterator[Line]:
-    """Five of 25 members never read."""
+    """Publish to 25 members, five of which never read."""
     with (
         stage.site() as site,
         stage.witness("bystander", site.port) as bystander,
@@ -58,7 +58,7 @@ def slow_members(stage: Stage) -> Iterator[Line]:
 
 
 def burst(stage: Stage) -> Iterator[Line]:
-    """A burst for a hundred who read."""
+    """Publish a burst to a hundred members that read."""
     with (
         stage.site() as site,
         stage.witness("bystander", site.port) as bystander,
@@ -66,7 +66,7 @@ def burst(stage: Stage) -> Iterator[Line]:
     ):
         fan.hear()
         watch = Watch(site, bystander)
-        line = Line(f"{MANY} who read, a burst of {BURST} messages of 16 KiB")
+        line = Line(f"{MANY} reading members, a burst of {BURST} messages of 16 KiB")
         _tell_of(line, fan.ask("go"), site, None)
         watch.settle(line, None, late=None)
         yield line

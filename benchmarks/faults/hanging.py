@@ -1,7 +1,7 @@
-"""Connections that say nothing, or too little; argv: PORT HOW NUMBER SECONDS.
+"""Open connections that send nothing, or too little; argv: PORT HOW NUMBER SECONDS.
 
 HOW is "silent", "dripping", "idle" (after a request that was answered) or "tls" (a handshake
-that stops in the middle). It tells when the server hung up, in seconds since each one began.
+that stops in the middle). Report when the server closed each one, in seconds since it began.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DRIP = 1.0
 
 
 class Hanging:
-    """One of them."""
+    """One connection."""
 
     def __init__(self, port: int, how: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 20)
@@ -32,7 +32,7 @@ class Hanging:
         self.lasted: float | None = None
 
     def read(self) -> bool:
-        """Read once; whether it is over."""
+        """Read once, and return whether the connection has ended."""
         try:
             data = self.socket.recv(65536)
         except BlockingIOError:
@@ -41,22 +41,22 @@ class Hanging:
             data = b""
         now = monotonic()
         if data:
-            self.begun = now  # that was the answer, from which on it is idle
+            self.begun = now  # the answer; from now on the connection is idle
             return False
         self.lasted = now - self.begun
         return True
 
     def drip(self) -> None:
-        """Say a bit more."""
+        """Send a few bytes more."""
         if self.lasted is None:
             try:
                 self.socket.send(b"a")
             except OSError:
-                return  # which reading will find out
+                return  # reading will find the end
 
 
 def main() -> None:
-    """Hang there until all are dropped, or the time is over."""
+    """Wait until all connections are closed, or the time is over."""
     prepare()
     port, how, number, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     hanging, poll = {}, select.poll()
@@ -77,7 +77,7 @@ def main() -> None:
                 each.drip()
     lasted = [each.lasted for each in hanging.values() if each.lasted is not None]
     tell(dropped=len(lasted), longest=max(lasted, default=0.0))
-    told()  # as long as others measure, the rest hangs on
+    told()  # the rest stays open while others measure
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Somebody who comes anew again and again; argv: PORT [tls]. It tells how long that took.
+"""Connect again and again; argv: PORT [tls]. Report how long each connection took.
 
-The word "lap" has it tell of those since the last one: connecting, TLS, and the answer to the
-upgrade request, all together.
+On the word "lap", report those since the previous one: connecting, TLS, and the answer to the
+upgrade request together.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.clients import Client
 from .talk import prepare, tell, told
 
 PAUSE = 0.02
-"""Seconds between two of them."""
+"""Seconds between two connections."""
 
 
 def main() -> None:
-    """Knock until the program ends this one."""
+    """Connect until this process is ended."""
     prepare(measures=True)
     port, tls = int(sys.argv[1]), sys.argv[2:] == ["tls"]
     Client(port, tls=tls).drop()

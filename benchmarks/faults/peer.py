@@ -1,4 +1,4 @@
-"""A client that answers Pings, in a process that can be stopped; argv: PORT. It tells its port."""
+"""Answer Pings in a process that can be stopped; argv: PORT. Report the local port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .talk import prepare, tell
 
 
 def main() -> None:
-    """Answer until the server hangs up."""
+    """Answer until the server closes the connection."""
     prepare()
     client = Client(int(sys.argv[1]), "/member")
     client.socket.settimeout(None)

@@ -1,4 +1,4 @@
-"""The filters of the servers that the faults are played against."""
+"""The filters of the servers under test."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fws_gevent.filters.base import (
 
 
 class Join(WebSocketConnectFilter):
-    """At /member a connection joins a group."""
+    """Join a group at /member."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:  # noqa: ARG003
-        """One connection opened."""
+        """Handle a new connection."""
         if web_socket_instance.path == "/member":
             web_socket_instance.join("members")
 
 
 class Play(WebSocketMessageFilter):
-    """At /publish a message goes to the group, with the time in it; elsewhere it is an echo."""
+    """At /publish send a message to the group, with the time in it; elsewhere echo it."""
 
     longest = 0.0
-    """Seconds that a broadcast took, the longest of them."""
+    """Seconds of the longest broadcast."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Do what a message says."""
+        """Handle a message."""
         if web_socket_instance.path == "/publish":
             data[:8] = monotonic_ns().to_bytes(8, "big")
             begun = monotonic()
@@ -47,10 +47,10 @@ class Play(WebSocketMessageFilter):
 
 
 class Gone(WebSocketDisconnectFilter):
-    """Writes down when a connection ended, by the clock that all processes share."""
+    """Log the end of a connection, by the clock that all processes share."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """One connection ended."""
+        """Handle the end of a connection."""
         with Path(__file__).with_name("gone").open("a") as book:
             book.write(f"{web_socket_instance.remote_address[1]} {data.code} {monotonic()}\n")

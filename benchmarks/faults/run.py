@@ -1,7 +1,7 @@
-"""Plays each fault against real servers, and prints what it cost beside what was wanted.
+"""Play each fault against real servers, and print its cost beside the wanted one.
 
-A machine that does nothing else is what the figures are for: a line that missed one says how
-long the server waited for a processor.
+The figures are meant for an idle machine: a line with a missed figure contains the time for which
+the server waited for a processor.
 
 make faults-bench FAULTS="--way command --quick"
 """
@@ -27,8 +27,8 @@ from processes import BUILD
 from tests.certificates import make_identity
 from tests.resilience.ways import COMMAND, OURS, STOCK
 
+from .admission import full, hanging
 from .computing import computing
-from .doors import full, hanging
 from .ends import stop, vanished
 from .figures import Line, table
 from .frames import bomb, nothing, pings, too_much
@@ -67,7 +67,7 @@ def play(stage: Stage, names: list[str]) -> Iterator[Line]:
 
 
 def parse() -> argparse.Namespace:
-    """The options of the command line."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__)
     parser.add_argument("--way", choices=(*WAYS, "all"), default="all", help="of running (all)")
     parser.add_argument("--quick", action="store_true", help="without the default pings, 40 s")
@@ -81,7 +81,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Print a table for each way; the exit status is 1 if a figure was missed."""
+    """Print a table for each way of serving; return 1 if a figure was missed."""
     given = parse()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

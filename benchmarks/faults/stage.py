@@ -1,4 +1,4 @@
-"""Where the faults are played: servers in one way of running, and client processes."""
+"""The environment of a fault: servers in one way of serving, and client processes."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from tests.resilience.ways import COMMAND, Site
 from .figures import Figure, Line
 
 PLAYED = Path(__file__).with_name("played.py").read_text()
-"""The source of the filters of all servers, but for those that compute."""
+"""The source of the filters of all servers, except the computing ones."""
 MIB = 1 << 20
 FLAGS = ("--worker-connections", "4000")
-"""Of gunicorn, which has a thousand connections at most by default: WebSockets and hanging ones."""
+"""gunicorn's limit, 1000 by default, for WebSockets and hanging connections together."""
 LATE = 0.1
-"""Seconds that others may be late by."""
+"""Seconds by which other connections may be delayed."""
 PATIENCE = 60.0
-"""Seconds for a client process to say the next thing."""
+"""Seconds within which a client process must report."""
 
 
 class Stuck(Exception):
-    """A client process didn't say what it had to."""
+    """Raised if a client process didn't report."""
 
 
 class Role:
@@ -53,7 +53,7 @@ class Role:
             )
 
     def hear(self, seconds: float = PATIENCE) -> dict[str, Any]:
-        """The next thing that it says. Raises Stuck."""
+        """Return the next report. Raises Stuck."""
         assert self.process.stdout is not None
         with gevent.Timeout(seconds, Stuck(f"{self.name} says nothing for {seconds:g} s")):
             line = self.process.stdout.readline()
@@ -63,13 +63,13 @@ class Role:
         return said
 
     def say(self, word: object) -> None:
-        """Tell it something."""
+        """Send a word to the process."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{word}\n".encode())
         self.process.stdin.flush()
 
     def ask(self, word: object) -> dict[str, Any]:
-        """Tell it something and hear what it says to that."""
+        """Send a word to the process, and return its report."""
         self.say(word)
         return self.hear()
 
@@ -80,7 +80,7 @@ class Role:
         self, _kind: type[BaseException] | None, _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:  # fmt: skip
-        self.process.kill()  # also one that is stopped
+        self.process.kill()  # also a stopped one
         end(self.process)
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
@@ -88,18 +88,18 @@ class Role:
 
 
 class Watch:
-    """What one fault does to a server's memory and to its other clients, from when it is begun."""
+    """The effect of one fault on a server's memory and other clients, from its beginning."""
 
     def __init__(self, site: Site, bystander: Role) -> None:
         self._site = site
         self._bystander = bystander
         bystander.ask("lap")
-        Path(f"/proc/{site.pid}/clear_refs").write_text("5")  # the peak is what is held now
+        Path(f"/proc/{site.pid}/clear_refs").write_text("5")  # the peak is the present size now
         self._before = site.resident
         self._waited = waited(site.pid)
 
     def settle(self, line: Line, memory: float | None, late: float | None = LATE) -> None:
-        """Add to a line how late others were and what memory was held, with what both may be."""
+        """Add the delay of other clients and the memory to a line, with their bounds."""
         told = self._bystander.ask("lap")
         grown = max(0, peak(self._site) - self._before) / MIB
         line.figures += [
@@ -111,7 +111,7 @@ class Watch:
 
 
 def waited(pid: int) -> float:
-    """Seconds that a process was ready to run and had no processor, as Linux counts them."""
+    """Return the seconds that a process was ready to run without a processor (Linux)."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except OSError:
@@ -119,7 +119,7 @@ def waited(pid: int) -> float:
 
 
 class Stage:
-    """One way of running."""
+    """One way of serving."""
 
     def __init__(self, way: str, home: Path, identity: Identity, quick: bool) -> None:
         self.way = way
@@ -137,7 +137,7 @@ class Stage:
         pages: bool = False,
         identity: Identity | None = None,
     ) -> Iterator[Site]:
-        """A server for the time of a `with`."""
+        """Yield a server."""
         home = Path(tempfile.mkdtemp(dir=self._home))
         more = (*(() if self.way == COMMAND else FLAGS),
                 *(with_pages(self.way, home) if pages else ()))  # fmt: skip
@@ -151,19 +151,19 @@ class Stage:
             yield site
 
     def role(self, module: str, *arguments: object) -> Role:
-        """Start a client process; it is ready when it has said its first word."""
+        """Start a client process; it is ready after its first report."""
         return Role(self._for_clients, module, *arguments)
 
     @contextmanager
     def witness(self, module: str, *arguments: object) -> Iterator[Role]:
-        """A client that does no harm but measure, for the time of a `with`."""
+        """Yield a harmless client that measures delays."""
         with Role(self._for_clients, module, *arguments) as role:
             role.hear()
             yield role
 
 
 def wait_for_log(site: Site, text: str, count: int = 1, seconds: float = PATIENCE) -> bool:
-    """Wait until a text stands in a server's log so often; whether it does."""
+    """Wait until a text is in a server's log a number of times; return whether it is."""
     end = monotonic() + seconds
     while site.log.count(text) < count:
         if monotonic() > end:
@@ -173,7 +173,7 @@ def wait_for_log(site: Site, text: str, count: int = 1, seconds: float = PATIENC
 
 
 def health(site: Site) -> bytes:
-    """All that comes for a request for /fws/healthz."""
+    """Return the complete answer to a request for /fws/healthz."""
     with site.open() as client:
         client.sendall(request("GET /fws/healthz HTTP/1.1", "Connection: close"))
         received = b""

@@ -1,6 +1,6 @@
-"""How a client process of a fault talks with the program that started it: lines of JSON and words.
+"""The channel between a client process and its parent: lines of JSON, and words.
 
-Here is the client's half. It has no gevent: these processes use epoll and blocking sockets.
+This is the client's half, without gevent: these processes use epoll and blocking sockets.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 
 def prepare(*, measures: bool = False) -> None:
-    """Have all descriptors that there may be, and no pauses for garbage.
+    """Raise the descriptor limit, and turn off garbage collection.
 
-    Who `measures` others goes first where all of them share a processor.
+    A process that `measures` gets priority when all share a processor.
     """
     if not measures:
         os.nice(10)
@@ -27,14 +27,14 @@ def prepare(*, measures: bool = False) -> None:
 
 
 def tell(**facts: Any) -> None:
-    """Say something to the program."""
+    """Report to the parent."""
     print(json.dumps(facts), flush=True)
 
 
 def told(seconds: float | None = None) -> str | None:
-    """The next word from the program; None if none comes in time. Ends with the program.
+    """Return the parent's next word, or None if none comes in time. Ends with the parent.
 
-    Only for words that are waited for one at a time: nothing may stay in the reader's buffer.
+    Read one word at a time: nothing may stay in the reader's buffer.
     """
     if not select.select([0], [], [], seconds)[0]:
         return None

@@ -1,4 +1,4 @@
-"""gevent-websocket as it is: an echo at /, a broadcast at /fan. Argument: PORT."""
+"""Run gevent-websocket: echo at /, broadcast at /fan. Argument: PORT."""
 
 # ruff: noqa: E402 - nothing may be imported before the patch
 
@@ -29,19 +29,19 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         start_response("426 Upgrade Required", [("Content-Length", "0")])
         return []
     serve = fan_out if environ["PATH_INFO"] == "/fan" else echo
-    with suppress(WebSocketError):  # the client left in the middle of something
+    with suppress(WebSocketError):  # the client has closed the connection
         serve(socket)
     return []
 
 
 def echo(socket: Any) -> None:
-    """Send back what comes."""
+    """Send messages back."""
     while (message := socket.receive()) is not None:
         socket.send(message)
 
 
 def fan_out(socket: Any) -> None:
-    """Send what comes to everyone else."""
+    """Send messages to all other connections."""
     listeners.add(socket)
     try:
         while (message := socket.receive()) is not None:

@@ -1,4 +1,4 @@
-"""picows on uvloop, its core interface: an echo at /, a broadcast at /fan. Argument: PORT."""
+"""Run picows' core interface on uvloop: echo at /, broadcast at /fan. Argument: PORT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ listeners: set[picows.WSTransport] = set()
 
 
 class Echo(picows.WSListener):  # type: ignore[misc,unused-ignore]
-    """Sends each frame back."""
+    """Send each frame back."""
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Answer one frame."""
@@ -24,18 +24,18 @@ class Echo(picows.WSListener):  # type: ignore[misc,unused-ignore]
 
 
 class Fan(picows.WSListener):  # type: ignore[misc,unused-ignore]
-    """Sends each frame to everyone else."""
+    """Send each frame to all other connections."""
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        """Begin to listen."""
+        """Add the connection."""
         listeners.add(transport)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        """Listen no more."""
+        """Remove the connection."""
         listeners.discard(transport)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """Hand one frame on."""
+        """Send one frame to the others."""
         if frame.msg_type == picows.WSMsgType.CLOSE:
             agree_to_close(transport, frame)
             return
@@ -52,7 +52,7 @@ def agree_to_close(transport: picows.WSTransport, frame: picows.WSFrame) -> None
 
 
 def choose(request: picows.WSUpgradeRequest) -> picows.WSListener:
-    """The listener for a request's path."""
+    """Return the listener for a request's path."""
     return Fan() if request.path == b"/fan" else Echo()
 
 

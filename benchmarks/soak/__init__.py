@@ -1,1 +1,1 @@
-"""Nodes, Redis and clients killed and frozen at random moments, and the books that are kept."""
+"""Kill and freeze nodes, Redis and clients at random, and check all messages against the books."""

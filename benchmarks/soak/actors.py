@@ -1,4 +1,4 @@
-"""The actors of a run: nodes that can be killed, and clients that always come back."""
+"""The actors of a run: nodes that can be killed, and clients that always reconnect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent.parent
 GROUPS = ("a", "b")
 ANSWER = 5.0
-"""Seconds until a publisher waits no longer for the answer to a message."""
+"""Seconds after which a publisher stops waiting for the answer to a message."""
 
 
 class Node:
@@ -37,7 +37,7 @@ class Node:
         self.command: Command | None = None
 
     def start(self) -> None:
-        """Start it (again); returns when it serves."""
+        """Start the node (again), and return when it serves."""
         self.command = Command(
             "-m", "fws_gevent", "-f", "benchmarks.soak.node", "-p", str(self.port),
             "--redis_url", self._url, "--grace", "0.5", "--log_level", "warning", cwd=ROOT,
@@ -54,12 +54,12 @@ class Node:
         return True
 
     def signal(self, number: int) -> None:
-        """Freeze or thaw it."""
+        """Freeze or thaw the node."""
         assert self.command is not None
         self.command.signal(number)
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill the node with SIGKILL."""
         if self.command is not None:
             self.command.process.kill()
             self.command.end()
@@ -68,7 +68,7 @@ class Node:
 
 
 class Member:
-    """A client that is always in one group, over one connection after another, and publishes."""
+    """A client in one group, over one connection after another, that publishes."""
 
     def __init__(self, run: Run, number: int) -> None:
         self._run = run
@@ -83,7 +83,7 @@ class Member:
         self._leaving = False
         self._accounts = count(1)
         self.account: Connection | None = None
-        """Its present connection in the books."""
+        """Return the present connection in the books."""
 
     def live(self) -> None:
         """Connect, join, read and publish, until the run is over."""
@@ -106,7 +106,7 @@ class Member:
             self._node = self._random.choice(self._run.nodes)
 
     def _begin_account(self) -> Connection:
-        """From here on another account in the books: for a new connection, or a new membership."""
+        """Begin another account in the books, for a new connection or a new membership."""
         self.account = Connection(f"{self._name}.{next(self._accounts)}")
         self._run.books.connections.append(self.account)
         return self.account
@@ -147,7 +147,7 @@ class Member:
 
     @property
     def is_in(self) -> bool:
-        """Whether it is connected and in its group."""
+        """Return whether the client is connected and in its group."""
         return self.account is not None and self._group in self.account.joined and not self._leaving
 
     def _speak(self, client: Client) -> None:
@@ -168,20 +168,20 @@ class Member:
             del self._waiting[name]
 
     def drop(self) -> None:
-        """Hang up without a word; it comes back."""
+        """Disconnect without a Close; the client reconnects."""
         if self._client is not None:
             with contextlib.suppress(OSError):
                 self._client.socket.shutdown(2)
 
     def rejoin(self) -> None:
-        """Leave the group, and join it again when that is done."""
+        """Leave the group, then join it again."""
         if self._client is not None and self.is_in:
             self._leaving = True
             with contextlib.suppress(OSError):
                 self._client.send(f"leave {self._group}")
 
     def freeze(self, seconds: float) -> None:
-        """Read nothing for a while."""
+        """Don't read for a while."""
         self._reads.clear()
         gevent.sleep(seconds)
         self._reads.set()

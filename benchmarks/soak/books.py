@@ -1,7 +1,7 @@
-"""What was published and what arrived, and whether the two agree. Knows nothing of servers.
+"""Compare the published messages with the received ones, without knowing servers.
 
-Moments are whole numbers from one counter of the program that keeps the books, so they order all
-that it did: what was acknowledged before something else was asked for comes earlier in a stream.
+Moments are integers from one counter of the program that keeps the books, so they order its
+actions: a message acknowledged before another was requested is earlier in the stream.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 LATE = "late"
-"""The reason that is told to who joined while Redis was away."""
+"""The reason of a gap after a join without Redis."""
 
 
 @dataclass
 class Message:
-    """A message to a stream; `acknowledged` is None for as long as nobody said that Redis has it.
+    """A message to a stream; `acknowledged` is None until Redis has confirmed it.
 
     `exclude` is the connection that must not get it.
     """
@@ -28,7 +28,7 @@ class Message:
     exclude: str = ""
 
     def is_before(self, other: Message) -> bool:
-        """Whether it was done with before the other one was begun."""
+        """Return whether this message was completed before the other was begun."""
         return self.acknowledged is not None and self.acknowledged < other.asked
 
 
@@ -43,8 +43,8 @@ class Gap(NamedTuple):
 class Connection:
     """A client's connection, with the moments at which it knew that it had joined streams.
 
-    `received` are ids of messages, and notices, as they came. `stayed` says that it was there at
-    the end, so that all had to arrive; one that was dropped is judged up to what came last.
+    `received` has ids of messages, and notices, in order. `stayed` means that it was open at the
+    end, so that all messages must have arrived; a closed one is judged up to its last message.
     """
 
     name: str
@@ -55,28 +55,28 @@ class Connection:
 
 @dataclass
 class Balance:
-    """What is wrong, in words; nothing of it may be."""
+    """The errors, in words; there must be none."""
 
     lost: list[str] = field(default_factory=list)
-    """Acknowledged, and never there, though its reader was; or never sent to that reader."""
+    """Acknowledged messages that a reader never got."""
     duplicated: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
-    """Acknowledged, and left out, without a word, before something later."""
+    """Acknowledged messages that are missing before a later one, without a notice."""
     stray: list[str] = field(default_factory=list)
-    """What nobody published to that reader."""
+    """Messages that were not published to that reader."""
     needless: list[str] = field(default_factory=list)
-    """Gaps that were told though Redis has forgotten nothing."""
+    """Gaps that were reported although Redis has lost nothing."""
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each."""
+        """Return the number of each kind."""
         return {name: len(found) for name, found in vars(self).items()}
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
 
     def lines(self) -> Iterator[str]:
-        """All of them, one in a line."""
+        """Yield all errors, one per line."""
         for name, found in vars(self).items():
             for each in found:
                 yield f"{name}: {each}"
@@ -92,7 +92,7 @@ class Books:
     def balance(self, durable: bool) -> Balance:
         """Compare what arrived with what was published.
 
-        `durable`: Redis forgot nothing, so a gap excuses only who joined while it was away.
+        `durable`: Redis lost nothing, so a gap excuses only connections that joined without it.
         """
         found = Balance()
         for stream in sorted({each.stream for each in self.messages.values()}):
@@ -149,7 +149,7 @@ class Books:
                 continue
             earlier, later = self._neighbours(name, reader, readers)
             if later is None and not reader.stayed:
-                continue  # it may have been on its way when the connection ended
+                continue  # it may have been in transit when the connection ended
             if any(
                 earlier < place and (later is None or place < later)
                 for place, gap in reader.gaps
@@ -164,9 +164,9 @@ class Books:
     def _neighbours(
         self, name: str, reader: _Reader, readers: list[_Reader]
     ) -> tuple[int, int | None]:
-        """The places of the last one before, and the first one after, a message that is missing.
+        """Return the places of the messages before and after a missing one.
 
-        They are known by when they were published, and by how they came to other readers.
+        They follow from the times of publishing, and from the order for other readers.
         """
         missing = self.messages[name]
         witnesses = [each for each in readers if name in each.places]
@@ -185,7 +185,7 @@ class Books:
 
 
 class _Reader:
-    """What a connection got of one stream."""
+    """Return the messages of one stream that a connection got."""
 
     def __init__(self, books: Books, connection: Connection, stream: str) -> None:
         self.name = connection.name
@@ -193,7 +193,7 @@ class _Reader:
         self.joined = connection.joined.get(stream)
         self.stayed = connection.stayed
         self.places: dict[str, int] = {}
-        """Where each message stands in all that came, for the first time."""
+        """Return the first place of each message among all received ones."""
         self.gaps: list[tuple[int, Gap]] = []
         self._connection = connection
         self._twice: list[str] = []
@@ -209,16 +209,16 @@ class _Reader:
         self.order = list(self.places)
 
     def find_duplicates(self, found: Balance) -> None:
-        """Write down what came twice."""
+        """Record messages that came twice."""
         found.duplicated.extend(f"{each} at {self.name}" for each in self._twice)
 
     def at(self, place: int) -> str:
-        """What stands at a place."""
+        """Return the text at a place."""
         return str(self._connection.received[place])
 
 
 def total(balances: Iterable[Balance]) -> dict[str, int]:
-    """The counts of many balances, added up."""
+    """Return the sums of many balances."""
     sums = Balance().counts()
     for each in balances:
         for name, count in each.counts().items():

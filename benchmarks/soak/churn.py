@@ -1,10 +1,10 @@
-"""Clients that connect, chat and vanish at random, and whether anything of them stays behind.
+"""Connect, chat and vanish at random, and check that nothing of the clients remains.
 
     python -m benchmarks.soak.churn --seconds 3600 --clients 200 --way command
 
-The books must be kept: as many disconnects as connects, nobody in a group who is gone, and at the
-end no more descriptors and greenlets than at the beginning. Memory is flat if its second half has
-no more than its first. Ends with status 1 if something is wrong.
+There must be as many disconnects as connects, no closed connection in a group, and at the end no
+more descriptors and greenlets than at the beginning. Memory is flat if the second half uses no
+more than the first. The exit status is 1 if something is wrong.
 """
 
 # ruff: noqa: E402 - nothing may be imported before the patch
@@ -37,11 +37,11 @@ from tests.resilience.ways import WAYS, Site, start_site
 
 GROUPS = 20
 PING = 1.0
-"""Seconds of the server's ping interval and time-out: how soon it gives up who vanished."""
+"""Seconds of the server's ping interval and time-out, which find vanished clients."""
 SETTLE = 20.0
-"""Seconds for the last to be given up in."""
+"""Seconds within which the last vanished client must be closed."""
 FLAT = 8 << 20
-"""Bytes that the second half may have more than the first: what an allocator keeps."""
+"""Bytes by which the second half may exceed the first, because of the allocator."""
 
 FILTERS = """
 import gc
@@ -90,7 +90,7 @@ class Chat(WebSocketMessageFilter):
 
 
 class Census(NamedTuple):
-    """What the server says of itself, and the system of it."""
+    """The state of the server, from itself and from the system."""
 
     connects: int
     disconnects: int
@@ -109,7 +109,7 @@ class Census(NamedTuple):
 
 
 def census_of(site: Site) -> Census:
-    """Ask a server over a connection of our own, which is not counted."""
+    """Query a server over a separate connection, which is not counted."""
     client = Client(site.port)
     client.send("census")
     told: dict[str, int] = json.loads(client.receive())
@@ -134,7 +134,7 @@ def leave(client: Client, how: str) -> None:
     elif how == "half a frame":
         client.raw(frame(1, b"never whole")[:-4])
     elif how == "silence":
-        gevent.sleep(3 * PING)  # answers no ping, and is given up
+        gevent.sleep(3 * PING)  # it doesn't answer pings, and is closed
     client.drop()
 
 
@@ -142,7 +142,7 @@ WAYS_TO_LEAVE = ("close", "drop", "reset", "garbage", "half a frame", "silence")
 
 
 class Churn:
-    """Clients that come and go until `until`."""
+    """Connect and disconnect clients until `until`."""
 
     def __init__(self, site: Site, seed: int, seconds: float) -> None:
         self.site = site
@@ -151,7 +151,7 @@ class Churn:
         self._until = time.monotonic() + seconds
 
     def live(self) -> None:
-        """One client's place: one after the other has it."""
+        """Run one client after another."""
         while time.monotonic() < self._until:
             how = self._random.choice(WAYS_TO_LEAVE)
             try:
@@ -178,7 +178,7 @@ class Churn:
 def run(
     site: Site, seed: int, seconds: float, clients: int, report: Callable[[str], None]
 ) -> list[str]:
-    """Churn on a server; returns what was wrong."""
+    """Churn on a server, and return the errors."""
     churn = Churn(site, seed, 0.0)
     before = census_of(site)
     report(f"before: {before}")
@@ -198,7 +198,7 @@ def run(
 
 
 def settled(site: Site) -> Census:
-    """What is left when everybody has been given up."""
+    """Return the state after all clients were closed."""
     deadline = time.monotonic() + SETTLE
     while True:
         found = census_of(site)
@@ -208,7 +208,7 @@ def settled(site: Site) -> Census:
 
 
 def wrong(before: Census, after: Census, seen: list[Census]) -> list[str]:
-    """What the books say was not as it must be."""
+    """Return the errors in the books."""
     complaints = []
     if after.connects != after.disconnects:
         complaints.append(f"{after.connects} connects, but {after.disconnects} disconnects")
@@ -216,7 +216,7 @@ def wrong(before: Census, after: Census, seen: list[Census]) -> list[str]:
     complaints += [f"{count} {what} are left" for what, count in left.items() if count]
     for what in ("descriptors", "greenlets"):
         more = getattr(after, what) - getattr(before, what)
-        if more > 3:  # a runner or two, and what the first connection opened for good
+        if more > 3:  # some runners, and descriptors that the first connection opened permanently
             complaints.append(f"{more} {what} more than before")
     half = len(seen) // 2
     if half:
@@ -227,7 +227,7 @@ def wrong(before: Census, after: Census, seen: list[Census]) -> list[str]:
 
 
 def main() -> None:
-    """Churn as the flags say."""
+    """Churn with the given flags."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--clients", type=int, default=200)

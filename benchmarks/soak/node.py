@@ -1,4 +1,4 @@
-"""The filter of the soak's nodes: clients join by message, and publish by message."""
+"""The filter of the soak's nodes: clients join and publish by message."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ EVERYBODY = "*"
 
 
 class Orders(WebSocketMessageFilter):
-    """`join GROUP`, `say GROUP ID`, `others GROUP ID`, `leave GROUP`; it answers when done."""
+    """Handle `join GROUP`, `say GROUP ID`, `others GROUP ID`, `leave GROUP`; answer when done."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Do what a message says."""
+        """Handle a message."""
         order, _, rest = data.text.partition(" ")
         name, _, message = rest.partition(" ")
         if order in ("join", "leave"):

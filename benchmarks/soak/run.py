@@ -1,9 +1,9 @@
-"""Runs of several nodes under faults at random moments, each judged by the books.
+"""Run several nodes with faults at random moments, and check each run against the books.
 
     make soak SOAK="--runs 100 --seed 1 --seconds 3"
 
-One run: a Redis, two or three nodes, clients on all of them and a program that publishes. Odd
-seeds have a Redis without persistence, where a gap may be told but never left untold.
+One run has a Redis, two or three nodes, clients on all of them and a publishing program. Odd seeds
+have a Redis without persistence, where gaps are allowed but must be reported.
 """
 
 # ruff: noqa: E402 - nothing may be imported before the patch
@@ -40,13 +40,13 @@ from .node import EVERYBODY
 
 CLIENTS = 6
 SETTLE = 25.0
-"""Seconds in which all must be well again after the last fault."""
+"""Seconds within which everything must work again after the last fault."""
 LIMIT = 90.0
-"""Seconds for a run, whatever happens."""
+"""The longest duration of a run, in seconds."""
 
 
 class Run:
-    """One run, from the first process to the judgement."""
+    """One run, from the first process to the verdict."""
 
     def __init__(self, seed: int, seconds: float, folder: Path) -> None:
         self.seed = seed
@@ -65,13 +65,13 @@ class Run:
         self.redis = RedisProcess(folder / f"redis{seed}", persistent=self.persistent)
 
     def publish(self, stream: str, exclude: str = "") -> str:
-        """Write down that a message is about to be published; returns its id."""
+        """Record that a message will be published, and return its id."""
         name = f"{stream}{next(self._numbers)}"
         self.books.messages[name] = Message(stream, self.moment(), exclude=exclude)
         return name
 
     def go(self) -> Balance:
-        """Do it all; returns what is wrong."""
+        """Run, and return the errors."""
         running: list[Any] = []
         try:
             with gevent.Timeout(LIMIT):
@@ -94,7 +94,7 @@ class Run:
             self._end(running)
         return self.books.balance(self.durable)
 
-    # Publishing from outside.
+    # Publishing from another program.
 
     def _publish(self, number: int) -> None:
         random = Random(f"{self.seed} publisher {number}")
@@ -190,7 +190,7 @@ class Run:
 
     def _rejoin(self, random: Random) -> str:
         number = random.randrange(len(self.members))
-        for each in self.members[number::2]:  # of the same group, so perhaps all of a node
+        for each in self.members[number::2]:  # of the same group, so possibly all clients of a node
             each.rejoin()
         return f"clients of {GROUPS[number % 2]} leave and come back"
 
@@ -202,10 +202,10 @@ class Run:
     # The end.
 
     def _settle(self) -> None:
-        """Wait until what was published last has reached everybody, which all else came before."""
+        """Wait until the last message has reached all clients, after all others."""
         try:
             with gevent.Timeout(SETTLE):
-                gevent.sleep(0.2)  # whose connection was ended just now learns of it
+                gevent.sleep(0.2)  # a client whose connection was closed just now notices it
                 while not all(each.is_in for each in self.members):
                     gevent.sleep(0.02)
                 publisher = Publisher(self.redis.url)
@@ -242,7 +242,7 @@ class Run:
 
     @property
     def account(self) -> str:
-        """The run in a few words."""
+        """Return a summary of the run."""
         books = self.books
         taken = sum(each.acknowledged is not None for each in books.messages.values())
         failed = len(books.messages) - taken
@@ -258,7 +258,7 @@ class Run:
 
 
 def one_run(seed: int, seconds: float, folder: Path, verbose: bool) -> tuple[Balance, bool]:
-    """Run and print; returns what is wrong, and whether it came to its end."""
+    """Run and print. Return the errors, and whether the run completed."""
     run = Run(seed, seconds, folder)
     balance = run.go()
     wrong = ", ".join(f"{name} {count}" for name, count in balance.counts().items())
@@ -275,7 +275,7 @@ def one_run(seed: int, seconds: float, folder: Path, verbose: bool) -> tuple[Bal
 
 
 def main() -> None:
-    """Run them all; the exit status is 1 if anything was wrong."""
+    """Execute all runs; the exit status is 1 if there were errors."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; each adds one")

@@ -1,4 +1,4 @@
-"""Faults at the door: who hangs there and says nothing, and who comes when it is full."""
+"""Faults before the upgrade: silent connections, and connections to a full server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .figures import Figure, Line
 from .stage import LATE, Role, Stage, Watch, health
 
 REQUEST_TIMEOUT = 10.0
-"""Seconds, as it is by default."""
+"""Seconds; the default."""
 SLACK = 0.5
-"""Seconds that dropping many takes."""
+"""Seconds that closing many connections takes."""
 EACH, STALLED = 334, 50
 FULL, TRIES = 20, 200
 
@@ -37,7 +37,7 @@ def _hang(stage: Stage, site: Site, line: Line, hows: dict[str, int], *flags: st
             roles[how] = stack.enter_context(role)
         for role in roles.values():
             role.hear()
-        # Who comes in the same moment stands in one line with them, and so does the next one.
+        # A client that connects at the same moment waits in the same queue, and so does the next.
         rush = max(knocker.ask("lap")["longest"] for _ in range(2))
         line.figures += [
             Figure("all there after", monotonic() - begun, "s"),
@@ -64,7 +64,7 @@ def _hang(stage: Stage, site: Site, line: Line, hows: dict[str, int], *flags: st
 
 
 def hanging(stage: Stage) -> Iterator[Line]:
-    """A thousand at once that drip, are silent, or idle."""
+    """Open a thousand slow, silent or idle connections at once."""
     with stage.site() as site:
         line = Line(f"{3 * EACH} HTTP connections at once: silent, dripping, idle")
         _hang(stage, site, line, dict.fromkeys(("silent", "dripping", "idle"), EACH))
@@ -76,7 +76,7 @@ def hanging(stage: Stage) -> Iterator[Line]:
 
 
 def full(stage: Stage) -> Iterator[Line]:
-    """As many connections as there may be."""
+    """Open as many connections as allowed."""
     for setting in ("max_connections", "max_connections_per_address"):
         with (
             stage.site({setting: FULL}, pages=True) as site,
@@ -85,7 +85,7 @@ def full(stage: Stage) -> Iterator[Line]:
             crowd.hear()
             line = Line(f"{TRIES} more come than `{setting}`")
             longest, wrong = 0.0, set()
-            # Under the stock worker, which has said 101 by then, it is a close code.
+            # Under the stock worker, which has answered 101 by then, it is a close code.
             wanted = ((1013, None),) if stage.way == STOCK else ((503, "1"), (503, "5"))
             for _ in range(TRIES):
                 begun = monotonic()
