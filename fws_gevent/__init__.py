@@ -9,50 +9,112 @@ build_server(default_parser().parse_args()).serve_forever()
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
 from .errors import (
     CloseCode,
     ConfigurationError,
+    ConnectsTooOften,
+    FilterDefinitionError,
+    FilterFailed,
     FwsError,
     GroupNameInvalid,
     GroupRefused,
+    HandshakeRefused,
+    NoRoom,
+    NotIssued,
+    NotReady,
+    NotServing,
+    OriginRefused,
     PublishFailed,
+    ShuttingDown,
     StorageAway,
+    StoreFull,
+    SubjectFull,
+    TextNotUTF8,
+    TokenInvalid,
+    TokenRefused,
+    UnfitResult,
 )
 from .message import BinaryMessage, Message
 
 if TYPE_CHECKING:
+    from .connection.closed import Closed
+    from .connection.connection import Connection
     from .extension import FilteredWebSocket
+    from .filters.registry import isolated_filters
+    from .node.node import Server as Node
     from .publisher import Publisher
+    from .settings import Settings
     from .storage.redis import RedisStorageObject
+    from .tokens import Claims
     from .web.service import TokenGrant
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BinaryMessage",
+    "Claims",
     "CloseCode",
+    "Closed",
     "ConfigurationError",
+    "Connection",
+    "ConnectsTooOften",
+    "FilterDefinitionError",
+    "FilterFailed",
     "FilteredWebSocket",
     "FwsError",
     "GroupNameInvalid",
     "GroupRefused",
+    "HandshakeRefused",
     "Message",
+    "NoRoom",
+    "Node",
+    "NotIssued",
+    "NotReady",
+    "NotServing",
+    "OriginRefused",
     "PublishFailed",
     "Publisher",
     "RedisStorageObject",
+    "Settings",
+    "ShuttingDown",
     "StorageAway",
+    "StoreFull",
+    "SubjectFull",
+    "TextNotUTF8",
     "TokenGrant",
+    "TokenInvalid",
+    "TokenRefused",
+    "UnfitResult",
     "__version__",
+    "isolated_filters",
 ]
 
-# Imported when they are asked for: the package itself pulls in neither gevent nor Flask, since
-# gevent has to patch before most other modules are imported.
-_LATER = {"FilteredWebSocket": ".extension", "Publisher": ".publisher",
-          "RedisStorageObject": ".storage.redis", "TokenGrant": ".web.service"}  # fmt: skip
+_HOMES = {
+    "Claims": ".tokens",
+    "Closed": ".connection.closed",
+    "Connection": ".connection.connection",
+    "FilteredWebSocket": ".extension",
+    "Node": ".node.node:Server",
+    "Publisher": ".publisher",
+    "RedisStorageObject": ".storage.redis",
+    "Settings": ".settings",
+    "TokenGrant": ".web.service",
+    "isolated_filters": ".filters.registry",
+}
+"""The modules of the names that are imported at their first use.
+
+The package itself imports neither gevent nor Flask: gevent has to patch before most other modules
+are imported.
+"""
 
 
 def __getattr__(name: str) -> Any:
-    """What is imported when it is asked for (PEP 562)."""
-    if name not in _LATER:
+    """Import a name at its use (PEP 562). Raises AttributeError."""
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATER[name], __name__), name)
+    module, _, other = _HOMES[name].partition(":")
+    return getattr(import_module(module, __name__), other or name)
+
+
+def __dir__() -> list[str]:
+    """Return all names, those that are still to be imported included."""
+    return sorted({*globals(), *__all__})

@@ -19,6 +19,7 @@ from gevent.monkey import is_module_patched
 from .connection.upgrade_context import PeerInfo, UpgradeContext
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
+from .filters.registry import defined_filters
 from .logs.configuration import configure_if_silent
 from .logs.loggers import Repeats, get_logger
 from .node.admission import admit, policy_of
@@ -262,7 +263,7 @@ def build_application(
             )
         chosen = Settings(**{**from_process(os.environ), **from_keywords(settings)})
         configure_if_silent(chosen.log_level, chosen.log_format)
-        nothing = filters is None and not any(base.filters for base in FilterBase.__subclasses__())
+        nothing = filters is None and not defined_filters()
         import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
         storage_object = storage_of(chosen, storage_object)
         filters = with_notify_gap(storage_object, filters)

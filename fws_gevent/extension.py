@@ -14,10 +14,11 @@ from wsgiref.types import WSGIApplication
 from flask import Flask, current_app, has_app_context
 from werkzeug.wsgi import get_current_url
 
-from . import __version__
+from ._version import __version__
 from .application import FilteredWebSocketApplication
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
+from .filters.registry import defined_filters
 from .logs.configuration import configure_if_silent
 from .node.node import Server
 from .protocol.payload import Data
@@ -36,7 +37,9 @@ from .web.for_views import TokensForViews
 from .web.service import WebService
 from .workers.environment import one_line_under_gunicorn, under_gunicorn
 
-_WEB = "fws.web"  # the same, for the application's own pages
+# Keys in `app.extensions`, beside EXTENSION.
+_WEB = "fws.web"  # the application's WebService
+_FILTERS = "fws.filters"  # the filters that its server has
 
 PATH = "/ws"
 """Where WebSockets are beside a Flask application, unless FWS_PATH says otherwise."""
@@ -75,9 +78,11 @@ class FilteredWebSocket(TokensForViews):
             given = {"path": PATH, **from_process(os.environ), **from_flask(app.config)}
             settings = Settings(**given)
             configure_if_silent(settings.log_level, settings.log_format)
-            import_filters(settings.filters)
+            filters = defined_filters() if self.filters is None else self.filters
+            app.extensions[_FILTERS] = filters
+            import_filters(settings.filters, filters)
             storage = storage_of(settings, self.storage_object)
-            filters = with_notify_gap(storage, self.filters)
+            filters = with_notify_gap(storage, filters)
             node = FilteredWebSocketApplication(settings, storage, app.wsgi_app, filters)
             if under_gunicorn():
                 node.settle_keys(alone=False)
@@ -178,6 +183,12 @@ class FilteredWebSocket(TokensForViews):
         if reactor.started and reactor.elsewhere():
             return reactor.run_here(function, *arguments)
         return function(*arguments)
+
+
+def filters_of(app: Flask) -> Sequence[type[FilterBase]]:
+    """Return the filters for the server of an application that has the extension."""
+    found: Sequence[type[FilterBase]] = app.extensions[_FILTERS]
+    return found
 
 
 def _web_of(app: Flask) -> WebService:

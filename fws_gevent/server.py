@@ -18,7 +18,7 @@ from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
 from .errors import CloseCode, ConfigurationError
-from .extension import PATH, FilteredWebSocket, with_config, with_pages
+from .extension import PATH, FilteredWebSocket, filters_of, with_config, with_pages
 from .filters.base import FilterBase
 from .logs.configuration import ErrorStream, configure_if_silent
 from .logs.loggers import get_logger
@@ -272,7 +272,9 @@ def build_server(
         options = with_config(options, app)
     settings = Settings.from_options(options)
     configure_if_silent(settings.log_level, settings.log_format)
-    import_filters(settings.filters)
+    if filters is None and app is not None:
+        filters = filters_of(app)
+    import_filters(settings.filters, filters)
     if not (is_module_patched("socket") and is_module_patched("time")):
         _log.warning(
             "gevent has not patched socket and time: a filter that waits would stop the server; "
@@ -280,7 +282,6 @@ def build_server(
         )
     if extension is not None:
         storage_object = storage_object or extension.storage_object
-        filters = filters or extension.filters
     storage_object = storage_of(settings, storage_object)
     filters = with_notify_gap(storage_object, filters)
     extra.setdefault("listener", inherited_listener())

@@ -16,7 +16,7 @@ import gevent
 import pytest
 
 from fws_gevent.clock import Clock
-from fws_gevent.filters.base import FilterBase
+from fws_gevent.filters.base import FilterBase, isolated_filters
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
@@ -60,7 +60,7 @@ def serve() -> Iterator[Serve]:
     servers: list[FilteredWebSocketServer] = []
 
     def start(
-        filters: Sequence[type[FilterBase]] = (),
+        filters: Sequence[type[FilterBase]] | None = (),
         extra: dict[str, Any] | None = None,
         **settings: Any,
     ) -> FilteredWebSocketServer:
@@ -114,16 +114,11 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     return make_identity(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.fixture
-def chains() -> Iterator[None]:
-    """Empties the five chains for a test that defines filters, and restores them after it."""
-    bases = FilterBase.__subclasses__()
-    before = [list(base._filters) for base in bases]
-    for base in bases:
-        base._filters.clear()
-    yield
-    for base, filters in zip(bases, before, strict=True):
-        base._filters[:] = filters
+@pytest.fixture(autouse=True)
+def _own_filters() -> Iterator[None]:
+    """Keeps the filters that a test defines apart from those of all other tests."""
+    with isolated_filters():
+        yield
 
 
 @pytest.fixture

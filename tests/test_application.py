@@ -255,9 +255,7 @@ def test_nonsense_in_the_environment_is_refused_in_one_line(
     assert "\n" not in told
 
 
-def test_its_arguments_go_over_the_environment(
-    chains: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_arguments_go_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FWS_GRACE", "1")
     monkeypatch.setenv("FWS_MAX_QUEUE", "1000")
     settings = build_application(filters=[], grace=2.0).settings

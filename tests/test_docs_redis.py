@@ -105,7 +105,7 @@ def storage(redis_server: RedisProcess) -> Iterator[RedisStorageObject]:
 
 
 @pytest.fixture
-def filters(chains: None) -> list[type[FilterBase]]:
+def filters() -> list[type[FilterBase]]:
     """Return the filters of the page's nodes, and one that joins any group."""
 
     class Join(WebSocketMessageFilter):
@@ -269,7 +269,6 @@ def test_over_http_and_on_the_command_line(
 # Sets, presence, the consumer chain.
 
 
-@pytest.mark.usefixtures("chains")
 def test_a_set_is_shared_with_redis_cli(
     serve: Serve, connect: Connect, storage: RedisStorageObject, shell: Shell
 ) -> None:

@@ -95,7 +95,6 @@ def every_error() -> dict[str, type[FwsError]]:
     return {each.__name__: each for each in subclasses(FwsError)}
 
 
-@pytest.mark.usefixtures("chains")
 def test_every_error_is_in_the_table_of_what_it_closes_with() -> None:
     found = {name: error.close_code for name, error in every_error().items()}
     assert found == CODES

@@ -53,6 +53,7 @@ ROWS: dict[str, frozenset[str]] = {
     "clock": frozenset(),
     "message": frozenset(),
     "errors": frozenset(),
+    "_version": frozenset(),
 }
 """The folders and root files from top to bottom, with the third-party packages of each.
 
@@ -67,12 +68,11 @@ IMPURE = {"socket", "_socket", "ssl", "select", "selectors", "asyncio", "threadi
 PAGE = {"filters.base", "filters"}
 """What a bundled filter may import, since users copy its file."""
 
-LIBRARY = {"filters.base", "filters.chain", "filters.results", "filters"}
+LIBRARY = {"filters.base", "filters.chain", "filters.registry", "filters.results", "filters"}
 """The files of filters/ that are no bundled filters."""
 
 
 TO_CUT = {
-    "extension",
     "wsgi.upgrading",
 }
 """Files that still import upwards."""

@@ -81,9 +81,7 @@ def test_two_servers_in_one_process_have_their_own_filters_and_users(
     assert (quiet.receive(), loud.receive()) == ("to one server", "to the other")
 
 
-def test_a_server_has_the_filters_defined_by_its_start_and_none_later(
-    chains: None, connect: Connect
-) -> None:
+def test_a_server_has_the_filters_defined_by_its_start_and_none_later(connect: Connect) -> None:
     servers = [build_server(Namespace(port=0, grace=0.5)) for _ in range(2)]
 
     class Early(WebSocketMessageFilter):
@@ -111,7 +109,7 @@ def test_a_server_has_the_filters_defined_by_its_start_and_none_later(
 
 
 def test_filter_modules_are_imported_from_the_current_folder(
-    chains: None, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_own_filters.py").write_text(
         "from fws_gevent.filters.base import WebSocketMessageFilter\n"
@@ -148,7 +146,7 @@ def test_filter_modules_are_imported_from_the_current_folder(
     ],
 )
 def test_a_filter_module_that_fails_is_told_in_one_line(
-    content: str, says: str, chains: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "failing_filters.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
@@ -160,7 +158,7 @@ def test_a_filter_module_that_fails_is_told_in_one_line(
     assert "\n" not in text
 
 
-def test_a_server_with_redis_shares_its_storage_and_tells_of_gaps(chains: None) -> None:
+def test_a_server_with_redis_shares_its_storage_and_tells_of_gaps() -> None:
     for given in ({"redis_url": "redis://127.0.0.1:1/0"}, {"redis_host": "127.0.0.1"}):
         server = build_server(Namespace(port=0, **given), filters=[])
         assert server.storage_object.shared

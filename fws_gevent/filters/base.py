@@ -15,7 +15,7 @@
 
     A.run(web_socket_instance)      # foo, bar
 
-The six chains of a server are below; to import a module of filters is to compose a server.
+The six chains of a server are below. Importing a module of filters adds them to the server.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from types import FunctionType
 from typing import Any, ClassVar, Literal
 
 from ..errors import FilterDefinitionError
+from .registry import FilterRegistry, defined_filters
+from .registry import isolated_filters as isolated_filters
 
 Call = Callable[[Any, Any], Any]
 
@@ -37,24 +39,26 @@ class StopChain(Exception):
 class FilterMeta(type):
     """Lets a class join the chain of its base; a direct child of `FilterBase` starts one."""
 
-    _filters: list[type[FilterBase]]
     call_filter: Call
     """`filter` as a callable of two arguments."""
+
+    _chain: type[FilterBase]  # the class that starts the chain
+    _home: FilterRegistry  # where that was defined
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
         if not any(isinstance(base, FilterMeta) for base in bases):
             return  # FilterBase itself
         if FilterBase in bases:
-            cls._filters = []
+            cls._chain, cls._home = cls, defined_filters()  # type: ignore[assignment]
         elif not _is_abstract(cls):
             cls.call_filter = _two_arguments(cls)
-            cls._filters.append(cls)  # type: ignore[arg-type]
+            defined_filters(cls._home).add(cls)
 
     @property
     def filters(cls) -> tuple[type[FilterBase], ...]:
         """The filters of this chain so far, in the order of their definition."""
-        return tuple(cls._filters)
+        return tuple(each for each in defined_filters(cls._home) if issubclass(each, cls._chain))
 
 
 class FilterBase(metaclass=FilterMeta):

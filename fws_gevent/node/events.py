@@ -23,6 +23,7 @@ from ..filters.base import (
     WebSocketMessageFilter,
 )
 from ..filters.chain import Chain
+from ..filters.registry import defined_filters
 from ..filters.results import FITS, any_value
 from ..logs.loggers import Repeats, get_logger
 from ..loop.reactor import Reactor
@@ -69,13 +70,12 @@ class Events(Membership):
         self.closes: Counter[int] = Counter()
         """Connections that ended, by close code as `counted_as` has it."""
         self.recent_closes: deque[tuple[float, Closed]] = deque(maxlen=20)
-        self._filters = filters
+        self._filters = defined_filters() if filters is None else filters
 
     def freeze_chains(self) -> None:
         """Take the filters that there are now; later ones don't join."""
         for name, _, base in BUSES:
-            chosen = base.filters if self._filters is None else self._filters
-            links = [link for link in chosen if issubclass(link, base)]
+            links = [link for link in self._filters if issubclass(link, base)]
             self.chains[name] = Chain(
                 links, self.reactor.offload, self._rescue, FITS.get(name, any_value)
             )

@@ -17,7 +17,7 @@ from ..redis_processes import RedisProcess
 from ..waiting import until
 from .nodes_at_redis import GHOST, haunt, ids, join, node_at, traces
 
-pytestmark = pytest.mark.usefixtures("chains", "_quick")
+pytestmark = pytest.mark.usefixtures("_quick")
 
 OTHER = "elsewhere:2:dead"
 

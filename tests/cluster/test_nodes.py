@@ -23,8 +23,6 @@ from ..redis_processes import RedisProcess
 from ..redis_proxy import proxy_to
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 Node = Callable[..., FilteredWebSocketServer]
 
 GHOST = "elsewhere:1:dead"

@@ -21,8 +21,6 @@ from ..conftest import Connect, Serve, StartRedis
 from ..redis_processes import RedisProcess
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 Node = Callable[..., FilteredWebSocketServer]
 Member = tuple[str, str]
 Heard = list[tuple[str, dict[str, Any]]]

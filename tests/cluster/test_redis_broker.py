@@ -29,8 +29,6 @@ from ..node.guarded import of as connection_of
 from ..redis_processes import RedisProcess
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 Node = Callable[..., FilteredWebSocketServer]
 
 STREAM, EVERYBODY = "fws:{room}:stream", "fws:{*}:stream"

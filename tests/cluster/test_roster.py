@@ -18,8 +18,6 @@ from ..redis_processes import RedisProcess
 from ..waiting import until
 from .nodes_at_redis import broker_of, ids, join, node_at
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 
 @pytest.fixture
 def _no_signs(monkeypatch: pytest.MonkeyPatch) -> None:

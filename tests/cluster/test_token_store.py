@@ -31,8 +31,6 @@ from ..redis_processes import RedisProcess
 from ..redis_proxy import proxy_to
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 MakeStore = Callable[..., RedisTokenStore]
 Node = Callable[..., FilteredWebSocketServer]
 

@@ -16,8 +16,6 @@ from ..redis_processes import RedisProcess
 from ..waiting import until
 from .nodes_at_redis import GHOST, broker_of, haunt, ids, join, node_at
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,6 @@ from ..clients import frame
 from ..conftest import Connect, Serve
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 
 def ancestor(name: str) -> list[type[FilterBase]]:
     """The filters that a module of the installed filtered_websocket defines."""

@@ -150,7 +150,6 @@ def test_a_put_from_a_thread_returns_when_it_is_in_the_queue(serve: Serve) -> No
             seen.append(data)
 
     server = serve([Note])
-    Note._filters.remove(Note)
 
     def put() -> None:
         for number in range(50):

@@ -148,7 +148,6 @@ def test_nor_a_message_after_the_chains_before_it(
     meta: Any = type(base)
     before = meta("Before", (base,), {"filter": classmethod(leave)})
     server = serve([before, Leave])
-    base._filters.remove(before)
     client = connect(server, early=frame(1, b"look"))
     assert client.receive() == "clean"
     client.send("look")
@@ -170,8 +169,6 @@ def test_nor_raw_data_that_came_with_the_request(serve: Serve, connect: Connect)
             seen.append(traces())
 
     server = serve([Greet, Look, Leave])
-    for link in (Greet, Look):
-        link._filters.remove(link)
     client = connect(server, early=frame(1, b"look"))
     assert client.receive() == "clean"
     assert seen == ["greeted", "clean"]
@@ -189,7 +186,6 @@ def test_a_backlog_is_worked_off_in_order_by_runners_that_are_marked(
             local.value = "left"
 
     server = serve([Note])
-    Note._filters.remove(Note)
     numbers = [str(number) for number in range(2000)]
     connect(server).raw(b"".join(frame(1, number.encode()) for number in numbers))
     until(lambda: len(seen) == 2000)
@@ -207,7 +203,6 @@ def test_events_of_the_consumer_chain_share_nothing(serve: Serve) -> None:
             LEAVE[data]()
 
     server = serve([Consume])
-    Consume._filters.remove(Consume)
     for kind in LEAVE:
         server.queue.put(kind)
     until(lambda: len(seen) == len(LEAVE))
@@ -246,7 +241,6 @@ def test_a_filter_that_logs_costs_no_runner(serve: Serve, connect: Connect) -> N
             web_socket_instance.send(threading.current_thread().name)
 
     server = serve([Log])
-    Log._filters.remove(Log)
     one, two = connect(server), connect(server)
     assert len({ask(client, "x") for client in (one, two, one)}) == 1
     assert len(set(runners)) == 1
@@ -261,7 +255,6 @@ def test_a_lock_that_is_held_marks_the_runner(serve: Serve, connect: Connect) ->
             web_socket_instance.send("mine" if lock.acquire(blocking=False) else "another's")
 
     server = serve([Hold])
-    Hold._filters.remove(Hold)
     assert ask(connect(server), "x") == "mine"
     assert ask(connect(server), "x") == "another's"
 

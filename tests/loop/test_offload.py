@@ -82,7 +82,6 @@ def test_a_server_has_as_many_threads_as_it_is_told(serve: Serve, connect: Conne
             web_socket_instance.send("done")
 
     server = serve([Count], offload_threads=1)
-    Count._filters.remove(Count)
     clients = [connect(server) for _ in range(4)]
     for client in clients:
         client.send("x")

@@ -53,7 +53,7 @@ class Books:
 
 
 @pytest.fixture
-def books(chains: None) -> Books:
+def books() -> Books:
     return Books()
 
 

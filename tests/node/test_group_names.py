@@ -24,8 +24,6 @@ from .guarded import bearer, guarded
 NO_NAMES: list[Any] = [None, True, 5, b"room", ["room"], {}, "", "é" * 128, "\ud800", "a\nb"]
 ORDERS = ("join", "leave", "broadcast", "members", "token")
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 
 class Obey(WebSocketMessageFilter):
     """Passes on the name in `[ORDER, NAME]`, as it is, as careless filters do."""

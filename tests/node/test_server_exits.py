@@ -39,7 +39,6 @@ def raising(base: type[FilterBase], error: BaseException, **attributes: Any) -> 
 
     meta: Any = type(base)
     made: type[FilterBase] = meta("Leave", (base,), {"filter": classmethod(leave), **attributes})
-    base._filters.remove(made)
     return made
 
 

@@ -17,8 +17,6 @@ from fws_gevent.node.watchdog import Watchdog, culprit
 from ..conftest import Connect, Serve
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 busy_for = get_original("time", "sleep")
 """Waits without letting any greenlet run, as a computation does."""
 

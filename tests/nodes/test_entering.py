@@ -15,8 +15,6 @@ from ..redis_processes import RedisProcess
 from ..tokens.issuing import SECRET
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 
 class Site:
     """A node that asks for tokens, whose Redis is frozen, and a client that waits to join."""

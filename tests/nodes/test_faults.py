@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any
 
 import gevent
-import pytest
 
 from fws_gevent import Publisher, PublishFailed
 from fws_gevent.cluster.redis_broker import RedisBroker
@@ -26,8 +25,6 @@ from ..waiting import until
 sys.path.append(str(ROOT / "benchmarks"))
 
 from soak.books import Books, Connection, Gap, Message
-
-pytestmark = pytest.mark.usefixtures("chains")
 
 GROUP = "room"
 STREAM = "fws:{room}:stream"

@@ -16,8 +16,6 @@ from ..conftest import Connect, Serve
 from ..redis_processes import RedisProcess
 from ..waiting import until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 GROUPS = 1000
 
 

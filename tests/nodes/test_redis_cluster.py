@@ -21,8 +21,6 @@ from ..redis_processes import memory_folder
 from ..waiting import until
 from .redis_groups import RedisCluster, TwoNodes, ask, link_is_up, role
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 GROUPS = ("red", "blue", "green", "black", "white", "grey")
 
 

@@ -11,8 +11,6 @@ from ..redis_processes import memory_folder
 from ..waiting import until
 from .redis_groups import SentinelTrio, TwoNodes, ask, link_is_up, role
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 GROUP = "room"
 
 

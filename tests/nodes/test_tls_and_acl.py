@@ -22,8 +22,6 @@ from ..redis_processes import RedisProcess
 from ..waiting import free_port, until
 from .redis_groups import TwoNodes, ask
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 GROUP = "room"
 
 USER = (

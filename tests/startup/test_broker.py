@@ -65,7 +65,7 @@ def in_flask(storage: BaseStorageObject) -> Any:
     ],
 )
 def test_each_way_to_build_a_server_makes_it_one_of_many(
-    chains: None, build: Callable[[BaseStorageObject], Any]
+    build: Callable[[BaseStorageObject], Any],
 ) -> None:
     storage = RedisStorageObject()
     server = build(storage)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
+from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter, isolated_filters
 from fws_gevent.settings import Settings
 from fws_gevent.startup.filters import import_filters, importable_from_here, with_notify_gap
 from fws_gevent.startup.storage import storage_of
@@ -28,7 +28,7 @@ def _path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         del sys.modules[name]
 
 
-@pytest.mark.usefixtures("_path", "chains")
+@pytest.mark.usefixtures("_path")
 def test_filters_of_the_current_folder_are_found_and_join_in_order(tmp_path: Path) -> None:
     source = """\
 from fws_gevent.filters.base import WebSocketMessageFilter
@@ -72,7 +72,7 @@ def test_a_filter_module_that_can_not_be_imported_is_told_in_one_line(
     assert told.value.__cause__ is not None
 
 
-def test_where_there_are_other_nodes_a_filter_tells_of_gaps(chains: None) -> None:
+def test_where_there_are_other_nodes_a_filter_tells_of_gaps() -> None:
     class Message(WebSocketMessageFilter):
         @classmethod
         def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -85,8 +85,36 @@ def test_where_there_are_other_nodes_a_filter_tells_of_gaps(chains: None) -> Non
 
     shared = storage_of(Settings(redis_host="localhost"), None)
     told = with_notify_gap(shared, [Message])
-    assert told is not None
     assert [each.__name__ for each in told] == ["Message", "NotifyGapFilter"]
     assert with_notify_gap(shared, [Message, Gap]) == [Message, Gap]
     assert with_notify_gap(MemoryStorageObject(), [Message]) == [Message]
-    assert with_notify_gap(None, None) is None
+    with isolated_filters(Message) as filters:
+        assert list(with_notify_gap(None, None)) == [Message]
+        assert with_notify_gap(shared, None) is filters
+        assert [each.__name__ for each in filters] == ["Message", "NotifyGapFilter"]
+        assert list(with_notify_gap(shared, None)) == list(filters)
+
+
+def test_the_filters_of_a_module_that_was_imported_before_join_too() -> None:
+    import_filters(["fws_gevent.filters.rate_limit", "fws_gevent.filters"])
+    assert [each.__name__ for each in WebSocketMessageFilter.filters] == ["RateLimitFilter"]
+    with isolated_filters() as filters:
+        pass
+    import_filters(["fws_gevent.filters.rate_limit"], filters)
+    assert [each.__name__ for each in filters] == ["RateLimitFilter"]
+
+
+@pytest.mark.usefixtures("_path")
+def test_filters_join_the_registry_that_is_given(tmp_path: Path) -> None:
+    source = """\
+from fws_gevent.filters.base import WebSocketMessageFilter
+class Own(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance): pass
+"""
+    (tmp_path / "a_third.py").write_text(source)
+    with isolated_filters() as filters:
+        pass
+    import_filters(["a_third"], filters)
+    assert [each.__name__ for each in filters] == ["Own"]
+    assert WebSocketMessageFilter.filters == ()

@@ -19,8 +19,6 @@ from tests.conftest import Connect, Serve, StartRedis
 from tests.redis_processes import RedisProcess
 from tests.waiting import free_port, until
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 Make = Callable[..., RedisStorageObject]
 
 BOUND = 5.0

@@ -54,7 +54,6 @@ def filter_of(
 
     meta: Any = type(base)
     made: type[FilterBase] = meta("Made", (base,), {"filter": classmethod(call), **attributes})
-    base._filters.remove(made)
     return made
 
 

@@ -17,8 +17,6 @@ from tests.waiting import until
 from .conftest import MakeSite
 from .sites import Answer, Site, basic, bearer, login
 
-pytestmark = pytest.mark.usefixtures("chains")
-
 
 @pytest.fixture
 def join_all() -> type[WebSocketConnectFilter]:

@@ -104,7 +104,7 @@ def test_with_a_background_task_that_fails_it_is_healthy_and_not_ready(site: Sit
 
 
 @pytest.fixture
-def busy(chains: None, make_site: MakeSite) -> Site:
+def busy(make_site: MakeSite) -> Site:
     """A site with a filter that does what it is told."""
 
     class Obey(WebSocketMessageFilter):

@@ -147,7 +147,7 @@ def test_all_who_look_are_told_of_what_happens(site: Site, connect: Connect) -> 
 
 
 @pytest.fixture
-def heard(chains: None) -> list[Any]:
+def heard() -> list[Any]:
     """All that a filter of any chain of connections hears."""
     heard: list[Any] = []
     for base in (WebSocketConnectFilter, WebSocketDataFilter, WebSocketMessageFilter,

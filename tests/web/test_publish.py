@@ -17,7 +17,7 @@ from .sites import FORM, Answer, Site, bearer, login
 
 
 @pytest.fixture
-def publishing(chains: None, make_site: MakeSite) -> Site:
+def publishing(make_site: MakeSite) -> Site:
     """A site whose connections join the groups that their tokens grant."""
 
     class JoinAll(WebSocketConnectFilter):

@@ -65,7 +65,7 @@ def test_it_has_this_shape(make_site: MakeSite) -> None:
 
 
 @pytest.fixture
-def busy(chains: None, make_site: MakeSite) -> Site:
+def busy(make_site: MakeSite) -> Site:
     """A site whose filters do what messages say."""
 
     class Join(WebSocketConnectFilter):
@@ -206,9 +206,7 @@ def test_a_storage_that_is_away_is_warned_of(site: Site, monkeypatch: pytest.Mon
     assert found["storage"]["healthy"] is False
 
 
-def test_runners_that_are_all_blocked_are_warned_of(
-    chains: None, make_site: MakeSite, connect: Connect
-) -> None:
+def test_runners_that_are_all_blocked_are_warned_of(make_site: MakeSite, connect: Connect) -> None:
     free = Event()
 
     class Blocks(WebSocketMessageFilter):
