@@ -1,5 +1,5 @@
 PYTHON ?= python3
-# What PYTHON is: the path and the version. One that pyenv has, but not for this folder, is found too.
+# The path and version of PYTHON. A Python of pyenv is also found where it is not active here.
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin/$(notdir $(PYTHON))
 ABOUT := import sys; print(sys.executable, "%d.%d" % sys.version_info[:2], sys.version_info >= (3, 11))
 FOUND := $(strip $(foreach each,$(PYTHON) $(lastword $(sort $(wildcard $(PYENV)))),\
@@ -16,23 +16,40 @@ endif
 # A Python that is asked for has an environment of its own, beside that of the machine's Python.
 VENV := .venv$(if $(filter-out file,$(origin PYTHON)),-$(VERSION))
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# How long the long ones take: SOAK="--runs 10 --seed 7" CHURN="--seconds 60" FUZZ=-max_total_time=600
+MIN := $(VENV)-min
+INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(INSTALL)
+# Arguments of the long runs: SOAK="--runs 10 --seed 7" CHURN="--seconds 60" FUZZ=-max_total_time=600
 SOAK ?= --runs 100
 CHURN ?= --seconds 3600
 FUZZ ?= -max_total_time=20
 RESILIENCE := tests/resilience
+ANCESTOR := filtered-websocket==0.4.1
 
-.PHONY: run test lint unit programs faults coverage fuzz bench soak faults-bench autobahn docs clean
+.PHONY: run test test-min test-pythons lint unit programs faults coverage fuzz bench soak faults-bench autobahn docs \
+	clean
 
 run: $(VENV)/run.stamp ## the example chat at http://127.0.0.1:9000/
 	$(BIN)/python example_app/chat_server.py
 
 test: lint unit ## what has to pass before a commit
 
-lint: $(VENV)/test.stamp
+test-min: $(MIN)/test.stamp ## the unit tests with the lowest versions that pyproject.toml allows
+	$(MIN)/bin/python -m tests.programs
+	$(MIN)/bin/python -m tests.parts
+
+test-pythons: ## `make test` with each Python from 3.11 to 3.14 that is installed
+	@found=$$(.ci/pythons); failed=; \
+	test -n "$$found" || { echo "there is no Python 3.11 to 3.14 with venv" >&2; exit 1; }; \
+	echo "found:" $$found; \
+	for each in $$found; do $(MAKE) test PYTHON="$$each" || failed="$$failed $$each"; done; \
+	test -z "$$failed" || { echo "make test failed with:$$failed" >&2; exit 1; }
+
+lint: $(VENV)/test.stamp ## the linter, the formatter, spelling, wording and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python -m tests.words
 	$(BIN)/mypy
 
 unit: programs ## all tests but those of `make faults`; what was skipped for want of a program comes last
@@ -73,8 +90,8 @@ docs: $(VENV)/test.stamp ## the reference of all public names, in build/referenc
 	$(BIN)/python -m docs.reference
 
 # Named after the version, so that an environment of another one is made anew.
-$(VENV)/python-$(VERSION):
-	$(word 1,$(FOUND)) -m venv --clear $(VENV)
+$(VENV)/python-$(VERSION) $(MIN)/python-$(VERSION):
+	$(word 1,$(FOUND)) -m venv --clear $(@D)
 	touch $@
 
 $(VENV)/run.stamp: $(VENV)/python-$(VERSION) requirements.txt pyproject.toml
@@ -84,9 +101,16 @@ $(VENV)/run.stamp: $(VENV)/python-$(VERSION) requirements.txt pyproject.toml
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	# The ancestor alone: its filters need nothing of the old libraries that its server needs.
-	$(PIP) --no-deps filtered-websocket==0.4.1
+	$(PIP) --no-deps $(ANCESTOR)
 	# The ancestor, which the tests run, has a script of the same name: ours goes last.
 	$(PIP) --no-deps --force-reinstall -e .
+	touch $@
+
+$(MIN)/test.stamp: $(MIN)/python-$(VERSION) pyproject.toml requirements-dev.txt tests/lowest.py
+	$(MIN)/bin/python -m tests.lowest >$(MIN)/lowest.txt
+	$(MIN)/bin/python $(INSTALL) -r $(MIN)/lowest.txt -r requirements-dev.txt
+	$(MIN)/bin/python $(INSTALL) --no-deps $(ANCESTOR)
+	$(MIN)/bin/python $(INSTALL) --no-deps --force-reinstall -e .
 	touch $@
 
 $(VENV)/fuzz.stamp: $(VENV)/run.stamp requirements-fuzz.txt

@@ -24,7 +24,7 @@ def when_ready(server: Any) -> None:
     except ConfigurationError:
         return  # each worker says so, and ends gunicorn
     if server.cfg.workers > 1 and not (given.get("redis_url") or given.get("redis_host")):
-        # What the workers inherit, so it is as their own settings have it.
+        # The workers inherit this, so it follows their own settings.
         configure_if_silent(given.get("log_level", "info"), given.get("log_format", "text"))
         warn_of_many_workers()
         flush_logs()  # before the lines of the workers

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from docs.reference import PUBLIC
+
 from .clients import ROOT
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 }
 
 
@@ -44,3 +46,9 @@ def test_lines_outside_of_tables_and_code_are_short(name: str) -> None:
 def test_the_readme_links_to_each_page() -> None:
     text = PAGES["README.md"].read_text("utf-8")
     assert [name for name in PAGES if f"]({name})" not in text] == ["README.md"]
+
+
+def test_the_compatibility_policy_names_the_modules_of_the_reference() -> None:
+    text = PAGES["docs/compatibility.md"].read_text("utf-8")
+    [modules] = re.findall(r"these modules export: (.*?)\.\n", text, re.DOTALL)
+    assert re.findall(r"`([\w.]+)`", modules) == list(PUBLIC)

@@ -40,3 +40,11 @@ def test_each_data_file_is_packaged() -> None:
 
 def _is_code(path: Path) -> bool:
     return path.suffix in {".py", ".pyc"}
+
+
+def test_the_hooks_before_a_commit_have_the_versions_of_make_lint() -> None:
+    pinned = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    versions = re.findall(r'"([\w-]+==[\w.]+)"', hooks)
+    assert {each.partition("==")[0] for each in versions} == {"ruff", "codespell"}
+    assert set(versions) <= set(pinned)
