@@ -116,22 +116,31 @@ class Broker(ABC):
     # Members.
 
     @abstractmethod
-    def join(self, group: str, member: str, subject: str | None, *, first: bool) -> None:
+    def join(
+        self, group: str, member: str, subject: str | None, *, first: bool, wait: bool = True
+    ) -> None:
         """Note that a connection of this node has joined a group.
 
-        Returns when nothing that is sent to the group can be missed, or a few seconds later: what
-        is missed after that is told as a gap.
+        With `wait` it returns when nothing that is sent to the group can be missed, or a few
+        seconds later; messages that are missed after that are told as a gap. Without, it returns
+        at once: the connection gets what this node publishes to the group from then on, and what
+        other nodes publish as soon as the broker has confirmed the join, which takes as long as a
+        waiting join takes.
 
         Args:
             group: The group, whose connections `BrokerHost.groups` has already.
             member: The id of the connection.
             subject: The subject of its token.
             first: Whether it is the first of the group on this node.
+            wait: Whether to wait for the broker. In the hub it never waits.
         """
 
     @abstractmethod
     def leave(self, group: str, member: str, *, last: bool) -> None:
-        """Note that a connection of this node has left a group, as the last one here or not."""
+        """Note that a connection of this node has left a group, as the last one here or not.
+
+        Never waits.
+        """
 
     @abstractmethod
     def members(self, group: str) -> list[dict[str, Any]]:

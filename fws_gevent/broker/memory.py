@@ -46,7 +46,9 @@ class MemoryBroker(Broker):
         group = None if subject is None else group_of(subject)
         return self.host.disconnect_here(group, name, code, reason)
 
-    def join(self, group: str, member: str, subject: str | None, *, first: bool) -> None:
+    def join(
+        self, group: str, member: str, subject: str | None, *, first: bool, wait: bool = True
+    ) -> None:
         """Do nothing: the host has the connection in its groups."""
 
     def leave(self, group: str, member: str, *, last: bool) -> None:

@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import gevent
-from gevent import get_hub
-from greenlet import getcurrent
 
 from ..broker.base import Broker
 from ..broker.host import BrokerHost
@@ -31,14 +29,11 @@ from .presence import Presence
 from .revocations import Revocations
 from .roster import Roster
 from .shard import Shards
-from .stream_reader import Feed
+from .stream_readers import StreamReaders
 from .token_store import RedisTokenStore
 from .upkeep import Upkeep
 
 _log = get_logger("redis")
-
-PATIENCE = 2.0
-"""Seconds that a join waits until Redis has confirmed that the group is followed."""
 
 END = 1.5
 """Seconds for each part to end in."""
@@ -81,7 +76,7 @@ class RedisBroker(Broker):
     # Its life.
 
     def start(self) -> None:
-        """Begin to follow; waits until Redis is there, for `PATIENCE` seconds at most."""
+        """Begin to follow; waits until Redis is there, for a few seconds at most."""
         servers, keys, members = self._servers, self._keys, self._member_keys
         self._first_name = new_node_name()  # others may still clear away what one before has left
         self._shards = Shards(servers, keys, self._terms)
@@ -97,13 +92,14 @@ class RedisBroker(Broker):
         self._roster = Roster(servers, keys, members, self._nodes)
         self._channels = Channels(servers, self._channel_names, self.host.queue.offer)
         self._channels.link.start()
-        self._everybody = self._follow(None)
-        self._revocations = Revocations(self._tokens, self._everybody.ready)
+        self._readers = StreamReaders(
+            self._shards, keys, self._effects, self._gap, lambda: Inbox(self.host.reactor)
+        )
+        self._revocations = Revocations(self._tokens, self._readers.everybody.ready)
         self._started = True
-        if not self._everybody.ready.wait(PATIENCE):
-            self._everybody.promised = True  # who connects from here on is owed all messages
+        if not self._readers.start():
             _log.error("Redis at %s doesn't answer; serving without it until it does",
-                       self._servers.name)  # fmt: skip
+                       servers.name)  # fmt: skip
 
     def on_fork(self) -> None:
         """In a forked child: follow nothing. What is sent is published over a link of its own."""
@@ -127,7 +123,7 @@ class RedisBroker(Broker):
         """Return whether this node hears the others."""
         if not self._started:
             return True
-        return self._shards.up and self._channels.link.up and self._everybody.live
+        return self._shards.up and self._channels.link.up and self._readers.everybody.live
 
     @property
     def node_name(self) -> str:
@@ -211,23 +207,23 @@ class RedisBroker(Broker):
         elif self.host.reactor.elsewhere():
             self.host.reactor.run_here(self._publish, publication)
         else:
-            self._shards.of(self._keys.stream(publication.group)).lane.publish(publication)
+            stream = self._keys.stream(publication.group)
+            self._readers.wait_for_joins(stream, publication.left / 2)
+            self._shards.of(stream).lane.publish(publication)
 
     # Following.
 
-    def join(self, group: str, member: str, subject: str | None, *, first: bool) -> None:
-        """Note that a connection joined here; return when nothing to the group can be missed."""
+    def join(
+        self, group: str, member: str, subject: str | None, *, first: bool, wait: bool = True
+    ) -> None:
+        """Note that a connection joined here; return when nothing to the group can be missed.
+
+        Without `wait`, and in the hub, it returns at once.
+        """
         if not self._started:
             return
         self._presence.join(group, member, subject or "")
-        if first:
-            self._follow(group)
-        feed = self._shards.feeds.get(self._keys.stream(group))
-        if feed is None or feed.ready.is_set():
-            return  # without one, all have left again while Redis was told
-        on_hub = getcurrent() is get_hub()
-        if on_hub or self._shards.of(feed.channel).link.failing or not feed.ready.wait(PATIENCE):
-            feed.promised = not feed.ready.is_set()
+        self._readers.join(group, first=first, wait=wait)
 
     def leave(self, group: str, member: str, *, last: bool) -> None:
         """Note that a connection left a group here."""
@@ -235,17 +231,7 @@ class RedisBroker(Broker):
             return
         self._presence.leave(group, member)
         if last:
-            feed = self._shards.feeds.get(self._keys.stream(group))
-            if feed is not None:
-                self._shards.leave(feed)
-
-    def _follow(self, group: str | None) -> Feed:
-        feed = Feed(
-            group, self._keys.stream(group), self._effects, self._gap, self._shards.catch_up,
-            lambda: Inbox(self.host.reactor),
-        )  # fmt: skip
-        self._shards.follow(feed)
-        return feed
+            self._readers.leave(group)
 
     def _gap(self, group: str | None, reason: str) -> None:
         self._gaps += 1

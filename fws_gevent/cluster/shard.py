@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gevent
 import redis
 
 from ..loop.supervision import Loop
@@ -123,9 +124,9 @@ class Shards:
         return self.of(stream).lane
 
     def follow(self, feed: Feed) -> None:
-        """Begin to follow a stream. May wait for Redis, and then it may have been left again."""
-        self.feeds[feed.channel] = feed
-        self._follow(feed)
+        """Begin to follow the stream of one of `feeds`, unless it was left. May wait for Redis."""
+        if not feed.closed:
+            self._follow(feed)
 
     def _follow_again(self, channel: bytes) -> None:
         feed = self.feeds.get(channel)
@@ -138,13 +139,17 @@ class Shards:
             shard.follow(feed)
 
     def leave(self, feed: Feed) -> None:
-        """Follow a stream no more. May wait for Redis, and then it may be followed again."""
+        """Follow a stream no more. Never waits; Redis learns of it a little later."""
         feed.closed = True
         if self.feeds.get(feed.channel) is feed:
             del self.feeds[feed.channel]
+            gevent.spawn(self._unsubscribe, feed.channel)
+
+    def _unsubscribe(self, channel: bytes) -> None:
+        """Listen to a channel no more, unless it is followed again by now."""
         for shard in tuple(self._shards.values()):
-            if feed.channel not in self.feeds:
-                shard.link.unsubscribe(feed.channel)
+            if channel not in self.feeds:
+                shard.link.unsubscribe(channel)
 
     def catch_up(self, feed: Feed, pause: float = 0.0) -> None:
         """Read what a feed has missed, in `pause` seconds."""

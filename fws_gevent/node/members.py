@@ -68,14 +68,14 @@ class Membership:
         self.presence = Inbox(reactor)
         """Tells of joins and leaves, where subscribers may wait."""
 
-    def join(self, group: str, connection: Connection) -> None:
-        """Put a connection into a group. With other nodes, it may wait until Redis knows.
+    def join(self, group: str, connection: Connection, *, wait: bool = True) -> None:
+        """Put a connection into a group. With `wait`, it may wait for the broker.
 
         Raises GroupNameInvalid.
         """
         group = checked_group(group)
         if self.reactor.elsewhere():
-            self.reactor.run_here(self.join, group, connection)
+            self.reactor.run_here(partial(self.join, group, connection, wait=wait))
             return
         members = self.groups.get(group)
         first = members is None
@@ -86,7 +86,7 @@ class Membership:
             return
         members[connection.id] = connection
         self._tell(self.joined_route, group, connection)
-        self.broker.join(group, connection.id, connection.subject, first=first)
+        self.broker.join(group, connection.id, connection.subject, first=first, wait=wait)
 
     def leave(self, group: str, connection: Connection) -> None:
         """Take a connection out of a group; a group without members is none.

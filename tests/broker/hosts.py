@@ -52,14 +52,14 @@ class Host:
         self.broker.stop()
         self.reactor.stop()
 
-    def enter(self, id_: str, *groups: str, subject: str | None = None) -> None:
+    def enter(self, id_: str, *groups: str, subject: str | None = None, wait: bool = True) -> None:
         """Have a connection come in and join groups."""
         self.users[id_] = Connection(id_, subject)
         self.got[id_] = []
         for group in groups:
             members = self.groups.setdefault(group, {})
             members[id_] = self.users[id_]
-            self.broker.join(group, id_, subject, first=len(members) == 1)
+            self.broker.join(group, id_, subject, first=len(members) == 1, wait=wait)
 
     def leave(self, id_: str, group: str) -> None:
         """Have a connection leave a group."""

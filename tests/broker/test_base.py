@@ -117,6 +117,16 @@ def test_another_thread_may_publish(hosts: list[Host]) -> None:
     assert threading.active_count() >= 1
 
 
+def test_one_that_joins_without_waiting_gets_what_its_node_publishes_afterwards(
+    hosts: list[Host],
+) -> None:
+    for number in range(20):
+        hosts[0].enter(f"c{number}", f"room{number}", wait=False)
+        hosts[0].broker.publish(TEXT, b"hello", f"room{number}", "")
+    until(lambda: all(got == [HELLO] for got in hosts[0].got.values()))
+    assert hosts[0].gaps == []
+
+
 def test_members_are_those_of_all_nodes(hosts: list[Host]) -> None:
     for number, host in enumerate(hosts):
         host.enter(f"c{number}", "room", subject="ada")

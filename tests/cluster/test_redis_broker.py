@@ -428,27 +428,6 @@ def test_a_message_that_the_channel_can_not_carry_comes_from_the_stream(
     assert client.receive() == "soup"
 
 
-def test_a_group_that_all_left_while_redis_was_told_of_the_join_is_not_followed(
-    node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = node()
-    cluster: Any = server.broker
-    client = connect(server)
-    join(client, "another")
-    (connection,) = server.users.values()
-    follow = cluster._follow
-
-    def follow_while_all_leave(group: str) -> Any:
-        feed = follow(group)
-        server.leave(group, connection)
-        return feed
-
-    monkeypatch.setattr(cluster, "_follow", follow_while_all_leave)
-    server.join("room", connection)
-    assert STREAM.encode() not in cluster._shards.feeds
-    assert join(client, "another") == connection.id
-
-
 def test_a_node_that_is_started_again_has_another_name_and_all_its_tasks(
     redis_server: RedisProcess, serve: Serve, connect: Connect
 ) -> None:

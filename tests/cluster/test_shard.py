@@ -49,6 +49,7 @@ class Node:
             group, KEYS.stream(group), effects, self.note, self.shards.catch_up,
             lambda: Inbox(self._reactor),
         )  # fmt: skip
+        self.shards.feeds[feed.channel] = feed
         self.shards.follow(feed)
         return feed
 
@@ -368,7 +369,7 @@ def test_a_group_that_is_joined_while_it_is_left_stays_listened_to(
 
     monkeypatch.setattr(links[0], "unsubscribe", follow_meanwhile)
     node.shards.leave(first)
-    until(followed[0].ready.is_set)
+    until(lambda: followed and followed[0].ready.is_set())
     assert followed[0].channel in links[1].wanted
     node.publish(1)
     until(lambda: node.got == {"kitchen": data(1)})

@@ -30,7 +30,9 @@ class SlowBroker(MemoryBroker):
         self.left_groups: list[str] = []
         self.answers = Event()
 
-    def join(self, group: str, member: str, subject: str | None, *, first: bool) -> None:
+    def join(
+        self, group: str, member: str, subject: str | None, *, first: bool, wait: bool = True
+    ) -> None:
         self.joining.append(group)
         self.answers.wait(PATIENCE)
 

@@ -1,0 +1,96 @@
+"""The streams that a node follows: that of everybody, and one for each group with members here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+from gevent import get_hub
+from greenlet import getcurrent
+
+from ..loop.inbox import Inbox
+from ..redis_io.keys import Keys
+from .effects import Effects
+from .shard import Shards
+from .stream_reader import Feed
+
+JOIN_TIMEOUT = 2.0
+"""Seconds that a join waits at most until Redis has confirmed that the group is followed."""
+
+
+class StreamReaders:
+    """Begins and ends to follow streams, as groups get their first members and lose their last.
+
+    `gap` is called with a group and a reason where messages are missing. `make_inbox` makes a queue
+    for what may wait.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        keys: Keys,
+        effects: Effects,
+        gap: Callable[[str | None, str], None],
+        make_inbox: Callable[[], Inbox],
+    ) -> None:
+        self._shards = shards
+        self._keys = keys
+        self._effects = effects
+        self._gap = gap
+        self._make_inbox = make_inbox
+        self.everybody = self._add(None)
+
+    def start(self) -> bool:
+        """Follow everybody's stream; return whether Redis has confirmed that in time."""
+        self._shards.follow(self.everybody)
+        if self.everybody.ready.wait(JOIN_TIMEOUT):
+            return True
+        self.everybody.promised = True  # those that connect from here on are owed all messages
+        return False
+
+    def join(self, group: str, *, first: bool, wait: bool) -> None:
+        """Follow a group's stream from its first member on.
+
+        With `wait`, return when Redis has confirmed it or `JOIN_TIMEOUT` is over, but in the hub
+        never wait.
+        """
+        reader = self._add(group) if first else self._shards.feeds.get(self._keys.stream(group))
+        if reader is None or reader.ready.is_set():
+            return  # without one, all have left again while Redis was told
+        if wait and getcurrent() is not get_hub():
+            self._finish_join(reader, first=first)
+        else:
+            gevent.spawn(self._finish_join, reader, first=first)
+
+    def leave(self, group: str) -> None:
+        """Follow a group's stream no more. Never waits."""
+        reader = self._shards.feeds.get(self._keys.stream(group))
+        if reader is not None:
+            self._shards.leave(reader)
+
+    def wait_for_joins(self, stream: bytes, seconds: float) -> None:
+        """Wait for the joins to a stream that began already, for `seconds` at most.
+
+        What is published after that comes to their connections too.
+        """
+        reader = self._shards.feeds.get(stream)
+        if reader is not None and not (reader.ready.is_set() or reader.promised):
+            reader.ready.wait(seconds)
+
+    def _add(self, group: str | None) -> Feed:
+        stream = self._keys.stream(group)
+        reader = Feed(
+            group, stream, self._effects, self._gap, self._shards.catch_up, self._make_inbox
+        )
+        self._shards.feeds[stream] = reader
+        return reader
+
+    def _finish_join(self, reader: Feed, *, first: bool) -> None:
+        """Wait until a stream is followed; where that takes long, a gap is told afterwards."""
+        if first:
+            self._shards.follow(reader)
+        if reader.closed:
+            return
+        failing = self._shards.of(reader.channel).link.failing
+        if failing or not reader.ready.wait(JOIN_TIMEOUT):
+            reader.promised = not reader.ready.is_set()
