@@ -12,13 +12,13 @@ from typing import Any
 from fws_gevent.errors import CloseCode, HandshakeRefused
 from fws_gevent.message import Message
 from fws_gevent.protocol.credentials import find_credentials
-from fws_gevent.protocol.forwarded import parse_networks, who_is
+from fws_gevent.protocol.forwarded import client_behind, parse_networks
 from fws_gevent.protocol.frames import MAX_CONTROL, Close, Event, Fault, Ping, Pong, is_close_code
 from fws_gevent.protocol.handshake import (
     Policy,
     Request,
     check_request,
-    means_websocket,
+    mentions_websocket,
     negotiate,
     parse_headers,
     parse_request_line,
@@ -96,11 +96,11 @@ def handshake(data: bytes) -> None:
         headers = parse_headers(line for line in rest if line)
         request = Request(method, path, version, headers, authority)
         check_request(request)
-        client = who_is("127.0.0.1", headers, NETWORKS)
+        client = client_behind("127.0.0.1", headers, NETWORKS)
         accepted = negotiate(request, POLICY, client.host)
         find_credentials(headers, path.partition("?")[2])
         wanted = wants_websocket(headers)
-        means = means_websocket(headers)
+        means = mentions_websocket(headers)
     except HandshakeRefused as refused:
         status, _, reason = refused.status.partition(" ")
         assert status[0] in "45", refused.status

@@ -23,7 +23,7 @@ from gevent.pool import Pool
 from gunicorn.sock import ssl_context  # type: ignore[import-untyped]  # it has no types
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
-from .protocol.handshake import Headers, means_websocket, wants_websocket
+from .protocol.handshake import Headers, mentions_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
 from .upgrade.context import UPGRADE, WORKER, Node
 from .upgrade.environ import mend, mend_cookies
@@ -150,7 +150,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._has_a_head(sock)
         upgrade = None
         headers = Headers(req.headers)
-        if means_websocket(headers):
+        if mentions_websocket(headers):
             # Behind an upgrade that is refused there may be frames, which are no request.
             req.force_close()
             if wants_websocket(headers, "HTTP/{}.{}".format(*req.version)):

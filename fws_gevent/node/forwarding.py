@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..logs.loggers import Repeats, get_logger
-from ..protocol.forwarded import Client, who_is
+from ..protocol.forwarded import Client, client_behind
 from ..protocol.handshake import Headers
 from ..settings import Settings
 
@@ -27,7 +27,7 @@ class Forwarding:
 
         An entry that can't be read is logged, at most every `TOLD_EVERY` seconds.
         """
-        client = who_is(peer, headers, self._trusted)
+        client = client_behind(peer, headers, self._trusted)
         if client.unreadable is not None and self._told.due():
             _log.warning(
                 "X-Forwarded-For from %s has an entry that is not an address: %r; no limit per "

@@ -1,4 +1,4 @@
-"""IP addresses in one normal form, as sockets and headers have them, and as limits count them."""
+"""IP addresses in a normal form, and the keys by which limits count them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 
 IPV6_PREFIX: Final = 64
-"""Bits of an IPv6 address that limits count: a host chooses the others freely (RFC 4291 §2.5.4)."""
+"""Bits of an IPv6 address that limits count; a host may choose the others (RFC 4291 §2.5.4)."""
 
-# The IPv4 Internet, as a translator shows it to a network without IPv4 (RFC 6052 §2.1).
+# The prefix of NAT64, behind which a network without IPv4 sees the IPv4 Internet (RFC 6052 §2.1).
 _NAT64 = IPv6Network("64:ff9b::/96")
-# A node of RFC 7239 §6: IPv6 in brackets, and behind that, or behind IPv4, perhaps a port.
+# A node identifier of RFC 7239 §6: IPv6 in brackets, or IPv4, with an optional port.
 _NODE = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[0-9.]+))(?::(?:[0-9]{0,5}|_[A-Za-z0-9._-]+))?")
 
 
 def parse_address(text: str) -> Address | None:
-    """Return an address without its zone; None for a text that is not an address.
+    """Return the address in a text, without its zone; None for a text that is not an address.
 
     An IPv4-mapped address is the IPv4 address in it (RFC 4291 §2.5.5.2).
     """
@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def parse_node(text: str) -> Address | None:
-    """Return the address in an entry of X-Forwarded-For; None if there is none.
+    """Return the address in an entry of X-Forwarded-For; None for an entry without one.
 
     The entry may have a port, brackets around IPv6, and quotes around all of it (RFC 7239 §6).
     """

@@ -1,4 +1,4 @@
-"""One message, put together from the payloads of its frames: limits, UTF-8 and deflate."""
+"""The assembly of a message from its frames (RFC 6455 §5.4): limits, UTF-8 and deflate."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from .frames import Fault
 from .utf8 import unfinished_utf8
 
 _STEP = 2048
-"""Bytes inflated at once: what they become, up to 2 MiB, is there three times for a moment."""
+"""Bytes inflated at once; up to three copies of the result, of 2 MiB at most, exist then."""
 
-_FINAL_BLOCK = 1024  # bytes that could be inflated in the time that a final block takes
+_FINAL_BLOCK = 1024  # bytes that inflate in the time that a final block costs
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may send: bytes of one message (inflated), and fragments of one.
+    """The limits of one message: its bytes, inflated, and its fragments.
 
-    As many DEFLATE blocks with BFINAL set are allowed in a message as fragments.
+    `max_fragments` also limits the DEFLATE blocks with BFINAL set in a message.
     """
 
     max_message_size: int = 1 << 20
     max_fragments: int = 4096
 
 
-class Broken(Exception):
-    """The client broke the protocol or a limit: `fault` says how."""
+class ProtocolViolation(Exception):
+    """The client violated the protocol or a limit; `fault` has the close code and the reason."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         self.fault = Fault(code, reason)
 
 
 class Assembly:
-    """The message whose frames are coming; every method raises Broken."""
+    """A message whose frames are coming in. Each method raises ProtocolViolation."""
 
     __slots__ = ("_fragments", "_inflater", "_limits", "_pending", "inflated", "message")
 
@@ -44,20 +44,20 @@ class Assembly:
         self.message = BinaryMessage() if binary else Message()
         self._limits = limits
         self._fragments = 1
-        self._pending = b""  # the start of a character at the end of a text so far
+        self._pending = b""  # the first bytes of a character that the text so far ends in
         self._inflater = Inflater() if compressed else None
         self.inflated = 0
-        """Bytes that were inflated, and as much for each final block as it costs."""
+        """Bytes inflated so far, plus `_FINAL_BLOCK` for each final block."""
 
     def __len__(self) -> int:
-        """The bytes that are kept until the message is complete."""
+        """Return the bytes that are held until the message is complete."""
         return len(self.message) + len(self._pending)
 
     def check_next(self, length: int) -> None:
-        """Refuse a continuation frame if its header announces too much."""
+        """Check the length that the header of a continuation frame announces."""
         check_size(length, len(self.message), self._limits, compressed=self._inflater is not None)
         if self._fragments >= self._limits.max_fragments:
-            raise Broken(
+            raise ProtocolViolation(
                 CloseCode.POLICY_VIOLATION,
                 f"message of over {self._limits.max_fragments} fragments",
             )
@@ -67,7 +67,7 @@ class Assembly:
         self._fragments += 1
 
     def absorb(self, piece: bytes) -> None:
-        """Take the next piece of the payload, unmasked."""
+        """Add the next piece of the payload, unmasked."""
         inflater = self._inflater
         if inflater is None:
             self._add(piece)
@@ -79,7 +79,7 @@ class Assembly:
                 rest = self._go_on(inflater) if inflater.ended else b""
 
     def finish(self) -> Message:
-        """Return the message; its last frame is complete."""
+        """Return the message, whose last frame is complete."""
         if self._inflater is not None:
             self._check_end(self._inflater)
         if self._pending:
@@ -92,26 +92,30 @@ class Assembly:
     def _add(self, piece: bytes) -> None:
         message = self.message
         if not message.binary:
-            # First of all: with bytes one by one, too, what is no text is seen before the excess.
+            # Before the size, so that the fault does not depend on how the bytes are split.
             self._pending = check_piece(self._pending, piece)
         if len(message) + len(piece) > self._limits.max_message_size:
             raise too_big(self._limits.max_message_size)
         message += piece
 
     def _inflate(self, inflater: Inflater, piece: bytes) -> bytes:
-        most = self._limits.max_message_size - len(self.message) + 1  # one more is too big
+        most = (
+            self._limits.max_message_size - len(self.message) + 1
+        )  # one byte over the limit shows the excess
         try:
             inflated = inflater.feed(piece, most)
         except zlib.error:
-            raise Broken(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
+            raise ProtocolViolation(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
         self.inflated += len(inflated)
         return inflated
 
     def _go_on(self, inflater: Inflater) -> bytes:
-        """Return the bytes behind a final block. Each of these costs a new decompressor."""
+        """Return the bytes behind a final block, each of which costs a new decompressor."""
         most = self._limits.max_fragments
         if inflater.final_blocks >= most:
-            raise Broken(CloseCode.POLICY_VIOLATION, f"message of over {most} final blocks")
+            raise ProtocolViolation(
+                CloseCode.POLICY_VIOLATION, f"message of over {most} final blocks"
+            )
         self.inflated += _FINAL_BLOCK
         return inflater.go_on(self.message)
 
@@ -120,36 +124,38 @@ class Assembly:
         try:
             inflater.finish()
         except zlib.error:
-            raise Broken(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
+            raise ProtocolViolation(CloseCode.INVALID_PAYLOAD, "payload is not deflate") from None
         except IncompleteMessage:
-            raise Broken(CloseCode.INVALID_PAYLOAD, "compressed payload is incomplete") from None
+            raise ProtocolViolation(
+                CloseCode.INVALID_PAYLOAD, "compressed payload is incomplete"
+            ) from None
 
 
 def check_size(length: int, kept: int, limits: Limits, *, compressed: bool) -> None:
-    """Refuse a data frame as soon as its header announces too much, or raise Broken.
+    """Check the length that the header of a data frame announces.
 
-    `length` is that of its payload, `kept` that of the message so far.
+    `length` is that of the payload, `kept` that of the message so far. Raises ProtocolViolation.
     """
     most = limits.max_message_size
-    # What counts is what it inflates to; deflate makes nothing longer than by an eighth.
+    # The limit is for the inflated size; deflate adds an eighth to a payload at most.
     room = most + most // 8 + MIN_SIZE if compressed else most - kept
     if length > room:
         raise too_big(most)
 
 
 def check_piece(pending: bytes, piece: bytes) -> bytes:
-    """Check a piece of a text; see `unfinished_utf8`. Raises Broken."""
+    """Check a piece of a text, see `unfinished_utf8`. Raises ProtocolViolation."""
     try:
         return unfinished_utf8(pending, piece)
     except UnicodeDecodeError:
         raise not_utf8() from None
 
 
-def not_utf8() -> Broken:
-    """Return the fault of a text that is not UTF-8 (RFC 6455 §8.1)."""
-    return Broken(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")
+def not_utf8() -> ProtocolViolation:
+    """Return the error for a text that is not UTF-8 (RFC 6455 §8.1)."""
+    return ProtocolViolation(CloseCode.INVALID_PAYLOAD, "text is not UTF-8")
 
 
-def too_big(limit: int) -> Broken:
-    """Return the fault of a message that is longer than allowed."""
-    return Broken(CloseCode.MESSAGE_TOO_BIG, f"message over {limit} bytes")
+def too_big(limit: int) -> ProtocolViolation:
+    """Return the error for a message that is longer than allowed."""
+    return ProtocolViolation(CloseCode.MESSAGE_TOO_BIG, f"message over {limit} bytes")

@@ -1,4 +1,4 @@
-"""Where an upgrade request may carry a token, or a ticket for one."""
+"""The token, or the ticket for one, that an upgrade request carries."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..errors import HandshakeRefused
 from .handshake import BAD_REQUEST, Headers
 
 SUBPROTOCOL: Final = "fws"
-"""What a client offers beside its token, and the only part of the offer that is answered."""
+"""The subprotocol that a client offers beside its token, and the only one that is answered."""
 
 BEARER_SUBPROTOCOL: Final = "fws.bearer."
-"""Begins the offer that is a token: browsers can send no other header (RFC 6455 §1.9)."""
+"""Begins a subprotocol that is a token: browsers can set no other header (RFC 6455 §1.9)."""
 
 TICKET: Final = "ticket"
 
@@ -21,18 +21,18 @@ _BEARER = re.compile(r"(?i:bearer) +([\x21-\x7e]+) *")
 
 
 class Credentials(NamedTuple):
-    """What a request says about who sends it: a token, or a ticket, or neither."""
+    """The credentials of a request: a token, a ticket, or neither."""
 
     token: str | None = None
     ticket: str | None = None
 
 
 def find_credentials(headers: Headers, query: str = "") -> Credentials:
-    """The token or ticket of a request, from its headers and the query of its URL.
+    """Return the token or ticket of a request, from its headers and the query of its URL.
 
-    A token stands in Authorization (RFC 6750 §2.1) or in Sec-WebSocket-Protocol, a ticket in the
-    query. Authorization with another scheme is none of ours. Raises HandshakeRefused for more
-    than one (RFC 6750 §2).
+    A token is in Authorization (RFC 6750 §2.1) or in Sec-WebSocket-Protocol, a ticket in the
+    query. Other schemes of Authorization are ignored. Raises HandshakeRefused for more than one
+    token or ticket (RFC 6750 §2).
     """
     found = [Credentials(token=token) for token in _tokens(headers)]
     found += [Credentials(ticket=ticket) for ticket in parse_qs(query).get(TICKET, [])]

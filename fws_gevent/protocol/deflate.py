@@ -1,7 +1,7 @@
 """permessage-deflate (RFC 7692), without context takeover in either direction.
 
-Each message is compressed on its own, so a broadcast is compressed once for everybody who
-agreed on the same window, and no idle connection holds zlib's 300 KiB of state.
+Each message is compressed on its own: a broadcast is compressed once for all connections that
+agreed on the same window, and an idle connection holds none of zlib's 300 KiB of state.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import NamedTuple
 EXTENSION = "permessage-deflate"
 
 WINDOWS = (8, 9, 12, 15)
-"""The windows that are agreed on, as powers of two: a client that asks for another gets the next
-smaller one (RFC 7692 §7.1.2.1), so a broadcast is never compressed in more ways than these."""
+"""The windows that are agreed on, as powers of two. A client that asks for another gets the next
+smaller one (RFC 7692 §7.1.2.1), which bounds how often a broadcast is compressed."""
 
 MIN_SIZE = 64
-"""Bytes under which a message is sent as it is: deflate would hardly make it smaller."""
+"""Bytes from which a message is compressed; deflate hardly makes shorter ones smaller."""
 
-_TAIL = b"\x00\x00\xff\xff"  # what a sync flush ends in and the wire leaves out (§7.2.1)
-_PROBE = b"\x03\x00"  # an empty final block: zlib reads it as one at a block boundary alone
+_TAIL = b"\x00\x00\xff\xff"  # the end of a sync flush, which is not sent (§7.2.1)
+_PROBE = b"\x03\x00"  # an empty final block, if it follows a block boundary
 _WINDOW = 1 << 15  # bytes that a block may refer back to (RFC 1951 §2)
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'\s*;\s*({_TOKEN})(?:\s*=\s*(?:({_TOKEN})|"([^"\\]*)"))?')
@@ -34,20 +34,20 @@ class InvalidExtensionHeader(ValueError):
 
 
 class Deflate(NamedTuple):
-    """The agreed terms: the largest window, as a power of two, that the server may use."""
+    """The agreed parameters: the largest window, as a power of two, that the server may use."""
 
     window_bits: int = 15
     window_named: bool = False
 
     @property
     def header(self) -> str:
-        """The value of Sec-WebSocket-Extensions in the answer."""
+        """Return the value of Sec-WebSocket-Extensions in the answer."""
         terms = f"{EXTENSION}; server_no_context_takeover; client_no_context_takeover"
         return f"{terms}; server_max_window_bits={self.window_bits}" if self.window_named else terms
 
 
 def parse_extensions(header: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
-    """The offers of a Sec-WebSocket-Extensions header: names with their parameters, in order.
+    """Return the offers of a Sec-WebSocket-Extensions header, in order, with their parameters.
 
     Raises InvalidExtensionHeader.
     """
@@ -76,9 +76,9 @@ def parse_extensions(header: str) -> list[tuple[str, list[tuple[str, str | None]
 
 
 def accept_offer(header: str) -> Deflate | None:
-    """The terms for the first acceptable offer of permessage-deflate, or None (RFC 7692 §7.1).
+    """Return the terms for the first acceptable offer of permessage-deflate (RFC 7692 §7.1).
 
-    Raises InvalidExtensionHeader.
+    Returns None where no offer is acceptable. Raises InvalidExtensionHeader.
     """
     for name, parameters in parse_extensions(header):
         if name == EXTENSION:
@@ -89,7 +89,7 @@ def accept_offer(header: str) -> Deflate | None:
 
 
 def _terms(parameters: list[tuple[str, str | None]]) -> Deflate | None:
-    """Terms that satisfy one offer, or None to decline it: unknown, doubled or ill-formed parts."""
+    """Return terms for one offer; None if a parameter is unknown, doubled or malformed."""
     given = dict(parameters)
     if len(given) != len(parameters):
         return None
@@ -108,15 +108,15 @@ def _terms(parameters: list[tuple[str, str | None]]) -> Deflate | None:
 
 
 def compress(payload: bytes | bytearray, window_bits: int) -> bytes | None:
-    """The message compressed on its own, or None if it is better sent as it is.
+    """Return the message, compressed on its own; None if it is better sent as it is.
 
-    `window_bits` is what was agreed. zlib has no raw window of 8 bits, so with 8 nothing is
-    compressed, which RFC 7692 §6 leaves to the sender for each message.
+    `window_bits` is the agreed window. zlib has no raw window of 8 bits, so with 8 nothing is
+    compressed; RFC 7692 §6 leaves that to the sender of each message.
     """
     size = len(payload)
     if size < MIN_SIZE or window_bits < 9:
         return None
-    # A window beyond the message finds nothing more and only costs its memory.
+    # A window larger than the message finds no more matches and costs memory.
     window_bits = max(9, min(window_bits, size.bit_length()))
     deflater = zlib.compressobj(6, zlib.DEFLATED, -window_bits, min(8, window_bits - 6))
     squeezed = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
@@ -124,14 +124,14 @@ def compress(payload: bytes | bytearray, window_bits: int) -> bytes | None:
 
 
 class IncompleteMessage(ValueError):
-    """A compressed message that ends inside a block, or whose last bytes are none of its own."""
+    """A compressed message that does not end at a block boundary, or that has bytes behind it."""
 
 
 class Inflater:
-    """Inflate the pieces of one message, never by more than asked (RFC 7692 §7.2.2).
+    """Inflates one message piece by piece, to a bounded size each time (RFC 7692 §7.2.2).
 
     A block with BFINAL set ends a DEFLATE stream but not the message (§7.2.1): after each `feed`
-    that left `ended` true, `go_on` returns the bytes that are still to be fed.
+    that leaves `ended` true, `go_on` returns the bytes that are to be fed next.
     """
 
     __slots__ = ("_begun", "_inflater", "final_blocks")
@@ -145,23 +145,22 @@ class Inflater:
     def feed(self, piece: bytes, most: int) -> bytes:
         """Return the inflated piece, up to the end of a block with BFINAL set.
 
-        `most` is the greatest number of bytes returned, 1 at least. A piece that inflates to as
-        many may lose the rest of them: to detect a message that is too big, pass one byte more
-        than it may have. Raises zlib.error for bytes that are not DEFLATE.
+        `most` is the greatest number of bytes returned, 1 at least. A piece that inflates to that
+        many may be cut: to detect a message that is too big, pass one byte more than it
+        may have. Raises zlib.error for bytes that are not DEFLATE.
         """
         self._begun = True
         return self._inflater.decompress(piece, most)
 
     @property
     def ended(self) -> bool:
-        """Return whether a block with BFINAL set has ended, so that `go_on` has to be called."""
+        """Return whether a block with BFINAL set has ended; call `go_on` then."""
         return self._inflater.eof
 
     def go_on(self, so_far: bytes | bytearray) -> bytes:
         """Return the bytes behind a final block, which begin at a byte boundary (§7.2.1).
 
-        `so_far` is all that was inflated: later blocks may refer to the last 32 KiB of it, as in
-        any sequence of blocks (RFC 1951 §2).
+        `so_far` is all that was inflated: later blocks may refer to its last 32 KiB (RFC 1951 §2).
         """
         rest = self._inflater.unused_data
         with memoryview(so_far) as view:
@@ -172,12 +171,11 @@ class Inflater:
         return rest
 
     def finish(self) -> None:
-        """Check that the message ends where its sender has to end it, or raise an error.
+        """Check that the message ends at a block boundary (RFC 7692 §7.2.1).
 
-        The bytes that the wire leaves out must be the length of an empty stored block, which
-        inflates to nothing and ends at a block boundary. A message that ends with a final block
-        is complete without them: some senders omit the octet that §7.2.3.4 asks for. Raises
-        IncompleteMessage, or zlib.error.
+        The four bytes that are not sent must be the length of an empty stored block, which inflates
+        to nothing. A message that ends with a final block is complete without them: some senders
+        omit the octet that §7.2.3.4 asks for. Raises IncompleteMessage, zlib.error.
         """
         if not self._begun:
             return

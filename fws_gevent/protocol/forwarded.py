@@ -1,4 +1,4 @@
-"""Who a client is behind trusted proxies, by their X-Forwarded-* headers."""
+"""The client behind trusted proxies, by their X-Forwarded-* headers."""
 
 from __future__ import annotations
 
@@ -11,47 +11,50 @@ from .handshake import Headers
 
 Network = IPv4Network | IPv6Network
 UNIX = "unix"
-"""The name of the peer at the other end of a socket file, among trusted proxies."""
+"""Stands for the peer on a Unix domain socket among trusted proxies."""
 
-_UNIX_ENTRIES = (UNIX, "unix:")  # the second is what nginx calls such a peer
-# Some proxies tell the scheme of a WebSocket's URL; the request is HTTP's all the same.
+_UNIX_ENTRIES = (UNIX, "unix:")  # the second one is nginx's
+# Some proxies send the scheme of the WebSocket's URL instead of the request's.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What the server holds for the client's address, scheme and host."""
+    """The address, scheme and host of a client, as far as they are known."""
 
     address: str
-    """In its normal form; "" where it is not known, on a socket file."""
+    """In its normal form; "" on a Unix domain socket, where it is not known."""
     scheme: str | None = None
     host: str | None = None
     unreadable: str | None = None
-    """The entry of X-Forwarded-For where the search ended, if it is not an address.
+    """The entry of X-Forwarded-For at which the search ended because it is not an address.
 
-    `address` is the last one that was known then, a proxy's.
+    `address` is that of the last known proxy then.
     """
 
     @property
     def key(self) -> str:
         """The key by which limits per address count this client; "" if its address is unknown.
 
-        Many clients may stand behind an entry that can't be read: they are not one address.
+        Clients behind an entry that can't be read are not counted: they may be many.
         """
         return "" if self.unreadable is not None else counted_as(self.address)
 
 
 def parse_networks(entries: Sequence[str]) -> tuple[Network | str, ...]:
-    """Addresses, networks ("10.0.0.0/8") and "unix" as `who_is` takes them. Raises ValueError."""
+    """Return addresses, networks ("10.0.0.0/8") and "unix" as `client_behind` takes them.
+
+    Raises ValueError.
+    """
     return tuple(entry if entry == UNIX else _network(entry) for entry in entries)
 
 
-def who_is(peer: str, headers: Headers, trusted: Sequence[Network | str]) -> Client:
-    """The client behind `peer`, the address of the socket's other end ("" on a socket file).
+def client_behind(peer: str, headers: Headers, trusted: Sequence[Network | str]) -> Client:
+    """Return the client behind `peer`, the address of the socket's peer ("" on a socket file).
 
-    Only a trusted peer's headers count. In X-Forwarded-For the client is the last address that
-    no trusted proxy has: what is before it anybody could have written.
+    Only a trusted peer's headers count. The client is the last address in X-Forwarded-For that is
+    not a trusted proxy's: the client itself may have written those before it.
     """
     address, unreadable = normal_address(peer), None
     if not trusted or not _is_trusted_peer(address, trusted):

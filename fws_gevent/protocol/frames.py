@@ -1,4 +1,4 @@
-"""Frames (RFC 6455 §5.2): how the server's are encoded, and what a client's mean."""
+"""Frames (RFC 6455 §5.2): the encoding of the server's, and checks of a client's."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Close(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """The client broke the protocol or a limit; the connection is to be failed with `code`."""
+    """A violation of the protocol or of a limit; the connection is failed with `code` (§7.1.7)."""
 
     code: CloseCode
     reason: str
@@ -54,7 +54,7 @@ Event = Message | Ping | Pong | Close | Fault
 
 
 def header(opcode: int, size: int, flags: int = FIN) -> bytes:
-    """The header of a frame from the server, unmasked.
+    """Return the header of a frame from the server, which is not masked.
 
     `size` is that of the payload; `flags` are FIN and, for a compressed message, RSV1.
     """
@@ -66,9 +66,9 @@ def header(opcode: int, size: int, flags: int = FIN) -> bytes:
 
 
 def header_fault(first: int, second: int, *, compression: bool) -> str | None:
-    """What RFC 6455 §5.2 and §5.5 forbid in a client's first two header bytes, or None.
+    """Return what §5.2 and §5.5 forbid in the first two bytes of a client's frame, or None.
 
-    `compression` says whether a message may be compressed, which RSV1 marks (RFC 7692 §6).
+    With `compression`, RSV1 marks a compressed message (RFC 7692 §6).
     """
     opcode = first & 0x0F
     compressed = compression and first & _RESERVED == RSV1 and opcode in (TEXT, BINARY)
@@ -84,14 +84,14 @@ def header_fault(first: int, second: int, *, compression: bool) -> str | None:
 
 
 def encode(opcode: int, payload: bytes | bytearray, flags: int = FIN) -> bytes:
-    """One whole frame from the server; see `header`."""
+    """Return a whole frame from the server, see `header`."""
     return header(opcode, len(payload), flags) + payload
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """A Close frame; no body for code 1005, and a reason cut to the 123 bytes that fit (§5.5.1).
+    """Return a Close frame (§5.5.1): without a body for code 1005, its reason cut to 123 bytes.
 
-    A lone surrogate in the reason, which UTF-8 doesn't have, becomes a question mark.
+    A lone surrogate in the reason becomes a question mark.
     """
     if code == CloseCode.NO_STATUS:
         return encode(CLOSE, b"")
@@ -101,12 +101,12 @@ def encode_close(code: int, reason: str = "") -> bytes:
 
 
 def is_close_code(code: int) -> bool:
-    """Whether a Close frame may carry `code` (§7.4; 1004 to 1006 and 1015 are never sent)."""
+    """Return whether a Close frame may carry `code` (§7.4; 1004 to 1006 and 1015 may not)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 def check_close(code: int, reason: str) -> None:
-    """Check what an application wants to close with (§7.4).
+    """Check the code and the reason that an application closes a connection with (§7.4).
 
     Raises ValueError for a code that can't be sent, TypeError for a reason that isn't `str`.
     """
@@ -117,7 +117,7 @@ def check_close(code: int, reason: str) -> None:
 
 
 def parse_close(payload: bytes) -> Close | Fault:
-    """What a Close frame's body says (§5.5.1)."""
+    """Return the code and the reason in the body of a Close frame (§5.5.1)."""
     if not payload:
         return Close(CloseCode.NO_STATUS, "")
     code = int.from_bytes(payload[:2], "big")

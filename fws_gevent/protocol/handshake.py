@@ -1,4 +1,4 @@
-"""The opening handshake (RFC 6455 §4.2): a request's head in, an answer or a refusal out."""
+"""The opening handshake (RFC 6455 §4.2): the head of a request in, an answer or a refusal out."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ class Headers:
         return iter(self.fields)
 
     def all(self, name: str) -> list[str]:
-        """The values of every field called `name`."""
+        """Return the values of all fields called `name`."""
         return self._values.get(name.lower(), [])
 
     def joined(self, name: str) -> str:
-        """The values of every field called `name` as one list (RFC 9110 §5.3)."""
+        """Return the values of all fields called `name`, joined by commas (RFC 9110 §5.3)."""
         return ", ".join(self.all(name))
 
     def first(self, name: str) -> str | None:
-        """The value of the first field called `name`, or None."""
+        """Return the value of the first field called `name`, or None."""
         values = self.all(name)
         return values[0] if values else None
 
     def listed(self, name: str) -> list[str]:
-        """The members of a list-valued field such as Sec-WebSocket-Protocol, as they are."""
+        """Return the members of a list-valued field such as Sec-WebSocket-Protocol."""
         parts = (part.strip(" \t") for part in self.joined(name).split(","))
         return [part for part in parts if part]
 
     def tokens(self, name: str) -> list[str]:
-        """The members of a list-valued field such as Connection, in lower case."""
+        """Return the members of a list-valued field such as Connection, in lower case."""
         return [part.lower() for part in self.listed(name)]
 
 
@@ -73,17 +73,17 @@ class Request:
     version: str
     headers: Headers
     authority: str | None = None
-    """Whom the target names, if it is in absolute form."""
+    """The authority in the target, if that is in absolute form."""
 
     @property
     def host(self) -> str | None:
-        """The host that is asked for: an absolute target's counts, not Host (RFC 9112 §3.2.2)."""
+        """Return the host of an absolute target, else the Host header (RFC 9112 §3.2.2)."""
         return self.authority or self.headers.first("host")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the server grants: other sites' origins, its subprotocols in order, deflate."""
+    """The origins of other sites, the subprotocols in order, and whether deflate is agreed on."""
 
     allowed_origins: Sequence[str] = ()
     subprotocols: Sequence[str] = ()
@@ -92,7 +92,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An upgrade that was granted, with the fields of its 101 answer."""
+    """An accepted upgrade, with the header fields of its 101 answer."""
 
     headers: tuple[tuple[str, str], ...]
     subprotocol: str | None
@@ -100,7 +100,7 @@ class Accepted:
 
 
 def parse_request_line(line: str) -> tuple[str, str, str]:
-    """Method, target and version of a request line without its line end (RFC 9112 §3).
+    """Return method, target and version of a request line without its line end (RFC 9112 §3).
 
     Raises HandshakeRefused.
     """
@@ -108,14 +108,14 @@ def parse_request_line(line: str) -> tuple[str, str, str]:
     if parts is None:
         raise HandshakeRefused(BAD_REQUEST, "malformed request line")
     if parts[3] not in ("HTTP/1.1", "HTTP/1.0"):
-        raise HandshakeRefused("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here")
+        raise HandshakeRefused("505 HTTP Version Not Supported", "only HTTP/1.1 is supported")
     return parts[1], parts[2], parts[3]
 
 
 def split_target(method: str, target: str) -> tuple[str, str | None]:
-    """Path and query of a target, and the authority of one in absolute form (RFC 9112 §3.2).
+    """Return path and query of a target, and the authority of an absolute one (RFC 9112 §3.2).
 
-    CONNECT has an authority in place of a path, and OPTIONS may have an asterisk. Raises
+    The target of CONNECT is an authority, and that of OPTIONS may be an asterisk. Raises
     HandshakeRefused.
     """
     if target.startswith("/") and "#" not in target and method != "CONNECT":
@@ -130,11 +130,10 @@ def split_target(method: str, target: str) -> tuple[str, str | None]:
 
 
 def parse_headers(lines: Iterable[str]) -> Headers:
-    """The header fields of raw lines without their line ends (RFC 9112 §5).
+    """Return the header fields in raw lines without their line ends (RFC 9112 §5).
 
-    Raises HandshakeRefused for what could be read in two ways: a line without a colon, a folded
-    one, a control character, a doubled Host, key, version, origin or length, and a
-    Content-Length beside a Transfer-Encoding.
+    Raises HandshakeRefused for ambiguous ones: a line without a colon, a folded line, a control
+    character, a repeated field of `_ONCE`, and a Content-Length beside a Transfer-Encoding.
     """
     fields: list[tuple[str, str]] = []
     for line in lines:
@@ -149,7 +148,7 @@ def parse_headers(lines: Iterable[str]) -> Headers:
     headers = Headers(fields)
     for name in _ONCE:
         if len(headers.all(name)) > 1:
-            raise HandshakeRefused(BAD_REQUEST, f"header {name} is there twice")
+            raise HandshakeRefused(BAD_REQUEST, f"header {name} is repeated")
     length = headers.first("content-length")
     if length is not None:
         if headers.all("transfer-encoding"):
@@ -158,12 +157,12 @@ def parse_headers(lines: Iterable[str]) -> Headers:
             raise HandshakeRefused(BAD_REQUEST, "malformed Content-Length")
     _check_coding(headers)
     if any(each != "100-continue" for each in headers.tokens("expect")):
-        raise HandshakeRefused("417 Expectation Failed", "100-continue is all that may be expected")
+        raise HandshakeRefused("417 Expectation Failed", "only 100-continue may be expected")
     return headers
 
 
 def _check_coding(headers: Headers) -> None:
-    """Refuse a body whose end is unclear, or that is coded in another way (RFC 9112 §6.1, §6.3)."""
+    """Refuse a body without a clear end, or with another coding (RFC 9112 §6.1, §6.3)."""
     if not headers.all("transfer-encoding"):
         return
     codings = headers.tokens("transfer-encoding")
@@ -174,10 +173,10 @@ def _check_coding(headers: Headers) -> None:
 
 
 def check_request(request: Request) -> None:
-    """Refuse what is wrong with a head as a whole.
+    """Check a head as a whole.
 
-    That is a Host that is missing or malformed (RFC 9112 §3.2), and a chunked body that HTTP/1.0
-    doesn't know (§6.1).
+    Raises HandshakeRefused for a missing or malformed Host (RFC 9112 §3.2), and for a
+    Transfer-Encoding in HTTP/1.0 (§6.1).
     """
     host = request.headers.first("host")
     if host is None:
@@ -186,7 +185,7 @@ def check_request(request: Request) -> None:
     elif not _names_host(host):
         raise HandshakeRefused(BAD_REQUEST, "malformed Host")
     if request.version == "HTTP/1.0" and request.headers.all("transfer-encoding"):
-        raise HandshakeRefused(BAD_REQUEST, "HTTP/1.0 knows no Transfer-Encoding")
+        raise HandshakeRefused(BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding")
 
 
 def is_token(text: str) -> bool:
@@ -202,16 +201,16 @@ def _names_host(authority: str) -> bool:
 def wants_websocket(headers: Headers, version: str = "HTTP/1.1") -> bool:
     """Return whether the client asks to upgrade: `Upgrade: websocket` and `Connection: Upgrade`.
 
-    A request of HTTP/1.0 never does: its Upgrade is to be ignored (RFC 9110 §7.8).
+    The Upgrade of an HTTP/1.0 request is ignored (RFC 9110 §7.8).
     """
     asked = "websocket" in headers.tokens("upgrade") and "upgrade" in headers.tokens("connection")
     return asked and version != "HTTP/1.0"
 
 
-def means_websocket(headers: Headers) -> bool:
-    """Return whether something in a request says that its client wants to go on as a WebSocket.
+def mentions_websocket(headers: Headers) -> bool:
+    """Return whether any header of a request is about WebSockets, even an invalid one.
 
-    If that isn't granted, there may be frames behind it, which are no request.
+    Frames may follow such a request, which must not be parsed as requests.
     """
     return "websocket" in headers.joined("upgrade").lower() or any(
         name.lower().startswith("sec-websocket-") for name, _ in headers
@@ -219,17 +218,16 @@ def means_websocket(headers: Headers) -> bool:
 
 
 def accept_key(key: str) -> str:
-    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
+    """Return the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
     return base64.b64encode(
         hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
     ).decode("ascii")
 
 
 def negotiate(request: Request, policy: Policy, host: str | None = None) -> Accepted:
-    """Grant the upgrade that `request` asks for, or raise HandshakeRefused.
+    """Return the answer to an upgrade request (RFC 6455 §4.2.2), or raise HandshakeRefused.
 
-    `host` is the host that the client named, where a trusted proxy knows it better than the
-    Host header.
+    `host` is the host in the client's URL, where a trusted proxy has sent it.
     """
     headers = request.headers
     if request.method != "GET":
@@ -237,7 +235,7 @@ def negotiate(request: Request, policy: Policy, host: str | None = None) -> Acce
     if request.version != "HTTP/1.1":
         raise HandshakeRefused(BAD_REQUEST, "a WebSocket needs HTTP/1.1")
     if headers.first("sec-websocket-version") != "13":
-        refused = "Sec-WebSocket-Version 13 is spoken here"
+        refused = "only Sec-WebSocket-Version 13 is supported"
         raise HandshakeRefused(UPGRADE_REQUIRED, refused, upgrade_headers())
     key = headers.first("sec-websocket-key")
     if key is None or not _KEY.fullmatch(key):
@@ -260,18 +258,21 @@ def negotiate(request: Request, policy: Policy, host: str | None = None) -> Acce
 
 
 def wrong_method(method: str) -> HandshakeRefused:
-    """The refusal of an upgrade request whose method is not GET (RFC 6455 §4.1)."""
+    """Return the refusal of an upgrade request whose method is not GET (RFC 6455 §4.1)."""
     why = f"a WebSocket is opened with GET, not {method}"
     return HandshakeRefused(METHOD_NOT_ALLOWED, why, (("Allow", "GET"),))
 
 
 def upgrade_headers() -> tuple[tuple[str, str], ...]:
-    """What goes with 426 (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
+    """Return the header fields of a 426 (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
     return (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
 
 
 def check_origin(headers: Headers, policy: Policy, host: str | None = None) -> None:
-    """Refuse pages of other sites (RFC 6455 §10.2); a request without Origin is no browser."""
+    """Check the origin of a request (RFC 6455 §10.2); only browsers send one.
+
+    Raises OriginRefused for a page of another site.
+    """
     origin = headers.first("origin")
     if origin is None:
         return
@@ -280,9 +281,9 @@ def check_origin(headers: Headers, policy: Policy, host: str | None = None) -> N
 
 
 def choose_subprotocol(headers: Headers, known: Sequence[str]) -> str | None:
-    """The first of the server's subprotocols that the client offers (RFC 6455 §4.2.2).
+    """Return the first of the server's subprotocols that the client offers (RFC 6455 §4.2.2).
 
-    Raises HandshakeRefused if one of those offered is no token, or there twice (§4.1).
+    Raises HandshakeRefused if an offer is not a token, or is repeated (§4.1).
     """
     offered = headers.listed("sec-websocket-protocol")
     distinct = len(set(offered)) == len(offered)

@@ -1,4 +1,4 @@
-"""The names of groups: which values are one, wherever they come in."""
+"""The rules for names of groups."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ LONGEST_NAME = 255
 """Bytes of UTF-8 in the name of a group."""
 
 _SIZE = f"1 to {LONGEST_NAME} bytes of UTF-8"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc, which grows no more
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc, which is stable
 
 
 def checked_group(name: object) -> str:
     """Return the name of a group as a plain `str`.
 
     A name has 1 to `LONGEST_NAME` bytes of UTF-8, so it has no lone surrogates, and no control
-    characters (Unicode's category Cc). Raises GroupNameInvalid, which says what is wrong.
+    characters (Unicode's category Cc). Raises GroupNameInvalid, with the rule that was broken.
     """
     if not isinstance(name, str):
         raise _invalid(f"be a str, not {type(name).__name__}")
-    if len(name) > LONGEST_NAME:  # it may be as long as a message: it is not encoded
+    if len(name) > LONGEST_NAME:  # a name may be as long as a message: do not encode it
         raise _invalid(f"have {_SIZE}, it has at least {len(name)}")
     if name.isascii() and name.isprintable() and name:
         return str.__str__(name)

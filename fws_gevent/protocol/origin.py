@@ -1,4 +1,4 @@
-"""Which pages may open a WebSocket here (RFC 6454, RFC 6455 §10.2)."""
+"""The origins of pages that may open a WebSocket (RFC 6454, RFC 6455 §10.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NULL: Final = "null"
 
 
 class Origin(NamedTuple):
-    """Where a page comes from, in normal form: lower case, `port` None for the scheme's own."""
+    """The origin of a page in normal form: lower case, `port` None for the scheme's default."""
 
     scheme: str
     host: str
@@ -47,8 +47,8 @@ def parse_origin(text: str) -> Origin | None:
 def parse_authority(text: str) -> tuple[str, int | None] | None:
     """Return host and port of a Host header, in normal form; None for a malformed one.
 
-    The port is None where there is none, or an empty one (RFC 3986 §3.2.3). The sub-delims of
-    that RFC, which no name has, are malformed: a comma would be two hosts joined to one.
+    The port is None where it is missing or empty (RFC 3986 §3.2.3). The sub-delims of that RFC are
+    malformed here: a comma would join two hosts.
     """
     found = _AUTHORITY.fullmatch(text.lower())
     if found is None:
@@ -66,9 +66,9 @@ def parse_authority(text: str) -> tuple[str, int | None] | None:
 def origin_allowed(origin: str, host: str, allowed: Sequence[str]) -> bool:
     """Return whether a page of `origin` may connect to `host` (the Host header).
 
-    Yes for the host's own pages and for the origins in `allowed` (such as
-    "https://app.example.com", "null", or "*" for all). Names match without regard to case, a
-    missing port is the scheme's own, and nothing else is bent: no suffixes, no patterns.
+    It may if it is a page of that host, or its origin is in `allowed` (such as
+    "https://app.example.com", "null", or "*" for all). Case does not matter, and a missing port is
+    the scheme's default; there are no suffixes and no patterns.
     """
     if ANY in allowed:
         return True
@@ -80,12 +80,12 @@ def origin_allowed(origin: str, host: str, allowed: Sequence[str]) -> bool:
         return False
     default = _DEFAULT_PORTS.get(page.scheme)
     if default is None:
-        return False  # an app:// or an extension's page is not the host's
+        return False  # such as a page of app://, or of a browser extension
     ports = [default if port is None else port for port in (page.port, named[1])]
     return page.host == named[0] and ports[0] == ports[1]
 
 
 def normal_origin(origin: str) -> str:
-    """An origin in lower case and without its scheme's default port."""
+    """Return an origin in lower case and without its scheme's default port."""
     found = parse_origin(origin)
     return origin.lower() if found is None else str(found)

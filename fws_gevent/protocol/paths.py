@@ -1,4 +1,4 @@
-"""Paths of URLs as text: those of requests and of settings, read in the same way."""
+"""Paths of URLs as text, from requests and from settings."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from urllib.parse import unquote
 
 
 def path_of(path_info: str) -> str:
-    """Return the path in PATH_INFO, which WSGI hands over as bytes read as latin-1 (PEP 3333).
+    """Return the path in PATH_INFO, whose bytes WSGI decodes as latin-1 (PEP 3333).
 
-    Bytes that are not UTF-8 become U+FFFD, as Flask has it.
+    Bytes that are not UTF-8 become U+FFFD, as in Flask.
     """
     return path_info.encode("latin-1").decode("utf-8", "replace")
 
 
 def unescaped(path: str) -> str:
-    """Return a path, written with or without percent-escapes, as `path_of` returns it.
+    """Return a path without its percent-escapes, as `path_of` returns it.
 
-    Raises ValueError if its escapes are not UTF-8.
+    Raises ValueError if the escapes are not UTF-8.
     """
     return unquote(path, errors="strict")

@@ -1,4 +1,4 @@
-"""What can be sent, and the frames it becomes."""
+"""The conversion of data that an application sends to payloads and frames."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from .deflate import compress
 from .frames import BINARY, FIN, RSV1, TEXT, encode
 
 Data = str | bytes | bytearray | memoryview
-"""What `send` and `broadcast` take: `str` goes as text, a `Message` as it came, bytes as binary."""
+"""Data for `send` and `broadcast`: `str` becomes text, bytes binary, a `Message` stays as it is."""
 
 COMPRESSED = 256
-"""Bytes that take a unit of work to compress (see `tasks.TURN`)."""
+"""Bytes whose compression counts as one unit of work (see `tasks.TURN`)."""
 
 OPCODES: dict[type, int] = {
     CheckedMessage: TEXT,
@@ -18,13 +18,13 @@ OPCODES: dict[type, int] = {
     bytes: BINARY,
     bytearray: BINARY,
 }
-"""The types that go out as they are; `convert` checks or converts every other one."""
+"""The types that are sent as they are; `convert` checks or converts all others."""
 
 
 def convert(data: Data) -> tuple[int, bytes | bytearray]:
-    """The opcode and the payload for `data`.
+    """Return the opcode and the payload for `data`.
 
-    Raises TypeError for what can't be sent, TextNotUTF8 for a text that clients must not take.
+    Raises TypeError for other types, TextNotUTF8 for a text message that is not UTF-8.
     """
     opcode = OPCODES.get(data.__class__)
     if opcode is not None:
@@ -42,7 +42,7 @@ def convert(data: Data) -> tuple[int, bytes | bytearray]:
 
 
 def frame_for(opcode: int, payload: bytes | bytearray, window_bits: int) -> bytes:
-    """The frame for connections that agreed on deflate with `window_bits`, or on none (0)."""
+    """Return the frame for connections with the deflate window `window_bits`; 0 is no deflate."""
     if window_bits:
         squeezed = compress(payload, window_bits)
         if squeezed is not None:
@@ -51,7 +51,7 @@ def frame_for(opcode: int, payload: bytes | bytearray, window_bits: int) -> byte
 
 
 def as_text_if_utf8(data: Data) -> Data:
-    """Bytes that are UTF-8 as the text that the ancestor's `sendMessage` took them for."""
+    """Return bytes that are UTF-8 as text, as the ancestor's `sendMessage` does; else `data`."""
     if isinstance(data, str | Message):
         return data
     try:

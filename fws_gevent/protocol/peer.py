@@ -1,4 +1,4 @@
-"""The other end of a request's socket, as the entry point saw it before any middleware."""
+"""The peer of a request's socket, as the entry point saw it before any middleware."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .addresses import normal_address
 PEER: Final = "fws_gevent.peer"
 """The WSGI environ's key for the `SocketPeer`.
 
-Middleware such as werkzeug's ProxyFix rewrites REMOTE_ADDR, HTTP_HOST and wsgi.url_scheme. Trust
-is decided on what stands here, which nothing else writes.
+Middleware such as werkzeug's ProxyFix rewrites REMOTE_ADDR, HTTP_HOST and wsgi.url_scheme, so
+trust is decided by this key, which only the entry points write.
 """
 
 
 class SocketPeer(NamedTuple):
-    """The other end of a socket.
+    """The peer of a socket.
 
-    The address is in its normal form, and "" on a socket file; the port is 0 where it has none.
+    The address is in its normal form, and "" on a Unix domain socket, where the port is 0.
     """
 
     address: str
@@ -29,8 +29,8 @@ class SocketPeer(NamedTuple):
 def peer_of(environ: Mapping[str, Any]) -> SocketPeer:
     """Return the peer that the entry point put into `environ`.
 
-    A server that is not ours puts none there: then it is what REMOTE_ADDR, REMOTE_PORT and
-    wsgi.url_scheme say.
+    Other servers put none there: then it is made of REMOTE_ADDR, REMOTE_PORT and
+    wsgi.url_scheme.
     """
     found: SocketPeer | None = environ.get(PEER)
     if found is not None:

@@ -1,4 +1,4 @@
-"""The receiving half of a connection: a client's bytes in, events out (RFC 6455 §5 and §8)."""
+"""The receiving half of a connection: a client's bytes in, events out (RFC 6455 §5, §8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..errors import CloseCode
 from ..message import BinaryMessage, Message, checked_message
-from .assembly import Assembly, Broken, Limits, check_piece, check_size, not_utf8
+from .assembly import Assembly, Limits, ProtocolViolation, check_piece, check_size, not_utf8
 from .frames import (
     BINARY,
     CLOSE,
@@ -34,24 +34,24 @@ except ImportError:  # a platform for which websockets has no wheel and no compi
 __all__ = ["Limits", "Receiver"]
 
 INFLATED = 1 << 20
-"""Bytes of inflated messages after which others have their turn: a millisecond or two."""
+"""Bytes of inflated messages after which other connections have their turn, about 2 ms."""
 
 _FIN_TEXT = FIN | TEXT
 _WHOLE: dict[int, Callable[[bytes], Message]] = {
     FIN | TEXT: checked_message,
     FIN | BINARY: BinaryMessage,
 }
-"""What makes a message of a frame whose first byte says that it is a whole, uncompressed one."""
+"""The makers of a message by the first byte of a whole, uncompressed frame."""
 
 
 class Receiver:
-    """The receiving half of one server-side connection, fed with bytes however they are split.
+    """The receiving half of one server-side connection; its bytes may be split anywhere.
 
-    After a Close or a Fault no more events come: what a client sends then means nothing (§7.1.1).
+    After a Close or a Fault there are no more events: later bytes are discarded (§7.1.1).
 
-    After `INFLATED` bytes of inflated messages it stops, too: then `more` is true, and `go_on` is
-    called before more bytes are fed. With `room`, it stops behind the first message until `widen`
-    is called, and more bytes than that before are a fault.
+    It pauses after `INFLATED` bytes of inflated messages: then `more` is true, and `go_on` must be
+    called before more bytes are fed. With `room`, it pauses behind the first message until `widen`
+    is called, and more than `room` bytes before that are a fault.
     """
 
     __slots__ = (
@@ -73,25 +73,25 @@ class Receiver:
         self._limits = limits
         self._room = room
         self.more = False
-        """Whether it stopped among the bytes that it was fed."""
+        """Whether it paused before the end of the bytes that it was fed."""
         self._inflated = 0
         self._deflate = deflate
         self._ended = False
-        # Between two messages, with nothing left over, and a frame under 64 KiB breaks no limit.
+        # Between two messages, with no bytes left over, and a frame under 64 KiB is in all limits.
         self._quick = limits.max_message_size >= 65535
         self._rest = b""  # the start of a header, or of a control frame
         self._message: Assembly | None = None  # the message that is being put together
-        self._remaining = 0  # bytes of the current data frame that are still to come
+        self._remaining = 0  # bytes of the current data frame that are missing
         self._mask = b""
         self._fin = False
 
     @property
     def narrow(self) -> bool:
-        """Whether `widen` is still to be called; until then `feed_narrow` takes the bytes."""
+        """Return whether `widen` was not called yet; until then `feed_narrow` takes the bytes."""
         return self._room is not None
 
     def feed_narrow(self, data: bytes | bytearray) -> list[Event]:
-        """Return the events up to the first message, or the fault that there was no room."""
+        """Return the events up to the first message, or a fault for more than `room` bytes."""
         assert self._room is not None
         self._room -= len(data)
         if self._room >= 0 or self._ended:
@@ -100,28 +100,28 @@ class Receiver:
         return [Fault(CloseCode.MESSAGE_TOO_BIG, "too much before the first message")]
 
     def widen(self, limits: Limits) -> list[Event]:
-        """Go on with other limits; returns the events that came behind the first message."""
+        """Set other limits; return the events behind the first message."""
         self._limits, self._room = limits, None
         return self.go_on()
 
     def take_inflated(self) -> int:
-        """Return how many bytes were inflated since the last time."""
+        """Return the bytes inflated since the last call."""
         inflated, self._inflated = self._inflated, 0
         return inflated
 
     def go_on(self) -> list[Event]:
-        """Return the events of the bytes that it stopped before."""
+        """Return the events of the bytes that it paused before."""
         self.more = False
         rest, self._rest = self._rest, b""
         return self.feed(rest, len(rest))
 
     def feed(self, data: bytes | bytearray, size: int) -> list[Event]:
-        """The events that the next `size` bytes of `data` complete, in order.
+        """Return the events that the next `size` bytes of `data` complete, in order.
 
-        A fault is the last of them: valid messages before it are events as ever.
+        A fault is the last one; valid messages before it are events.
         """
         if 5 < size < 132 and data[0] == _FIN_TEXT and data[1] - size == 122 and self._quick:
-            # One short text and nothing else, as chats and notifications read: half the time.
+            # One short text and nothing else, as in a chat, takes half the time so.
             payload = apply_mask(data[6:size], data[2:6])
             if payload.isascii():
                 return [checked_message(payload)]
@@ -130,9 +130,9 @@ class Receiver:
             position = self._whole(data, size, events) if self._quick else 0
             if position != size:
                 self._pieces(data, position, size, events)
-        except Broken as broken:
+        except ProtocolViolation as violation:
             self._end()
-            events.append(broken.fault)
+            events.append(violation.fault)
         return events
 
     def _end(self) -> None:
@@ -141,9 +141,9 @@ class Receiver:
         self._rest = b""
 
     def _whole(self, data: bytes | bytearray, size: int, events: list[Event]) -> int:
-        """Take messages in one whole frame each, as nearly all of them are; returns their end.
+        """Take whole messages of one frame each, and return the end of the last one.
 
-        A third of the time of the general way, `_frame`, which is right for them too.
+        This takes a third of the time of `_frame`, which would return the same events.
         """
         position = 0
         while size - position >= 8:
@@ -181,7 +181,7 @@ class Receiver:
     def _pieces(
         self, data: bytes | bytearray, position: int, size: int, events: list[Event]
     ) -> None:
-        """Take whatever comes, frame by frame; what is no whole header yet waits for more."""
+        """Take frame by frame; an incomplete header is kept until more bytes come."""
         if self._ended:
             return
         most = self._inflated + INFLATED
@@ -205,11 +205,11 @@ class Receiver:
         self._quick = between_messages and self._limits.max_message_size >= 65535
 
     def _waits(self, events: list[Event]) -> bool:
-        """Return whether the first message came, and what follows waits until `widen`."""
+        """Return whether the first message came, so that the next bytes wait for `widen`."""
         return self._room is not None and bool(events) and isinstance(events[-1], Message)
 
     def _frame(self, data: bytes | bytearray, position: int, size: int, events: list[Event]) -> int:
-        """Take one frame, or as much of its payload as is here; -1 if its header isn't whole."""
+        """Take one frame or a part of its payload; return the end, -1 in an incomplete header."""
         start = position + 2
         if size < start:
             return -1
@@ -247,15 +247,15 @@ class Receiver:
         return self._payload(data, start, size, events)
 
     def _check_header(self, first: int, opcode: int, second: int) -> None:
-        """Refuse what RFC 6455 §5.2 and §5.4 forbid in a frame's first two bytes."""
+        """Check the first two bytes of a frame (RFC 6455 §5.2, §5.4)."""
         fault = header_fault(first, second, compression=self._deflate)
         if fault is None and opcode < CLOSE:
             if opcode == CONTINUATION and self._message is None:
-                fault = "continuation of no message"
+                fault = "continuation frame without a message"
             elif opcode != CONTINUATION and self._message is not None:
                 fault = "new message inside a fragmented one"
         if fault is not None:
-            raise Broken(CloseCode.PROTOCOL_ERROR, fault)
+            raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, fault)
 
     def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == PING:
@@ -268,9 +268,9 @@ class Receiver:
             events.append(parse_close(payload))
 
     def _payload(self, data: bytes | bytearray, start: int, size: int, events: list[Event]) -> int:
-        """Take what is here of the current data frame's payload; returns where it ends."""
+        """Take the part of the current data frame's payload that is here; return its end."""
         message = self._message
-        assert message is not None  # a payload has a message: _check_header saw to it
+        assert message is not None  # _frame has begun one
         take = min(self._remaining, size - start)
         if take:
             with memoryview(data) as view:
@@ -287,10 +287,10 @@ class Receiver:
 
 
 def _extended(field: bytes | bytearray) -> int:
-    """An extended payload length: of two bytes, or of eight, and no longer than it must be."""
+    """Return an extended payload length of two or eight bytes, which must be minimal (§5.2)."""
     length = int.from_bytes(field, "big")
     if length < (126 if len(field) == 2 else 65536) or length >> 63:
-        raise Broken(CloseCode.PROTOCOL_ERROR, "payload length is not minimal")
+        raise ProtocolViolation(CloseCode.PROTOCOL_ERROR, "payload length is not minimal")
     return length
 
 

@@ -1,4 +1,4 @@
-"""UTF-8 checked piece by piece, so that a bad byte is refused as soon as it is seen."""
+"""Checks of UTF-8, piece by piece, which find an invalid byte as soon as it is there."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ def is_utf8(data: bytes | bytearray) -> bool:
 
 
 def unfinished_utf8(pending: bytes, piece: bytes) -> bytes:
-    """Check the next `piece` of a text and return the start of a character it ends in.
+    """Check the next `piece` of a text and return the incomplete character at its end.
 
-    `pending` is what the piece before returned (b"" at first); a text is whole when the last
-    piece returns b"". Raises UnicodeDecodeError at the first byte that no UTF-8 text has there
-    (RFC 6455 §8.1).
+    `pending` is the result of the piece before, b"" at first; a text is complete if its last
+    piece returns b"". Raises UnicodeDecodeError at the first invalid byte (RFC 6455 §8.1).
     """
     if not pending and piece.isascii():
         return b""
@@ -29,6 +28,6 @@ def unfinished_utf8(pending: bytes, piece: bytes) -> bytes:
     _, consumed = utf_8_decode(text, "strict", False)
     rest = text[consumed:]
     if rest[:1] == b"\xed" and rest[1:2] >= b"\xa0":
-        # The one bad start that the decoder waits to see the end of: a surrogate's.
+        # The decoder would wait for the last byte of a surrogate, which is invalid already.
         raise UnicodeDecodeError("utf-8", rest, 0, 2, "surrogates not allowed")
     return rest

@@ -17,7 +17,7 @@ from ..protocol.handshake import (
     BAD_REQUEST,
     Request,
     check_request,
-    means_websocket,
+    mentions_websocket,
     parse_headers,
     parse_request_line,
     split_target,
@@ -140,7 +140,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         options = headers.tokens("connection")
         http10 = version == "HTTP/1.0"
         self.close_connection = "keep-alive" not in options if http10 else "close" in options
-        if command == "CONNECT" or means_websocket(headers):
+        if command == "CONNECT" or mentions_websocket(headers):
             self.close_connection = True  # what comes behind it need not be a request
         return True
 

@@ -40,7 +40,7 @@ def test_text_lines_have_time_level_and_message() -> None:
     assert line.endswith(" WARNING it is late")
 
 
-def test_json_lines_have_time_level_logger_message_and_what_was_added() -> None:
+def test_json_lines_have_time_level_logger_message_and_extra_fields() -> None:
     lines = written(configure_logging, "info", "json")
     logging.getLogger("fws_gevent.server").warning("it is %s", "late\n", extra={"event": "x\n"})
     (line,) = lines()
@@ -72,7 +72,7 @@ def test_lines_below_the_level_are_left_out(level: str) -> None:
     assert told[0] == level
 
 
-def test_to_configure_twice_gives_no_line_twice() -> None:
+def test_configured_twice_a_line_is_logged_once() -> None:
     def twice() -> None:
         configure_logging("info", "json")
         configure_logging()
@@ -94,7 +94,7 @@ def test_other_loggers_are_left_alone_and_get_no_line(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("configured", "ours"), [(None, True), ("fws_gevent", False), ("", False)])
-def test_what_the_program_configured_itself_stays(
+def test_the_configuration_of_the_program_stays(
     configured: str | None, ours: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By name of the logger that it configured: "" is the root, whose handlers get all lines."""
@@ -131,7 +131,7 @@ def test_a_filter_that_fails_is_told_with_its_name_and_traceback(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_an_application_writes_to_its_error_stream_is_one_record(form: str) -> None:
+def test_a_write_to_the_error_stream_is_one_record(form: str) -> None:
     lines = written(configure_logging, "info", form)
     stream = ErrorStream(get_logger("server"))
     stream.write("it failed\nTraceback …\n  here\n")
@@ -150,7 +150,7 @@ def test_what_an_application_writes_to_its_error_stream_is_one_record(form: str)
         assert told[4:] == ["  two"]
 
 
-def test_what_a_view_writes_there_stands_in_the_servers_log(serve: Serve) -> None:
+def test_a_write_of_a_view_to_it_is_in_the_servers_log(serve: Serve) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         environ["wsgi.errors"].write("Exception on /\nRuntimeError: as told\n")
         start_response("500 Internal Server Error", [("Content-Length", "0")])
@@ -198,7 +198,7 @@ CONFIGURATIONS: dict[str, Callable[[], None]] = {
 
 @pytest.mark.parametrize("whose", CONFIGURATIONS)
 @pytest.mark.parametrize("how", ["message", "exception", "errors", "other logger"])
-def test_no_part_of_a_record_forges_a_line_or_commands_a_terminal(
+def test_each_part_of_a_record_is_escaped(
     how: str, whose: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = logging.getLogger()
@@ -219,7 +219,7 @@ def test_no_part_of_a_record_forges_a_line_or_commands_a_terminal(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_nobody_waits_for_a_log_that_is_not_read_and_it_says_what_was_dropped(form: str) -> None:
+def test_an_unread_log_blocks_no_writer_and_says_how_many_lines_it_lost(form: str) -> None:
     pipe = Pipe()
     with redirect_stderr(pipe.stream):
         configure_logging("info", form)
@@ -253,7 +253,7 @@ def test_a_handler_of_the_programs_own_takes_over_from_the_stopgap(
     assert theirs.getvalue() == "after\n"
 
 
-def test_what_an_application_raises_is_logged_without_forging_a_line(serve: Serve) -> None:
+def test_an_exception_of_an_application_is_logged_on_lines_of_its_own(serve: Serve) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         raise ValueError(HOSTILE)
 

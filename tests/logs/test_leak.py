@@ -233,7 +233,7 @@ def assert_refused(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> N
     assert LEAK not in told.out + told.err
 
 
-def test_the_check_hides_what_is_secret(start: Start, home: Path, environ: dict[str, Any]) -> None:
+def test_the_check_shows_no_secret(start: Start, home: Path, environ: dict[str, Any]) -> None:
     command = start("-m", "flask", "--app", "leaks:app", "fws", "check", cwd=home, environ=environ)
     assert command.wait() == 0
     assert "FWS_SIGNING_KEY=(hidden)" in command.output

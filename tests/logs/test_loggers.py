@@ -58,7 +58,7 @@ def test_text_that_is_harmless_stays(text: str) -> None:
         ("\ud800", "\\ud800"),
     ],
 )
-def test_what_ends_a_line_or_commands_a_terminal_is_escaped(text: str, escaped: str) -> None:
+def test_line_ends_and_terminal_commands_are_escaped(text: str, escaped: str) -> None:
     assert printable(text) == escaped
 
 
@@ -69,7 +69,7 @@ def test_the_lines_of_a_traceback_can_not_pass_for_records() -> None:
 
 
 @pytest.mark.parametrize("disable", [None, True])
-def test_a_configuration_of_the_applications_switches_no_logger_off(
+def test_a_configuration_of_the_application_disables_no_logger(
     disable: bool | None, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     more = {} if disable is None else {"disable_existing_loggers": disable}
@@ -151,7 +151,7 @@ class Broken(logging.Handler):
         raise RuntimeError("the handler is broken")
 
 
-def test_what_a_handler_raises_ends_there_and_is_printed_once(
+def test_an_error_of_a_handler_is_caught_and_printed_once(
     log: Log, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler = Broken()
@@ -178,7 +178,7 @@ def test_a_record_names_the_code_that_logged_it(log: Log, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("place", ["%s", "%r"])
-def test_what_an_object_shows_of_itself_is_escaped(
+def test_the_text_of_an_object_is_escaped(
     place: str, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Room:

@@ -52,7 +52,7 @@ def test_texts_arrive_in_the_order_in_which_they_were_written(pipe: Pipe) -> Non
     assert output.drain()
 
 
-def test_a_stream_that_nobody_reads_holds_up_nobody_and_says_how_many_it_lost(pipe: Pipe) -> None:
+def test_an_unread_stream_blocks_no_writer_and_says_how_many_texts_it_lost(pipe: Pipe) -> None:
     full: list[int] = []
     output = Output(lambda: pipe.stream, notice, lambda: full.append(1))
     for number in range(TEXTS):
@@ -76,7 +76,7 @@ def test_a_text_that_is_larger_than_the_queue_is_written_where_nothing_waits(pip
     assert len(line) == 2 * QUEUE_SIZE
 
 
-def test_what_the_encoding_lacks_is_escaped(pipe: Pipe) -> None:
+def test_characters_missing_in_the_encoding_are_escaped(pipe: Pipe) -> None:
     pipe.stream.reconfigure(encoding="ascii")
     Output(lambda: pipe.stream, notice).write("é \ud800\n")
     assert pipe.read_until("ud800") == ["\\xe9 \\ud800"]
@@ -144,7 +144,7 @@ sys.exit(3)
 """
 
 
-def test_a_process_whose_log_is_not_read_ends_with_its_own_status() -> None:
+def test_a_process_with_an_unread_log_ends_with_its_own_status() -> None:
     reader, writer = os.pipe()
     process = subprocess.Popen([sys.executable, "-c", STALLED], cwd=ROOT, stderr=writer)
     os.close(writer)

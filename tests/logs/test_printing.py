@@ -17,14 +17,14 @@ from ..pipes import Pipe
 from ..waiting import until
 
 
-def test_lines_and_tabs_stay_and_what_commands_a_terminal_is_escaped(
+def test_lines_and_tabs_stay_and_terminal_commands_are_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Printer()("a\tb\nc\x1b]0;title\x07\r\x9b")
     assert capsys.readouterr().out == "a\tb\nc\\x1b]0;title\\x07\\x0d\\x9b\n"
 
 
-def test_an_output_that_nobody_reads_stops_no_filter_and_the_log_says_so_once(
+def test_an_unread_output_blocks_no_filter_and_is_logged_once(
     serve: Serve,
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,

@@ -30,14 +30,14 @@ def test_as_many_at_once_as_in_a_minute_then_one_at_a_time(clock: ManualClock) -
     assert waits(buckets, "a", 2) == [0, pytest.approx(10)]
 
 
-def test_to_be_refused_costs_nothing(clock: ManualClock) -> None:
+def test_a_refusal_takes_no_tokens(clock: ManualClock) -> None:
     buckets = Buckets(rate=1, burst=60, clock=clock)
     waits(buckets, "a", 100)
     clock.advance(1)
     assert buckets.wait("a") == 0
 
 
-def test_who_was_silent_for_long_has_no_more_than_a_burst(clock: ManualClock) -> None:
+def test_a_bucket_never_holds_more_than_a_burst(clock: ManualClock) -> None:
     buckets = Buckets(rate=3, burst=2, clock=clock)
     buckets.wait("a")
     clock.advance(86400)
@@ -50,7 +50,7 @@ def test_each_key_is_counted_alone(clock: ManualClock) -> None:
     assert buckets.wait("a") == 60
 
 
-def test_the_rate_zero_is_no_bound(clock: ManualClock) -> None:
+def test_a_rate_of_zero_is_unlimited(clock: ManualClock) -> None:
     assert set(waits(per_minute(0, clock), "a", 1000)) == {0}
 
 
@@ -65,7 +65,7 @@ def test_who_came_longest_ago_is_forgotten_first(
     assert buckets.wait("b") == 0
 
 
-def test_what_is_more_than_a_bucket_holds_is_owed_by_a_full_one(clock: ManualClock) -> None:
+def test_a_full_bucket_owes_the_tokens_that_it_never_holds(clock: ManualClock) -> None:
     bucket = Bucket(rate=10, burst=100, clock=clock)
     assert bucket.wait(1000) == 0
     assert bucket.wait(1) == pytest.approx(90.1)
@@ -75,7 +75,7 @@ def test_what_is_more_than_a_bucket_holds_is_owed_by_a_full_one(clock: ManualClo
 
 
 @given(st.integers(1, 600), st.lists(st.floats(0, 30), max_size=50))
-def test_after_the_seconds_that_it_said_it_gives(rate: int, pauses: list[float]) -> None:
+def test_after_the_wait_that_it_returned_it_gives_a_token(rate: int, pauses: list[float]) -> None:
     clock = ManualClock()
     buckets = per_minute(rate, clock)
     for pause in pauses:
@@ -90,7 +90,7 @@ def test_a_header_says_whole_seconds_and_one_at_least() -> None:
     assert [retry_after(each) for each in (0.001, 1.0, 1.2, 60)] == [1, 1, 2, 60]
 
 
-def test_to_peek_takes_nothing(clock: ManualClock) -> None:
+def test_peeking_takes_no_tokens(clock: ManualClock) -> None:
     buckets = per_minute(2, clock)
     for _ in range(5):
         assert buckets.peek("a") == 0

@@ -1,4 +1,4 @@
-"""Generated inputs, without a clock: a busy machine is no reason for a test to fail."""
+"""Generated inputs without deadlines: on a busy machine no test fails for its time."""
 
 from __future__ import annotations
 

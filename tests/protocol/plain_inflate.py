@@ -1,4 +1,4 @@
-"""DEFLATE read bit by bit, as RFC 1951 has it, and messages as RFC 7692 has them: slow and plain.
+"""A slow and simple reader of DEFLATE (RFC 1951), bit by bit, and of messages (RFC 7692).
 
 It shares nothing with zlib, so it can tell what a compressed message is, or that it is none.
 """
@@ -18,15 +18,15 @@ _ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 
 
 class Invalid(Exception):
-    """What no DEFLATE has there."""
+    """Bytes that are not valid DEFLATE."""
 
 
 class _NeedsMore(Exception):
-    """The bits end here."""
+    """The end of the bits."""
 
 
 class State(NamedTuple):
-    """What some bytes inflate to, and where they end."""
+    """The result of inflating bytes, and the position of their end."""
 
     inflated: bytes
     between_blocks: bool
@@ -36,7 +36,7 @@ class State(NamedTuple):
 
 
 class _Codes:
-    """One Huffman code, from the lengths of its symbols."""
+    """A Huffman code, made from the lengths of its symbols."""
 
     def __init__(self, lengths: list[int], *, may_lack: bool) -> None:
         code, self._symbols = 0, dict[tuple[int, int], int]()
@@ -141,7 +141,7 @@ def _compressed(bits: _Bits, codes: tuple[_Codes, _Codes], out: bytearray) -> No
 
 
 def inflate(data: bytes) -> State:
-    """What `data` inflates to, as far as it goes. Raises Invalid."""
+    """Inflate `data` as far as possible. Raises Invalid."""
     bits, out = _Bits(data), bytearray()
     final, empty = False, -1
     try:
@@ -170,7 +170,7 @@ def inflate(data: bytes) -> State:
 
 
 def inflate_message(payload: bytes) -> bytes:
-    """A whole message (RFC 7692 §7.2.2). Raises Invalid where it doesn't end as §7.2.1 has it.
+    """Inflate a whole message (RFC 7692 §7.2.2). Raises Invalid for an end against §7.2.1.
 
     One that ends with a final block may lack what follows it there.
     """

@@ -1,4 +1,4 @@
-"""Streams of frames with anything wrong in them, and two that judge them."""
+"""Streams of frames with any fault, and two implementations that read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NARROW = Limits(100, 3)
 
 
 class Raw(NamedTuple):
-    """A frame with every bit as it is wanted; `form` is what its length begins with."""
+    """A frame with any bits; `form` is the first byte of its length."""
 
     first: int
     payload: bytes
@@ -35,7 +35,7 @@ class Raw(NamedTuple):
 
     @property
     def data(self) -> bytes:
-        """As it goes over the wire."""
+        """Return the frame as bytes."""
         bit = 0x80 if self.masked else 0
         extended = {126: 2, 127: 8}.get(self.form, 0)
         head = bytes([self.first, bit | self.form])
@@ -46,24 +46,24 @@ class Raw(NamedTuple):
 
 
 def raw(first: int, payload: bytes, masked: bool = True) -> Raw:
-    """A frame whose length has the form that fits."""
+    """Return a frame whose length has the minimal form."""
     return Raw(first, payload, masked, min(len(payload), 126))
 
 
 def message(opcode: int, sizes: list[int]) -> list[Raw]:
-    """A message in frames of these sizes, with a ping among them."""
+    """Return a message in frames of these sizes, with a ping among them."""
     frames = [raw(0 if place else opcode, b"a" * size) for place, size in enumerate(sizes)]
     frames[-1] = raw(frames[-1].first | 0x80, frames[-1].payload)
     return [frames[0], raw(0x89, b""), *frames[1:]]
 
 
 def joined(frames: list[Raw]) -> bytes:
-    """The frames as they go over the wire."""
+    """Return frames as bytes."""
     return b"".join(each.data for each in frames)
 
 
 def squeeze(payload: bytes) -> bytes:
-    """A payload as RFC 7692 has it compressed."""
+    """Return a payload compressed by RFC 7692."""
     deflater = zlib.compressobj(wbits=-15)
     return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
@@ -84,9 +84,9 @@ def headers(data: bytes) -> Iterator[tuple[int, int, bool]]:
 
 
 class ByTheBook(PerMessageDeflate):
-    """The extension of `websockets`, which minds no end of a message nor blocks behind a final one.
+    """The extension of `websockets`, which checks neither the end nor blocks behind a final one.
 
-    Here it inflates by `plain_inflate`, so that it does.
+    This one inflates by `plain_inflate`, which checks both.
     """
 
     _payload: bytes | None = None
@@ -118,7 +118,7 @@ class ByTheBook(PerMessageDeflate):
 def judged_by_the_other(
     data: bytes, limits: Limits = WIDE, *, deflate: bool = False, size_counts: bool = True
 ) -> list[Seen]:
-    """What it reads: messages and control frames, and the close code of what ends it."""
+    """Return its messages and control frames, and the close code of its end."""
     protocol = Protocol(Side.SERVER, max_size=limits.max_message_size if size_counts else None)
     if deflate:
         protocol.extensions = [ByTheBook(True, True, 15, 15)]
@@ -149,7 +149,7 @@ def judged_by_the_other(
 
 
 def end_of(protocol: Protocol) -> list[Seen]:
-    """What ended it, if anything did."""
+    """Return the close code of its end, if it has ended."""
     if protocol.close_rcvd is not None:
         return [("Close", protocol.close_rcvd.code)]
     if isinstance(protocol.parser_exc, PayloadTooBig):
@@ -163,19 +163,19 @@ def end_of(protocol: Protocol) -> list[Seen]:
 
 
 def kind_of(event: Event) -> str:
-    """The name of an event's kind; a text message from the wire is always a checked one."""
+    """Return the name of an event's kind; a text message from the wire is always a checked one."""
     return "Message" if type(event) is CheckedMessage else type(event).__name__
 
 
 def is_over(seen: list[Seen]) -> bool:
-    """Whether what is behind these events counts no more."""
+    """Return whether bytes behind these events are discarded."""
     return bool(seen) and seen[-1][0] in ("Close", "Fault")
 
 
 def judged_by_us(
     data: bytes, cuts: list[int], limits: Limits = WIDE, *, deflate: bool = False
 ) -> list[Seen]:
-    """What the receiver makes of the same bytes, cut anywhere."""
+    """Return the receiver's events for the same bytes, cut anywhere."""
     receiver, seen = Receiver(limits, deflate=deflate), list[Seen]()
     for start, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
         for event in receiver.feed(data[start:end], end - start):

@@ -1,4 +1,4 @@
-"""Addresses in one normal form."""
+"""IP addresses in a normal form."""
 
 from __future__ import annotations
 

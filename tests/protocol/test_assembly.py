@@ -1,4 +1,4 @@
-"""A message from its frames' payloads: the end of a compressed one, and its final blocks."""
+"""The assembly of compressed messages: their end, and their final blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fws_gevent.message import BinaryMessage, CheckedMessage
-from fws_gevent.protocol.assembly import Assembly, Broken, Limits
+from fws_gevent.protocol.assembly import Assembly, Limits, ProtocolViolation
 
 from .plain_inflate import TAIL, Invalid, inflate_message
 
@@ -22,13 +22,13 @@ HELLO = b"\xf3\x48\xcd\xc9\xc9\x07\x00"
 def assembled(
     payload: bytes, cuts: list[int], limits: Limits | None = None, *, binary: bool = True
 ) -> bytes | int:
-    """The compressed message, cut anywhere; or the close code of what is wrong with it."""
+    """Assemble a compressed message, cut anywhere; return it, or the close code of its fault."""
     assembly = Assembly(limits or Limits(), binary=binary, compressed=True)
     try:
         for start, end in pairwise([0, *sorted(cuts), len(payload)]):
             assembly.absorb(payload[start:end])
         return bytes(assembly.finish())
-    except Broken as broken:
+    except ProtocolViolation as broken:
         return int(broken.fault.code)
 
 
@@ -74,7 +74,7 @@ EDITS = st.lists(
 @example(b"\x00\x04\x00\xfb\xff", [], True, [])  # its data would be what the wire leaves out
 @example(b"\x00\x00\x00\xff", [], True, [])
 @example(b"\x01", [], True, [])  # an empty stored block, with BFINAL set
-def test_a_message_is_what_an_independent_inflater_reads_or_an_error_for_both(
+def test_a_message_inflates_as_in_an_independent_inflater_or_is_an_error_in_both(
     payload: bytes, edits: list[tuple[int, int, bytes]], as_sent: bool, cuts: list[int]
 ) -> None:
     for place, drop, insert in edits:
@@ -103,7 +103,7 @@ def test_the_examples_of_rfc_7692_inflate(payload: bytes, content: bytes) -> Non
         assert assembled(payload, [cut], binary=False) == content
 
 
-def test_a_block_behind_a_final_one_may_refer_to_what_came_before() -> None:
+def test_a_block_behind_a_final_one_may_refer_to_earlier_bytes() -> None:
     deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
     content = bytes(range(256)) * 2
     first = deflater.compress(content) + deflater.flush(zlib.Z_FULL_FLUSH)
@@ -137,7 +137,7 @@ def test_as_many_final_blocks_are_taken_as_fragments_and_one_more_is_1008() -> N
     assert assembled(b"\x03\x00" * 51, [], limits) == 1008
 
 
-def test_what_comes_behind_a_final_block_counts_against_the_limit() -> None:
+def test_bytes_behind_a_final_block_count_against_the_limit() -> None:
     limits = Limits(max_message_size=9)
     assert assembled(HELLO + HELLO, [], limits) == 1009
     assert assembled(HELLO + HELLO, [], Limits(max_message_size=10)) == b"Hello" * 2

@@ -1,4 +1,4 @@
-"""Where a request's token or ticket is found, and that two are too many."""
+"""The token or ticket in a request; more than one is refused."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_ticket_is_read_as_it_was_quoted(text: str) -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_whatever_comes_is_one_of_ours_or_refused(
+def test_the_chosen_subprotocol_is_a_known_one_or_the_request_is_refused(
     authorization: str, offered: str, query: str
 ) -> None:
     given_ = headers(("Authorization", authorization), ("Sec-WebSocket-Protocol", offered))

@@ -1,4 +1,4 @@
-"""permessage-deflate: what is agreed on, and how messages are squeezed and inflated."""
+"""permessage-deflate: its negotiation, and compressed messages."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NOISE = hashlib.shake_128(b"noise").digest(4096)
 
 
 def squeeze(payload: bytes, bits: int = 15) -> bytes:
-    """A message as another implementation compresses it (RFC 7692 §7.2.1)."""
+    """Compress a message as another implementation does (RFC 7692 §7.2.1)."""
     deflater = zlib.compressobj(wbits=-bits)
     return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
 
 def unsqueeze(payload: bytes, bits: int) -> bytes:
-    """A message as another implementation with a window of `bits` inflates it (§7.2.2)."""
+    """Inflate a message as another implementation does, with a window of `bits` (§7.2.2)."""
     inflater, inflated, rest = zlib.decompressobj(-bits), b"", payload + TAIL
     # In small steps: within one step zlib would find what lies outside of its window, too.
     while step := inflater.decompress(rest, 32):
@@ -143,7 +143,7 @@ def test_every_offer_is_parsed_with_its_parameters_in_order() -> None:
         ("permessage-deflate; server_max_window_bits=8", f"{TERMS}; server_max_window_bits=8"),
     ],
 )
-def test_the_answer_takes_no_context_over_and_names_a_window_only_if_asked(
+def test_the_answer_refuses_context_takeover_and_names_a_window_only_if_asked(
     offer: str, answer: str
 ) -> None:
     terms = accept_offer(offer)
@@ -159,7 +159,7 @@ PAYLOADS = st.one_of(
 
 @settings(deadline=None)
 @given(PAYLOADS, st.integers(9, 15))
-def test_what_is_compressed_inflates_in_the_agreed_window(payload: bytes, bits: int) -> None:
+def test_a_compressed_message_inflates_in_the_agreed_window(payload: bytes, bits: int) -> None:
     squeezed = compress(payload, bits)
     if squeezed is not None:
         assert len(squeezed) < len(payload)
@@ -232,12 +232,12 @@ def test_a_message_that_looks_back_as_far_as_may_be_inflates_piece_by_piece() ->
 
 
 @pytest.mark.parametrize("size", [1, 2, 1000])
-def test_no_more_comes_than_was_asked_for(size: int) -> None:
+def test_feed_returns_at_most_the_bytes_asked_for(size: int) -> None:
     assert Inflater().feed(squeeze(bytes(size)), size + 1) == bytes(size)
     assert Inflater().feed(squeeze(bytes(size + 1)), size) == bytes(size)
 
 
-def test_a_bomb_takes_no_more_memory_than_what_is_asked_for() -> None:
+def test_a_bomb_takes_memory_for_the_bytes_asked_for_alone() -> None:
     bomb = squeeze(bytes(16 << 20))
     inflater = Inflater()
     tracemalloc.start()
@@ -250,6 +250,6 @@ def test_a_bomb_takes_no_more_memory_than_what_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("piece", [b"\xff\xff", b"\x06garbage"])
-def test_what_is_not_deflate_is_an_error(piece: bytes) -> None:
+def test_bytes_that_are_not_deflate_are_an_error(piece: bytes) -> None:
     with pytest.raises(zlib.error):
         Inflater().feed(piece, 1000)

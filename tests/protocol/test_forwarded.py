@@ -1,4 +1,4 @@
-"""Who a client is behind trusted proxies."""
+"""The client behind trusted proxies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from fws_gevent.protocol.forwarded import Client, parse_networks, who_is
+from fws_gevent.protocol.forwarded import Client, client_behind, parse_networks
 from fws_gevent.protocol.handshake import Headers
 
 NEAR, FAR, CLIENT = "10.0.0.1", "10.0.0.2", "203.0.113.7"
@@ -53,11 +53,11 @@ def headers(**fields: str) -> Headers:
 
 
 @pytest.mark.parametrize(("peer", "trusted", "fields", "address"), ADDRESSES)
-def test_the_client_is_the_last_address_that_no_trusted_proxy_has(
+def test_the_client_is_the_last_address_that_is_not_a_trusted_proxys(
     peer: str, trusted: tuple[str, ...], fields: list[str], address: str
 ) -> None:
     given = Headers(("X-Forwarded-For", value) for value in fields)
-    assert who_is(peer, given, parse_networks(trusted)) == Client(address)
+    assert client_behind(peer, given, parse_networks(trusted)) == Client(address)
 
 
 UNREADABLE = [
@@ -75,7 +75,7 @@ UNREADABLE = [
 def test_the_search_ends_at_an_entry_that_can_not_be_read_and_its_clients_are_not_one_address(
     forwarded: str, address: str, entry: str
 ) -> None:
-    found = who_is(NEAR, headers(X_Forwarded_For=forwarded), parse_networks(TRUSTED))
+    found = client_behind(NEAR, headers(X_Forwarded_For=forwarded), parse_networks(TRUSTED))
     assert found == Client(address, unreadable=entry)
     assert found.key == ""
 
@@ -94,7 +94,7 @@ def test_scheme_and_host_are_the_ones_that_the_nearest_proxy_told() -> None:
         X_FORWARDED_HOST="evil.example, app.example:8443",
     )
     expected = Client(CLIENT, "https", "app.example:8443")
-    assert who_is(NEAR, given, parse_networks(TRUSTED)) == expected
+    assert client_behind(NEAR, given, parse_networks(TRUSTED)) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_scheme_and_host_are_the_ones_that_the_nearest_proxy_told() -> None:
 )
 def test_the_scheme_of_a_websocket_is_that_of_its_request(told: str, scheme: str | None) -> None:
     given = headers(X_Forwarded_Proto=told)
-    assert who_is(NEAR, given, parse_networks(TRUSTED)) == Client(NEAR, scheme)
+    assert client_behind(NEAR, given, parse_networks(TRUSTED)) == Client(NEAR, scheme)
 
 
 @pytest.mark.parametrize(("peer", "trusted"), [(CLIENT, TRUSTED), (NEAR, ()), ("", TRUSTED)])
-def test_of_a_peer_that_is_not_trusted_no_header_counts(
+def test_headers_of_a_peer_that_is_not_trusted_are_ignored(
     peer: str, trusted: tuple[str, ...]
 ) -> None:
     given = headers(X_Forwarded_For="1.1.1.1", X_Forwarded_Proto="https", X_Forwarded_Host="evil")
-    assert who_is(peer, given, parse_networks(trusted)) == Client(peer, None, None)
+    assert client_behind(peer, given, parse_networks(trusted)) == Client(peer, None, None)
 
 
 def test_networks_are_addresses_networks_and_the_socket_file() -> None:
@@ -128,6 +128,6 @@ def test_networks_are_addresses_networks_and_the_socket_file() -> None:
 
 
 @pytest.mark.parametrize("entry", ["proxy.example", "10.0.0.0/33", "", "Unix", "10.0.0.1:80"])
-def test_anything_else_is_no_network(entry: str) -> None:
+def test_other_texts_are_not_networks(entry: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         parse_networks([entry])

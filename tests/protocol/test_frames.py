@@ -1,4 +1,4 @@
-"""Frames: what a client's bytes become, and what the server's messages become."""
+"""Frames: the events of a client's bytes, and the encoding of the server's messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def mask(payload: bytes, key: bytes = MASK) -> bytes:
 
 
 def head(opcode: int, length: int, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
-    """A frame's header in its shortest form, without the masking key."""
+    """Return the header of a frame in its minimal form, without the masking key."""
     first, bit = (FIN if fin else 0) | rsv | opcode, 0x80 if masked else 0
     if length < 126:
         return bytes((first, bit | length))
@@ -51,7 +51,7 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
 
 
 def fragments(opcode: int, *payloads: bytes, rsv: int = 0) -> bytes:
-    """One message, each of the payloads in a frame of its own."""
+    """Return one message, each of the payloads in a frame of its own."""
     last = len(payloads) - 1
     return b"".join(
         frame(
@@ -71,7 +71,7 @@ def squeeze(payload: bytes) -> bytes:
 
 
 def seen(event: Event) -> Seen:
-    """An event in a form in which different ones differ; a fault by its code alone."""
+    """Return an event in a form that can be compared; a fault by its code alone."""
     name = kind_of(event)
     if isinstance(event, Message):
         return name, bytes(event)
@@ -81,7 +81,7 @@ def seen(event: Event) -> Seen:
 def receive(
     data: bytes, cuts: Iterable[int] = (), *, limits: Limits | None = None, deflate: bool = False
 ) -> list[Seen]:
-    """The events of `data`, fed cut at `cuts` from one buffer that is used again and again."""
+    """Return the events of `data`, cut at `cuts` and fed from one buffer that is reused."""
     receiver = Receiver(limits or Limits(), deflate=deflate)
     buffer, events = bytearray(b"\xff") * (len(data) + 8), list[Event]()
     for start, end in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
@@ -245,7 +245,9 @@ def test_a_broken_frame_is_one_fault_with_and_without_deflate(
 
 
 @pytest.mark.parametrize(("name", "data", "code"), FAULTY_UNCOMPRESSED)
-def test_a_reserved_bit_that_nobody_agreed_on_is_a_fault(name: str, data: bytes, code: int) -> None:
+def test_a_reserved_bit_without_an_agreed_extension_is_a_fault(
+    name: str, data: bytes, code: int
+) -> None:
     assert_fault(data, code, Limits(), deflate=False)
 
 
@@ -255,7 +257,7 @@ def test_a_broken_compressed_message_is_one_fault(name: str, data: bytes, code: 
 
 
 def assert_fault(data: bytes, code: int, limits: Limits, *, deflate: bool) -> None:
-    """After `data` comes one fault, what was valid before it comes first, and nothing after."""
+    """Check that `data` ends in one fault, after the valid events before it and before none."""
     before = [("Ping", (b"1",)), text("hello")]
     data = frame(PING, b"1") + HELLO + data
     whole = receive(data + HELLO, deflate=deflate, limits=limits)
@@ -297,7 +299,7 @@ STREAMS = st.lists(
     st.sampled_from([SMALL, Limits(max_fragments=4)]),
     st.booleans(),
 )
-def test_whatever_comes_every_cut_gives_the_same_events(
+def test_each_way_to_cut_a_stream_gives_the_same_events(
     data: bytes, cuts: list[int], limits: Limits, deflate: bool
 ) -> None:
     whole = receive(data, limits=limits, deflate=deflate)

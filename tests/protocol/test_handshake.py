@@ -12,7 +12,7 @@ from fws_gevent.protocol.handshake import (
     Policy,
     Request,
     accept_key,
-    means_websocket,
+    mentions_websocket,
     negotiate,
     wants_websocket,
 )
@@ -32,7 +32,7 @@ UPGRADE = {
 def request(
     *more: tuple[str, str], method: str = "GET", version: str = "HTTP/1.1", without: str = ""
 ) -> Request:
-    """A good upgrade request with `more` fields in place of, or beside, the usual ones."""
+    """Return a valid upgrade request with `more` fields beside or instead of the usual ones."""
     replaced = {name.lower() for name, _ in more} | {without}
     usual = [(name, value) for name, value in UPGRADE.items() if name.lower() not in replaced]
     return Request(method, "/", version, Headers([*usual, *more]))
@@ -115,7 +115,7 @@ def test_a_wrong_request_is_refused_with_its_status_and_a_reason(
         request(without="host"),
     ],
 )
-def test_what_the_server_need_not_mind_is_granted(granted: Request) -> None:
+def test_harmless_headers_do_not_prevent_an_upgrade(granted: Request) -> None:
     accepted = negotiate(granted, Policy())
     assert accepted.subprotocol is None
     assert accepted.deflate is None
@@ -134,7 +134,7 @@ def test_a_listed_origin_is_granted() -> None:
     assert negotiate(request(("Origin", "https://app.example")), policy)
 
 
-def test_the_host_that_a_proxy_told_is_what_an_origin_is_compared_with() -> None:
+def test_an_origin_is_compared_with_the_host_that_a_proxy_sent() -> None:
     asked = request(("Origin", "https://app.example"))
     assert negotiate(asked, Policy(), host="app.example")
     with pytest.raises(OriginRefused):
@@ -220,4 +220,4 @@ def test_a_client_wants_a_websocket_if_both_fields_say_so(
 def test_a_client_means_a_websocket_if_anything_says_so(
     fields: list[tuple[str, str]], means: bool
 ) -> None:
-    assert means_websocket(Headers(fields)) is means
+    assert mentions_websocket(Headers(fields)) is means

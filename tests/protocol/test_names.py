@@ -1,4 +1,4 @@
-"""The names of groups: what is one, and what an error says of what is none."""
+"""The rules for names of groups, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_text_of_1_to_255_bytes_without_control_characters_is_a_name(name: str
 
 
 @pytest.mark.parametrize(("value", "why"), NO_NAMES, ids=range(len(NO_NAMES)))
-def test_anything_else_is_refused_with_what_is_wrong(value: Any, why: str) -> None:
+def test_other_names_are_refused_with_the_reason(value: Any, why: str) -> None:
     with pytest.raises(GroupNameInvalid) as caught:
         checked_group(value)
     assert str(caught.value) == f"a group's name {why}"
@@ -56,7 +56,7 @@ def test_anything_else_is_refused_with_what_is_wrong(value: Any, why: str) -> No
 @given(
     st.text(st.characters(), max_size=80) | st.text(st.sampled_from("aé\ud800\n\x9f"), max_size=9)
 )
-def test_what_is_a_name_follows_from_its_bytes_and_categories(value: str) -> None:
+def test_a_name_is_valid_by_its_bytes_and_categories(value: str) -> None:
     good = (
         0 < len(value.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
         and {unicodedata.category(each) for each in value}.isdisjoint({"Cc", "Cs"})

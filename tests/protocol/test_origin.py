@@ -1,4 +1,4 @@
-"""Which pages may open a WebSocket."""
+"""The origins of pages that may open a WebSocket."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_listed_origin_may_connect_and_nothing_like_it(
 
 
 @pytest.mark.parametrize("origin", ["http://evil.org", "null", "", "garbage"])
-def test_a_star_lets_everybody_in(origin: str) -> None:
+def test_a_star_allows_every_origin(origin: str) -> None:
     assert origin_allowed(origin, "example.com", ("https://first.example", "*"))
 
 

@@ -1,4 +1,4 @@
-"""What can be sent, and the frames it becomes."""
+"""The conversion of data that an application sends to payloads and frames."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fws_gevent.protocol.payload import as_text_if_utf8, convert, frame_for
 
 
 class Text(str):
-    """A kind of str."""
+    """A subclass of str."""
 
 
 class Bytes(bytes):
-    """A kind of bytes."""
+    """A subclass of bytes."""
 
 
 class Special(Message):
-    """A kind of message."""
+    """A subclass of Message."""
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_with_deflate_a_large_payload_is_compressed_in_its_window(
     ("payload", "window_bits"),
     [(b"a" * 20, 15), (bytes(range(256)), 15), (b"a" * 1000, 8), (b"", 15)],
 )
-def test_what_is_better_sent_as_it_is_has_no_mark_of_compression(
+def test_a_payload_that_does_not_shrink_is_not_marked_as_compressed(
     payload: bytes, window_bits: int
 ) -> None:
     assert frame_for(TEXT, payload, window_bits) == encode(TEXT, payload)
@@ -105,5 +105,5 @@ def test_bytes_that_are_utf8_become_text_and_others_stay(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("data", ["text", Message(b"text"), BinaryMessage(b"text")])
-def test_text_and_messages_stay_what_they_are(data: Any) -> None:
+def test_text_and_messages_stay_as_they_are(data: Any) -> None:
     assert as_text_if_utf8(data) is data

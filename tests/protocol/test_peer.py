@@ -1,4 +1,4 @@
-"""The other end of a request's socket."""
+"""The peer of a request's socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from fws_gevent.protocol.peer import PEER, SocketPeer, peer_of
 
 
-def test_what_the_entry_point_saw_counts_and_not_what_middleware_wrote() -> None:
+def test_the_peer_is_the_one_of_the_entry_point_not_that_of_middleware() -> None:
     peer = SocketPeer("192.0.2.1", 4000, "http")
     environ = {PEER: peer, "REMOTE_ADDR": "203.0.113.9", "wsgi.url_scheme": "https"}
     assert peer_of(environ) is peer

@@ -1,4 +1,4 @@
-"""Streams with anything wrong in them: the same verdict as the library `websockets` has.
+"""Streams with any fault: the receiver and the library `websockets` agree.
 
 A verdict is the events so far, and the close code of what ends the stream. The two differ in these
 points alone:
@@ -92,7 +92,7 @@ def test_a_stream_of_compressed_messages_with_faults_gets_the_same_verdict(
 
 
 def frames_with_both(frames: list[Raw]) -> bool:
-    """Whether one frame could be refused for its payload as well as for its header."""
+    """Return whether a frame could be refused for its payload as well as for its header."""
     inside = False
     for first, *_ in frames:
         if first & 0x0F in (1, 2) and (inside or first & 0x30) and first & 0x40:

@@ -1,4 +1,4 @@
-"""Frames: what is refused for its size, and how soon; what is kept while a message comes."""
+"""The limits of a receiver: refusals by size, their moment, and the bytes that are held."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def frame(opcode: Opcode, payload: bytes = b"", *, fin: bool = True) -> bytes:
 
 
 def squeezed(payload: bytes, opcode: Opcode = BINARY) -> bytes:
-    """A compressed message in one frame, as a client sends it."""
+    """Return a compressed message in one frame, as a client sends it."""
     return Frame(opcode, payload).serialize(
         mask=True,
         extensions=[
@@ -35,7 +35,7 @@ def squeezed(payload: bytes, opcode: Opcode = BINARY) -> bytes:
 
 
 def header(opcode: Opcode, length: int) -> bytes:
-    """What says how long a frame is, and nothing behind it: not even the masking key."""
+    """Return the header of a frame as far as its length, without the masking key."""
     announced = length.to_bytes(8 if length > 65535 else 2, "big")
     return bytes((0x80 | opcode, 255 if length > 65535 else 254)) + announced
 
@@ -45,7 +45,7 @@ def feed(receiver: Receiver, *pieces: bytes) -> list[Event]:
 
 
 def codes(events: list[Event]) -> list[int | None]:
-    """The code of each event that is a fault."""
+    """Return the code of each event that is a fault."""
     return [int(event.code) if isinstance(event, Fault) else None for event in events]
 
 
@@ -94,7 +94,7 @@ def test_the_documented_limits_are_the_defaults() -> None:
     assert Limits() == Limits(max_message_size=1 << 20, max_fragments=4096)
 
 
-def test_compression_that_nobody_agreed_on_is_refused_by_default() -> None:
+def test_compression_without_agreement_is_refused() -> None:
     assert codes(feed(Receiver(Limits()), squeezed(b"a"))) == [1002]
 
 
@@ -106,7 +106,7 @@ def test_a_broken_header_is_refused_at_its_second_byte(start: bytes) -> None:
     assert codes(feed(receiver, both[1:])) == [1002]
 
 
-def test_the_limit_of_messages_is_none_of_control_frames() -> None:
+def test_the_limit_of_messages_does_not_hold_for_control_frames() -> None:
     receiver = Receiver(Limits(max_message_size=1, max_fragments=1))
     reason = "r" * 123
     last = Frame(Opcode.CLOSE, b"\x03\xe8" + reason.encode()).serialize(mask=True)
@@ -206,7 +206,7 @@ def test_each_message_is_an_object_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("step", [1 << 20, 1000, 7])
-def test_no_feed_inflates_much_more_than_its_share_and_what_follows_comes_later(step: int) -> None:
+def test_one_feed_inflates_about_its_share_and_the_rest_comes_later(step: int) -> None:
     size = 300_000
     receiver = Receiver(Limits(), deflate=True)
     stream = squeezed(bytes(size)) * 20 + frame(PING, b"x") + frame(TEXT, b"the last")

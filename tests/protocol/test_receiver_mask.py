@@ -1,4 +1,4 @@
-"""Without the C function that unmasks, frames are read all the same."""
+"""Unmasking without the compiled function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fws_gevent.protocol.receiver import Limits
 from ..clients import frame
 
 
-def test_where_there_is_no_compiled_function_another_one_unmasks(
+def test_without_the_compiled_function_another_one_unmasks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "websockets.speedups", None)

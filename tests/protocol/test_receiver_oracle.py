@@ -49,7 +49,7 @@ NO_TAKEOVER = partial(
 
 
 def peer(side: Side, *, deflate: bool) -> Protocol:
-    """An open connection of the other implementation."""
+    """Return an open connection of the other implementation."""
     protocol = Protocol(side, max_size=None)
     if deflate:
         protocol.extensions = [NO_TAKEOVER()]
@@ -97,7 +97,7 @@ PAYLOAD = st.one_of(
 
 @st.composite
 def messages(draw: st.DrawFn) -> list[ws.Frame]:
-    """The frames of one message, cut anywhere, with control frames among them."""
+    """Draw the frames of one message, cut anywhere, with control frames among them."""
     payload, opcode = draw(PAYLOAD), draw(st.sampled_from([ws.Opcode.TEXT, ws.Opcode.BINARY]))
     cuts = sorted(min(cut, len(payload)) for cut in draw(st.lists(st.integers(0, 300), max_size=4)))
     frames: list[ws.Frame] = []
@@ -112,7 +112,7 @@ def messages(draw: st.DrawFn) -> list[ws.Frame]:
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(messages(), max_size=4), st.booleans(), st.lists(st.integers(0, 2000), max_size=6))
-def test_a_valid_stream_gives_what_the_other_implementation_reads(
+def test_a_valid_stream_gives_the_events_of_the_other_implementation(
     stream: list[list[ws.Frame]], deflate: bool, cuts: list[int]
 ) -> None:
     client = peer(Side.CLIENT, deflate=deflate)
@@ -128,7 +128,7 @@ SIZES = st.sampled_from([0, 1, 125, 126, 127, 65535, 65536, 65537])
 
 @settings(deadline=None)
 @given(st.sampled_from([TEXT, BINARY]), st.one_of(SIZES, st.integers(0, 70000)))
-def test_a_frame_is_what_the_other_implementation_makes(opcode: int, size: int) -> None:
+def test_a_frame_is_encoded_as_by_the_other_implementation(opcode: int, size: int) -> None:
     payload = b"a" * size
     made = ws.Frame(ws.Opcode(opcode), payload).serialize(mask=False)
     assert encode(opcode, payload) == made

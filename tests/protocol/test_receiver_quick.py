@@ -1,6 +1,6 @@
-"""Whole frames that a receiver takes at once: what only looks like one goes no such way.
+"""Whole frames that a receiver takes at once, and bytes that only look like one.
 
-Masked with zeros, a payload stands in a stream as it is, so it can look like anything.
+A payload that is masked with zeros is in the stream as it is, so it can look like a frame.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ INNER = b"\x81\x85" + ZEROS + b"hello"
 
 
 @pytest.mark.parametrize("size", [126, 127, 200, 0x7E7E, 65535, 65536])
-def test_the_start_of_a_long_text_is_no_short_text(size: int) -> None:
+def test_the_start_of_a_long_text_is_not_taken_for_a_short_text(size: int) -> None:
     data = b"\x81" + announced(size) + ZEROS + b"a" * size
     expected = [("Message", b"a" * size)]
     for cut in range(150):
@@ -24,7 +24,7 @@ def test_the_start_of_a_long_text_is_no_short_text(size: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_what_looks_like_a_frame_inside_a_frame_is_none(count: int) -> None:
+def test_a_frame_inside_a_payload_is_not_taken_for_one(count: int) -> None:
     inside = INNER * count
     for first, name in ((0x89, "Ping"), (0x8A, "Pong"), (0x82, "BinaryMessage")):
         data = INNER + bytes([first, 0x80 | len(inside)]) + ZEROS + inside + INNER
@@ -34,7 +34,7 @@ def test_what_looks_like_a_frame_inside_a_frame_is_none(count: int) -> None:
             assert judged_by_us(data, [cut, cut + len(INNER)]) == expected
 
 
-def test_what_looks_like_a_message_inside_a_message_is_a_fault() -> None:
+def test_a_new_message_inside_a_fragmented_one_is_a_fault() -> None:
     data = b"\x01\x81" + ZEROS + b"a" + INNER
     for cut in range(len(data)):
         assert judged_by_us(data, [cut]) == [("Fault", 1002)]
@@ -61,7 +61,7 @@ def test_a_message_after_a_compressed_one_is_refused_by_its_header_too() -> None
 
 
 def announced(size: int) -> bytes:
-    """A masked length in the form that it needs."""
+    """Return a masked length in its minimal form."""
     if size < 126:
         return bytes([0x80 | size])
     return b"\xfe" + size.to_bytes(2, "big") if size < 65536 else b"\xff" + size.to_bytes(8, "big")

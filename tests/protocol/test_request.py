@@ -1,4 +1,4 @@
-"""Heads of requests: what has one reading is parsed, and the rest refused."""
+"""Heads of requests: unambiguous ones are parsed, others refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
 def request(*fields: tuple[str, str], host: str | None = "a", version: str = "HTTP/1.1") -> Request:
-    """A request with `fields`, and a Host unless that is None."""
+    """Return a request with `fields`, and a Host unless that is None."""
     hosts = [] if host is None else [("Host", host)]
     return Request("POST", "/", version, Headers([*hosts, *fields]))
 
@@ -132,7 +132,7 @@ def test_a_field_with_one_way_to_read_it_passes(field: str) -> None:
     assert len(list(parse_headers([field]))) == 1
 
 
-def test_spaces_that_are_none_in_http_are_part_of_a_members_name() -> None:
+def test_characters_that_are_not_spaces_in_http_are_part_of_a_member() -> None:
     headers = Headers([("Upgrade", "\xa0websocket"), ("Connection", "Upgrade\x85, \t a \t")])
     assert headers.tokens("upgrade") == ["\xa0websocket"]
     assert headers.listed("connection") == ["Upgrade\x85", "a"]
@@ -162,7 +162,7 @@ def test_a_host_is_a_name_or_an_address_and_a_port(host: str) -> None:
      "a:b", "a:80:80", "a:123456", "::1", "[::1", "[a]", "[]", "[::1]a", "b\xfccher", "a%b", "a\n",
      "<a>", '"a"'],
 )  # fmt: skip
-def test_a_host_that_is_none_is_refused_in_every_version(host: str) -> None:
+def test_a_malformed_host_is_refused_in_every_version(host: str) -> None:
     for version in ("HTTP/1.1", "HTTP/1.0"):
         with pytest.raises(HandshakeRefused, match="malformed Host") as caught:
             check_request(request(host=host, version=version))

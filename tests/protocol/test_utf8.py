@@ -14,7 +14,7 @@ CUTS = st.lists(st.integers(0, 40), max_size=5)
 
 
 def check(data: bytes, cuts: list[int]) -> bytes:
-    """What is left unfinished when `data` comes cut at `cuts`."""
+    """Return the incomplete character at the end of `data`, cut at `cuts`."""
     pending = b""
     for start, end in pairwise([0, *sorted(cuts), len(data)]):
         pending = unfinished_utf8(pending, data[start:end])
@@ -31,7 +31,7 @@ def test_a_text_passes_however_it_is_cut(text: str, cuts: list[int]) -> None:
 @given(st.binary(max_size=12), CUTS)
 @example(b"\xe2\x82", [1])
 @example(b"\xed\xa0\x80", [1, 2])
-def test_whatever_the_cut_only_utf8_is_whole_at_the_end(data: bytes, cuts: list[int]) -> None:
+def test_however_it_is_cut_a_text_is_whole_only_if_it_is_utf8(data: bytes, cuts: list[int]) -> None:
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -32,7 +32,7 @@ def complaint(file: Path, content: bytes) -> str:
     return told
 
 
-def test_a_file_gives_clients_with_what_they_may_ask_for(file: Path) -> None:
+def test_a_file_has_clients_with_their_rights(file: Path) -> None:
     entry = {"secret": HASH, "groups": ["room:*", "news"], "scope": "publish  admin publish"}
     file.write_text(json.dumps({"app": entry, "other": {"secret": new_secret()[1]}}))
     clients = TokenClients.from_file(str(file))
@@ -77,7 +77,7 @@ def test_a_hash_in_capitals_is_the_same() -> None:
         ("\udcff", "\udcff"),
     ],
 )
-def test_a_wrong_secret_and_an_unknown_id_are_nobody(client_id: str, secret: str) -> None:
+def test_a_wrong_secret_and_an_unknown_id_are_refused(client_id: str, secret: str) -> None:
     entries = {"app": {"secret": HASH}, "other": {"secret": new_secret()[1]}}
     assert TokenClients(entries).authenticate(client_id, secret) is None
 
@@ -132,7 +132,7 @@ def test_a_file_that_can_not_be_read_is_refused_by_its_name(file: Path) -> None:
         "sha512:" + HASH[7:],
     ],
 )
-def test_a_secret_that_is_no_hash_is_refused_and_not_shown(file: Path, secret: Any) -> None:
+def test_a_secret_that_is_not_a_hash_is_refused_and_not_shown(file: Path, secret: Any) -> None:
     entry = {} if secret is ... else {"secret": secret}
     told = complaint(file, json.dumps({"app": entry}).encode())
     assert told.endswith(": 'app': secret must be a hash, as `flask fws client` prints it")
@@ -177,7 +177,7 @@ def test_clients_do_not_show_their_secrets() -> None:
     ("client_id", "groups"),
     [("app", [""]), ("app", ["a\nb"]), ("app", ["a" * 256]), ("a" * 248, []), ("", [])],
 )
-def test_a_client_whose_tokens_could_not_be_issued_is_refused(
+def test_a_client_without_valid_claims_is_refused(
     file: Path, client_id: str, groups: list[str]
 ) -> None:
     content = json.dumps({client_id: {"secret": HASH, "groups": groups}})

@@ -42,7 +42,7 @@ def test_the_oldest_of_all_gives_way_where_that_was_agreed() -> None:
         strict.put("2", "eve", "eve", 10, 0)
 
 
-def test_what_an_owner_has_of_ended_entries_can_be_forgotten() -> None:
+def test_ended_entries_of_an_owner_can_be_forgotten() -> None:
     kept: Kept[None] = Kept("entries", 9, 9)
     kept.put("late", None, "ada", 20, 0)
     kept.put("soon", None, "ada", 10, 0)
@@ -53,7 +53,7 @@ def test_what_an_owner_has_of_ended_entries_can_be_forgotten() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), max_size=60), st.booleans())
-def test_no_bound_is_passed_and_the_books_agree(
+def test_the_bounds_hold_and_the_counts_agree(
     steps: list[tuple[str, int]], gives_way: bool
 ) -> None:
     kept: Kept[str] = Kept("entries", 5, 3, gives_way=gives_way)

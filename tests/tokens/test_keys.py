@@ -42,7 +42,7 @@ Ax4ABB4SIF1Al7l1ceVLG76VTXwdr2nyJ2IrmjP6N/4=
 """A key on the curve secp112r1, which cryptography does not know."""
 
 
-def test_without_any_key_there_is_no_ring() -> None:
+def test_without_keys_there_is_no_ring() -> None:
     assert KeyRing.from_settings(Settings()) is None
 
 
@@ -65,7 +65,7 @@ def test_the_secret_goes_before_the_files_and_these_stay_in_order(tmp_path: Path
     assert with_files.first.kid == "b"
 
 
-def test_a_key_is_found_by_its_kid_and_none_means_the_first(tmp_path: Path) -> None:
+def test_a_key_is_found_by_its_kid_and_the_first_one_without(tmp_path: Path) -> None:
     made = ring("HS256", *written(tmp_path, b=OTHER_SECRET.encode(), a=SECRET.encode()))
     assert made is not None
     assert made.get(None) is made.first
@@ -78,9 +78,7 @@ def test_a_key_is_found_by_its_kid_and_none_means_the_first(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [SECRET + "\n", f"\n{SECRET} \r\n", SECRET])
-def test_white_space_around_the_secret_in_a_file_is_none_of_it(
-    tmp_path: Path, content: str
-) -> None:
+def test_white_space_around_the_secret_in_a_file_is_ignored(tmp_path: Path, content: str) -> None:
     made = ring("HS256", *written(tmp_path, a=content.encode()))
     assert made is not None
     assert made.first.signing == SECRET.encode()
@@ -153,7 +151,7 @@ def test_a_key_of_another_kind_or_too_weak_is_refused_by_its_file(
         UNSUPPORTED_CURVE,
     ],
 )
-def test_a_file_that_holds_no_key_is_refused_by_its_name(
+def test_a_file_without_a_key_is_refused_by_its_name(
     tmp_path: Path, algorithm: str, content: bytes
 ) -> None:
     (file,) = written(tmp_path, a=content)
@@ -188,13 +186,13 @@ def test_the_bytes_of_a_secret_count() -> None:
     assert made.first.signing == ("\u00fc" * 16).encode()
 
 
-def test_a_secret_that_is_no_text_is_refused() -> None:
+def test_a_secret_that_is_not_utf8_is_refused() -> None:
     assert complaint("HS256", secret="\udcff" * 32) == "signing_key: the secret is not UTF-8"
 
 
 @pytest.mark.parametrize("kind", ["rsa", "p256", "ed25519"])
 @pytest.mark.parametrize("before", [b"", b"\n", b"Bag Attributes\n"])
-def test_a_pem_file_is_no_secret(tmp_path: Path, kind: str, before: bytes) -> None:
+def test_a_pem_file_is_not_a_secret(tmp_path: Path, kind: str, before: bytes) -> None:
     for content in (before + private_pem(kind), before + public_pem(kind)):
         (file,) = written(tmp_path, a=content)
         assert "not a secret for HS256" in complaint("HS256", file)
@@ -204,7 +202,7 @@ def test_a_pem_file_is_no_secret(tmp_path: Path, kind: str, before: bytes) -> No
 @pytest.mark.parametrize(
     "secret", ["ssh-rsa " + "A" * 64, '{"kty": "oct", "k": "' + "A" * 43 + '"}']
 )
-def test_a_key_in_another_format_is_no_secret(secret: str) -> None:
+def test_a_key_in_another_format_is_not_a_secret(secret: str) -> None:
     assert "not a secret for HS256" in complaint("HS256", secret=secret)
 
 

@@ -34,7 +34,7 @@ UNCHECKED: Any = {"verify_exp": False, "verify_aud": False}
 READABLE: Any = {"audience": "fws", "issuer": "fws"}
 
 
-def test_what_is_issued_is_valid_and_says_what_it_was_issued_for(clock: ManualClock) -> None:
+def test_an_issued_token_is_valid_and_has_the_claims_it_was_issued_for(clock: ManualClock) -> None:
     tokens = service(clock, token_issuer="me", token_audience="you", token_ttl=200)
     claims = tokens.verify(tokens.issue("ada", ("room:*", "news"), ["publish", "admin"]))
     assert type(claims) is Claims
@@ -65,7 +65,7 @@ def test_no_two_tokens_have_the_same_id() -> None:
 @pytest.mark.parametrize(
     ("ttl", "ends"), [(1, 2), (0.1, 1), (0.6, 2), (None, 3601), (9e8, 9e8 + 1)]
 )
-def test_a_token_lives_as_long_as_it_is_told_and_to_the_end_of_that_second(
+def test_a_token_lives_for_its_ttl_and_to_the_end_of_that_second(
     ttl: float | None, ends: int, clock: ManualClock
 ) -> None:
     second = int(clock.now)
@@ -76,7 +76,7 @@ def test_a_token_lives_as_long_as_it_is_told_and_to_the_end_of_that_second(
 
 
 @pytest.mark.parametrize("subject", ["ada", "Ada Lovelace", "ünï", "*", "x" * 247])
-def test_any_text_that_a_group_can_be_named_after_is_a_subject(subject: str) -> None:
+def test_a_text_that_fits_into_a_groups_name_may_be_a_subject(subject: str) -> None:
     tokens = service()
     assert tokens.verify(tokens.issue(subject, [subject])).subject == subject
 
@@ -108,7 +108,7 @@ def test_any_text_that_a_group_can_be_named_after_is_a_subject(subject: str) -> 
         {"groups": ["room"] * 2000},
     ],
 )
-def test_what_no_token_can_say_is_not_issued(wrong: dict[str, Any]) -> None:
+def test_invalid_claims_are_not_issued(wrong: dict[str, Any]) -> None:
     tokens = service()
     with pytest.raises(ValueError, match=r"must be|must have|lives|would have|without spaces"):
         tokens.issue(**{"subject": "ada", **wrong})
@@ -159,7 +159,7 @@ def test_ours_are_readable_and_theirs_accepted_with_pyjwt_alone(
         {"role": {"level": [1, None]}},
     ],
 )
-def test_what_another_application_may_say_is_accepted(changes: dict[str, Any]) -> None:
+def test_valid_tokens_of_another_application_are_accepted(changes: dict[str, Any]) -> None:
     said = payload(**changes)
     assert service().verify(issued_elsewhere(said)) == said
 
@@ -211,7 +211,7 @@ def test_a_public_key_checks_and_does_not_sign(tmp_path: Path, algorithm: str) -
     assert tokens.counts["issued"] == 0
 
 
-def test_it_is_counted_what_was_issued_and_what_was_refused() -> None:
+def test_issued_and_refused_tokens_are_counted() -> None:
     tokens = service()
     token = tokens.issue("ada")
     tokens.issue("ada")
@@ -221,7 +221,7 @@ def test_it_is_counted_what_was_issued_and_what_was_refused() -> None:
     assert tokens.counts == {"issued": 2, "refused": 3, "revoked": 0}
 
 
-def test_peeking_says_what_checking_does_and_counts_nothing() -> None:
+def test_peeking_finds_the_same_as_checking_and_counts_nothing() -> None:
     tokens = service()
     token = tokens.issue("ada", ["room:*"])
     assert tokens.peek(token) == tokens.verify(token)

@@ -37,7 +37,7 @@ def renewed(tokens: Tokens, token: str) -> tuple[str, str]:
     )[0]
 
 
-def test_a_refresh_token_stands_for_what_it_was_issued_for(clock: ManualClock) -> None:
+def test_a_refresh_token_has_the_grant_it_was_issued_for(clock: ManualClock) -> None:
     tokens = service(clock)
     token, family = tokens.issue_refresh("ada", ("room:*", "news"), ["publish", "admin"])
     grant = {"subject": "ada", "groups": ["room:*", "news"], "scope": "publish admin"}
@@ -49,7 +49,7 @@ def test_a_refresh_token_stands_for_what_it_was_issued_for(clock: ManualClock) -
     assert found.spent
 
 
-def test_a_refresh_token_is_of_the_family_that_it_is_told_or_of_a_new_one() -> None:
+def test_a_refresh_token_is_of_the_given_family_or_of_a_new_one() -> None:
     tokens = service()
     assert tokens.issue_refresh("ada", family="f")[1] == "f"
     families = {tokens.issue_refresh("ada")[1] for _ in range(10)}
@@ -60,7 +60,7 @@ def test_a_refresh_token_is_of_the_family_that_it_is_told_or_of_a_new_one() -> N
 @pytest.mark.parametrize(
     "wrong", [{"subject": ""}, {"subject": 5}, {"groups": "room"}, {"groups": [5]}, {"scope": [5]}]
 )
-def test_what_no_token_can_say_no_refresh_token_stands_for(wrong: dict[str, Any]) -> None:
+def test_a_refresh_token_is_not_issued_for_invalid_claims(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         service().issue_refresh(**{"subject": "ada", **wrong})
 
@@ -73,7 +73,7 @@ def test_an_unknown_refresh_token_is_refused_and_revokes_nothing(token: str) -> 
     assert tokens.counts["revoked"] == 0
 
 
-def test_the_store_holds_no_refresh_token_itself() -> None:
+def test_the_store_keeps_the_digest_of_a_refresh_token_alone() -> None:
     tokens = service()
     token, _ = tokens.issue_refresh("ada")
     assert token not in repr(vars(tokens.store))
@@ -121,7 +121,7 @@ def test_a_retry_without_the_first_one_stored_gets_it_too() -> None:
 
 
 @pytest.mark.parametrize(("grace", "later"), [(30, 30.1), (0, 0)])
-def test_after_the_grace_a_second_use_is_somebody_elses(
+def test_a_second_use_after_the_grace_revokes_the_family(
     grace: float, later: float, clock: ManualClock
 ) -> None:
     tokens = service(clock, refresh_grace=grace)
@@ -134,7 +134,7 @@ def test_after_the_grace_a_second_use_is_somebody_elses(
     spent_in_vain(tokens, successor)
 
 
-def test_a_second_use_after_that_of_the_successor_is_somebody_elses(clock: ManualClock) -> None:
+def test_a_second_use_after_that_of_the_successor_revokes_the_family(clock: ManualClock) -> None:
     tokens = service(clock, refresh_grace=30)
     first, family = tokens.issue_refresh("ada")
     _, second = renewed(tokens, first)
@@ -144,7 +144,7 @@ def test_a_second_use_after_that_of_the_successor_is_somebody_elses(clock: Manua
     spent_in_vain(tokens, third)
 
 
-def test_what_is_kept_for_a_retry_makes_no_token_by_itself(clock: ManualClock) -> None:
+def test_the_salt_kept_for_a_retry_does_not_make_a_token_by_itself(clock: ManualClock) -> None:
     tokens = service(clock)
     first, _ = tokens.issue_refresh("ada")
     found = tokens.spend_refresh(first)
@@ -161,7 +161,7 @@ def test_what_is_kept_for_a_retry_makes_no_token_by_itself(clock: ManualClock) -
     assert found.salt not in repr(vars(tokens.store))
 
 
-def test_a_second_use_revokes_all_that_came_of_the_first() -> None:
+def test_a_second_use_revokes_all_tokens_of_the_family() -> None:
     tokens = service()
     first, family = tokens.issue_refresh("ada")
     initial = tokens.issue("ada", family=family)
@@ -188,7 +188,7 @@ class Yielding(Clock):
         return super().wall()
 
 
-def test_of_many_who_use_one_refresh_token_at_once_one_wins() -> None:
+def test_of_many_uses_of_one_refresh_token_at_once_one_wins() -> None:
     def use() -> Refresh | None:
         try:
             return tokens.spend_refresh(token)
@@ -247,7 +247,7 @@ def test_revoking_a_subject_ends_its_refresh_tokens_so_far(clock: ManualClock) -
     assert tokens.spend_refresh(tokens.issue_refresh("ada")[0]).grant["subject"] == "ada"
 
 
-def test_who_repeats_a_spent_refresh_token_does_not_fill_the_store(clock: ManualClock) -> None:
+def test_repeated_use_of_a_spent_refresh_token_does_not_fill_the_store(clock: ManualClock) -> None:
     tokens = service(clock, refresh_grace=0)
     tokens.store = MemoryTokenStore(limit=3)
     refresh, _ = tokens.issue_refresh("ada")
@@ -261,7 +261,7 @@ def test_who_repeats_a_spent_refresh_token_does_not_fill_the_store(clock: Manual
         tokens.revoke_subject("one too many")
 
 
-def test_a_full_store_issues_no_refresh_token() -> None:
+def test_with_a_full_store_a_refresh_token_is_not_issued() -> None:
     tokens = service()
     tokens.store = MemoryTokenStore(limit=1)
     tokens.issue_refresh("ada")

@@ -36,7 +36,7 @@ def redeemed_in_vain(tokens: Tokens, ticket: str) -> str:
 # Tickets.
 
 
-def test_a_ticket_opens_once_what_its_token_does() -> None:
+def test_a_ticket_is_redeemed_once_for_the_claims_of_its_token() -> None:
     tokens = service()
     claims = tokens.verify(tokens.issue("ada", ["room:*"], "publish"))
     ticket = tokens.issue_ticket(claims)
@@ -53,7 +53,7 @@ def test_an_unknown_ticket_is_refused(ticket: str) -> None:
     assert redeemed_in_vain(service(), ticket) == REFUSED
 
 
-def test_the_store_holds_no_ticket_itself() -> None:
+def test_the_store_keeps_the_digest_of_a_ticket_alone() -> None:
     tokens = service()
     ticket = tokens.issue_ticket(tokens.verify(tokens.issue("ada")))
     assert ticket not in repr(vars(tokens.store))
@@ -92,7 +92,7 @@ def test_a_ticket_ends_with_its_token(clock: ManualClock, leeway: int) -> None:
     ],
     ids=["token", "id", "subject", "family"],
 )
-def test_what_is_revoked_takes_its_tickets_along(revoke: Callable[[Tokens, Claims], None]) -> None:
+def test_a_revocation_ends_tickets_too(revoke: Callable[[Tokens, Claims], None]) -> None:
     tokens = service()
     token = tokens.issue("ada", family="f")
     claims = tokens.verify(token)
@@ -104,7 +104,7 @@ def test_what_is_revoked_takes_its_tickets_along(revoke: Callable[[Tokens, Claim
     assert tokens.redeem(other).subject == "bob"
 
 
-def test_a_full_store_issues_no_ticket_until_one_is_used() -> None:
+def test_with_a_full_store_a_ticket_is_issued_once_one_is_used() -> None:
     tokens = service()
     tokens.store = MemoryTokenStore(limit=1)
     claims = tokens.verify(tokens.issue("ada"))
@@ -133,7 +133,7 @@ def test_a_token_of_another_application_may_be_revoked_by_its_id() -> None:
     assert tokens.verify(issued_elsewhere(payload(jti="another"))).token_id == "another"
 
 
-def test_revoking_a_subject_hits_what_was_issued_so_far_and_nothing_later(
+def test_revoking_a_subject_ends_its_tokens_so_far_and_not_later_ones(
     clock: ManualClock,
 ) -> None:
     tokens = service(clock)
@@ -152,7 +152,7 @@ def test_revoking_a_subject_hits_what_was_issued_so_far_and_nothing_later(
     assert tokens.verify(others).subject == "bob"
 
 
-def test_revoking_a_subject_again_hits_what_was_issued_meanwhile(clock: ManualClock) -> None:
+def test_revoking_a_subject_again_ends_tokens_issued_meanwhile(clock: ManualClock) -> None:
     tokens = service(clock)
     tokens.revoke_subject("ada")
     clock.advance(10)
@@ -205,7 +205,7 @@ def test_listeners_hear_of_every_revocation_and_it_is_counted(clock: ManualClock
     assert tokens.counts == {"issued": 1, "refused": 0, "revoked": 4}
 
 
-def test_what_the_store_has_no_room_for_is_not_counted_as_revoked() -> None:
+def test_a_revocation_without_room_in_the_store_is_not_counted() -> None:
     tokens = service()
     tokens.store = MemoryTokenStore(limit=1)
     tokens.revoke_subject("ada")
@@ -229,7 +229,7 @@ NEEDING_A_STORE: dict[str, Callable[[Tokens, Claims], object]] = {
 
 
 @pytest.mark.parametrize("name", NEEDING_A_STORE)
-def test_several_processes_without_a_shared_store_refuse_what_needs_one(name: str) -> None:
+def test_several_processes_without_a_shared_store_refuse_to_use_one(name: str) -> None:
     tokens = service()
     assert tokens.can_remember
     tokens.several_processes = True
@@ -246,7 +246,7 @@ def test_several_processes_without_a_shared_store_refuse_what_needs_one(name: st
     assert tokens.counts["revoked"] == 0
 
 
-def test_several_processes_with_a_shared_store_do_it_all() -> None:
+def test_several_processes_with_a_shared_store_see_the_same() -> None:
     first = service()
     first.store = SharedStore()
     second = Tokens(first.settings, first.keys, first.store)

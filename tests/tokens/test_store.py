@@ -49,7 +49,7 @@ def test_a_ticket_ends_and_is_not_there_a_second_time(
     assert store.take_ticket("a", NOW) is None
 
 
-def test_a_refresh_token_is_spent_by_the_first_who_asks(store: MemoryTokenStore) -> None:
+def test_a_refresh_token_is_spent_by_its_first_use(store: MemoryTokenStore) -> None:
     store.put_refresh("a", GRANT, NOW + 1, NOW)
     assert store.find_refresh("a", NOW) == GRANT
     assert store.find_refresh("a", NOW) == GRANT
@@ -87,7 +87,7 @@ def test_a_refresh_token_ends_spent_or_not(store: MemoryTokenStore, spent: bool)
     assert store.spend_refresh("a", NOW + 1) is None
 
 
-def test_no_more_tickets_than_the_limit_until_some_end(store: MemoryTokenStore) -> None:
+def test_tickets_are_limited_until_some_end(store: MemoryTokenStore) -> None:
     for number in range(3):
         store.put_ticket(str(number), {}, NOW + 10 + number, NOW)
     for now in (NOW, NOW + 9.9):
@@ -101,7 +101,7 @@ def test_no_more_tickets_than_the_limit_until_some_end(store: MemoryTokenStore) 
     assert store.take_ticket("more", NOW + 10) == {}
 
 
-def test_no_more_refresh_tokens_than_the_limit_until_some_end(store: MemoryTokenStore) -> None:
+def test_refresh_tokens_are_limited_until_some_end(store: MemoryTokenStore) -> None:
     for number in range(3):
         store.put_refresh(str(number), GRANT, NOW + 10 + number, NOW)
     with pytest.raises(StoreFull, match="no room for more than 3 refresh tokens"):
@@ -112,7 +112,7 @@ def test_no_more_refresh_tokens_than_the_limit_until_some_end(store: MemoryToken
     assert store.find_refresh("more", NOW + 10) == GRANT
 
 
-def test_used_refresh_tokens_keep_out_no_new_ones(store: MemoryTokenStore) -> None:
+def test_used_refresh_tokens_leave_room_for_new_ones(store: MemoryTokenStore) -> None:
     for number in range(4):
         store.put_refresh(str(number), GRANT, NOW + 10 + number, NOW)
         store.spend_refresh(str(number), NOW)
@@ -125,7 +125,7 @@ def test_used_refresh_tokens_keep_out_no_new_ones(store: MemoryTokenStore) -> No
     assert store.find_refresh("next", NOW) == GRANT
 
 
-def test_no_subject_takes_the_room_of_the_others() -> None:
+def test_a_subject_can_not_take_the_room_of_the_others() -> None:
     store = MemoryTokenStore(limit=max(TICKETS_EACH, REVOKED_EACH) + 1)
     for number in range(TICKETS_EACH + 5):
         store.put_ticket(f"{number}", {"sub": "ada"}, NOW + 10, NOW)
@@ -142,7 +142,7 @@ def test_no_subject_takes_the_room_of_the_others() -> None:
     assert store.find_refresh("5", NOW) is not None
 
 
-def test_what_a_subject_used_up_is_remembered_up_to_a_bound() -> None:
+def test_used_refresh_tokens_of_a_subject_are_remembered_up_to_a_bound() -> None:
     store = MemoryTokenStore()
     for number in range(SPENT_EACH + 1):
         store.put_refresh(f"{number}", GRANT, NOW + 10, NOW)
@@ -164,7 +164,7 @@ def test_a_subject_has_so_many_revocations_of_single_tokens_until_some_end() -> 
     store.revoke(Revocation("family", "more", 5), NOW + 20, NOW + 10, "ada")
 
 
-def test_no_more_revocations_than_the_limit_until_some_end(store: MemoryTokenStore) -> None:
+def test_revocations_are_limited_until_some_end(store: MemoryTokenStore) -> None:
     heard: list[Revocation] = []
     store.listen(heard.append)
     for number in (2, 1, 0):
@@ -187,7 +187,7 @@ def test_each_sort_has_room_of_its_own(store: MemoryTokenStore) -> None:
     assert store.revoked_at("sub", "2") == 5
 
 
-def test_what_is_revoked_is_of_one_kind(store: MemoryTokenStore) -> None:
+def test_a_revocation_is_of_one_kind(store: MemoryTokenStore) -> None:
     store.revoke(Revocation("sub", "a", 7), NOW + 10, NOW)
     assert store.revoked_at("sub", "a") == 7
     assert store.revoked_at("jti", "a") is None
@@ -196,7 +196,7 @@ def test_what_is_revoked_is_of_one_kind(store: MemoryTokenStore) -> None:
 
 
 @pytest.mark.parametrize("ends", [(NOW + 10, NOW + 100), (NOW + 100, NOW + 10)])
-def test_what_is_revoked_twice_stays_revoked_until_the_later_end(
+def test_a_second_revocation_lasts_until_the_later_end(
     store: MemoryTokenStore, ends: tuple[float, float]
 ) -> None:
     for end in ends:
