@@ -1,4 +1,4 @@
-"""Private keys and certificates for tests with TLS, as strict as Python 3.13 wants them."""
+"""Private keys and certificates for tests with TLS, strict enough for Python 3.13."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMES = x509.SubjectAlternativeName(
 
 
 class Identity(NamedTuple):
-    """Files of a private key and of the certificate that goes with it."""
+    """The files of a private key and its certificate."""
 
     key: str
     cert: str

@@ -1,4 +1,4 @@
-"""Clients that say exactly what a test wants said, and programs run as a user runs them."""
+"""Raw WebSocket clients, and programs in processes of their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from websockets.utils import apply_mask
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0
-"""Seconds after which a test gives up on something that should have come at once."""
+"""Seconds after which a test fails if it waits for something immediate."""
 
 _MASK = b"\x12\x34\x56\x78"
 
@@ -32,18 +32,18 @@ class Frame(NamedTuple):
 
     @property
     def opcode(self) -> int:
-        """The frame's opcode."""
+        """Return the opcode."""
         return self.first & 0x0F
 
     @property
     def close(self) -> tuple[int, str]:
-        """Code and reason of a Close frame."""
+        """Return the code and reason of a Close frame."""
         assert self.opcode == 8, self
         return int.from_bytes(self.payload[:2], "big"), self.payload[2:].decode()
 
 
 def frame(opcode: int, payload: bytes = b"", first: int = 0x80, masked: bool = True) -> bytes:
-    """A client's frame; `first` are the bits beside the opcode."""
+    """Return a client's frame; `first` has the bits beside the opcode."""
     size = len(payload)
     bit = 0x80 if masked else 0
     if size < 126:
@@ -56,7 +56,7 @@ def frame(opcode: int, payload: bytes = b"", first: int = 0x80, masked: bool = T
 
 
 def upgrade(port: int, path: str = "/", headers: Sequence[str] = ()) -> bytes:
-    """An upgrade request."""
+    """Return an upgrade request."""
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
@@ -70,7 +70,7 @@ def upgrade(port: int, path: str = "/", headers: Sequence[str] = ()) -> bytes:
 
 
 class Client:
-    """A WebSocket client on a bare socket; its handshake is done when it is made."""
+    """A WebSocket client on a bare socket; its constructor performs the handshake."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Client:
         receive_buffer: int | None = None,
         on: socket.socket | None = None,
     ) -> None:
-        """Ask for a WebSocket, on a connection of its own or `on` one that there is."""
+        """Open a WebSocket, on a new connection or `on` an existing one."""
         bare = on or socket.socket()
         if receive_buffer is not None:
             bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -101,11 +101,11 @@ class Client:
 
     @property
     def port(self) -> int:
-        """Our own port, by which the server knows us."""
+        """Return the local port, by which the server identifies this client."""
         return int(self.socket.getsockname()[1])
 
     def header(self, name: str) -> str | None:
-        """A header of the 101 answer."""
+        """Return a header of the 101 answer."""
         found = re.search(rf"^{name}: (.*)$", self.answer, re.MULTILINE | re.IGNORECASE)
         return found[1].strip() if found else None
 
@@ -125,19 +125,19 @@ class Client:
         self.raw(frame(8, code.to_bytes(2, "big") + reason.encode()))
 
     def frame(self) -> Frame:
-        """The next frame; raises ConnectionError at the end of the stream."""
+        """Return the next frame. Raises ConnectionError at the end of the stream."""
         while (parsed := self._parse()) is None:
             self._more()
         return parsed
 
     def receive(self) -> str | bytes:
-        """The next text or binary message, which must be one frame."""
+        """Return the next text or binary message, which must be one frame."""
         got = self.frame()
         assert got.first in (0x81, 0x82), got
         return got.payload.decode() if got.opcode == 1 else got.payload
 
     def at_end(self) -> bool:
-        """Whether the server hangs up without sending more."""
+        """Return whether the server closes the connection without sending more."""
         try:
             rest = self.socket.recv(65536)
         except ConnectionResetError:
@@ -146,7 +146,7 @@ class Client:
         return not rest
 
     def drop(self) -> None:
-        """Go away without a word."""
+        """Close the socket without a Close frame."""
         self.socket.close()
 
     def _parse(self) -> Frame | None:
@@ -180,7 +180,7 @@ def _insecure() -> ssl.SSLContext:
 
 
 class Command:
-    """A Python program with its output collected; stopped, if need be killed, by `end`."""
+    """A Python program whose output is collected; `end` stops it, or kills it."""
 
     def __init__(
         self, *arguments: str, cwd: Path = ROOT, environ: dict[str, str] | None = None
@@ -202,32 +202,32 @@ class Command:
 
     @property
     def output(self) -> str:
-        """All that it wrote so far, to standard output and standard error."""
+        """Return the output so far, of standard output and standard error."""
         return "".join(self._lines)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Wait until a pattern stands in the output, and return its first match."""
+        """Wait until the output matches a pattern, and return the first match."""
         with self._news:
             found = self._news.wait_for(lambda: re.search(pattern, self.output), PATIENCE)
         assert found, f"no {pattern!r} in:\n{self.output}"
         return found
 
     def port(self) -> int:
-        """The port that a server of ours says it listens on."""
+        """Return the port that the server logs."""
         return int(self.wait_for(r"serving on wss?://\S+:(\d+)/")[1])
 
     def signal(self, number: int = signal.SIGTERM) -> None:
-        """Send it a signal."""
+        """Send a signal to the program."""
         self.process.send_signal(number)
 
     def wait(self) -> int:
-        """Wait for its end and return its exit status."""
+        """Wait for the end of the program, and return its exit status."""
         status = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         return status
 
     def end(self) -> None:
-        """See to it that it has ended."""
+        """End the program if it still runs."""
         if self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""A clock that only a test moves."""
+"""A clock that only tests advance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fws_gevent.clock import Clock
 
 
 class ManualClock(Clock):
-    """A clock that stands until it is advanced, or set; whoever sleeps by it advances it."""
+    """A clock that stands until it is advanced or set; `sleep` advances it."""
 
     __slots__ = ("now",)
 

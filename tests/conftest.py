@@ -1,4 +1,4 @@
-"""Real servers for the tests, in this process and as commands; all of them end with their test."""
+"""Fixtures: real servers, in this process and as commands, that end with their test."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ StartRedis = Callable[..., RedisProcess]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that needs what is missing here, before anything is started for it."""
+    """Skip a test whose programs are missing, before its fixtures start."""
     if sys.platform != "linux" and item.get_closest_marker("linux"):
         pytest.skip("it reads /proc; run it on Linux")
     for mark in item.iter_markers("needs"):
@@ -43,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets nobody's rate recover during the test, however long that takes."""
+    """Freeze the rates, so that none recovers during the test."""
     monkeypatch.setattr(Clock, "monotonic", lambda _: 1000.0)
 
 
@@ -56,7 +56,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts a server with just the given filters on a free port: serve([Echo], max_queue=100)."""
+    """Return a function that starts a server with filters: serve([Echo], max_queue=100)."""
     servers: list[FilteredWebSocketServer] = []
 
     def start(
@@ -78,7 +78,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Opens a raw client on a server: connect(server, "/path", headers=[...])."""
+    """Return a function that opens a client: connect(server, "/path", headers=[...])."""
     clients: list[Client] = []
 
     def open_one(server: FilteredWebSocketServer | int, path: str = "/", **more: Any) -> Client:
@@ -95,7 +95,7 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a program: start("-m", "fws_gevent", "-p", "0"); its output is read line by line."""
+    """Return a function that starts a program: start("-m", "fws_gevent", "-p", "0")."""
     commands: list[Command] = []
 
     def run(*arguments: str, **more: Any) -> Command:
@@ -110,7 +110,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    """A key and a self-signed certificate, for servers with TLS."""
+    """Return a key and a self-signed certificate, for servers with TLS."""
     return make_identity(tmp_path_factory.mktemp("tls"))
 
 
@@ -123,7 +123,7 @@ def _own_filters() -> Iterator[None]:
 
 @pytest.fixture
 def start_redis() -> Iterator[StartRedis]:
-    """Starts Redis servers of its own: start_redis(options, persistent=True)."""
+    """Return a function that starts Redis servers: start_redis(options, persistent=True)."""
     processes: list[RedisProcess] = []
 
     def start(options: Sequence[str] = (), **more: Any) -> RedisProcess:
@@ -139,7 +139,7 @@ def start_redis() -> Iterator[StartRedis]:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisProcess]:
-    """One Redis for all tests that neither stop nor freeze it; see `redis_server`."""
+    """Return a Redis for all tests that neither stop nor freeze it; see `redis_server`."""
     with memory_folder() as folder:
         process = RedisProcess(folder)
         yield process
@@ -148,7 +148,7 @@ def shared_redis() -> Iterator[RedisProcess]:
 
 @pytest.fixture
 def redis_server(shared_redis: RedisProcess) -> Iterator[RedisProcess]:
-    """A Redis that is empty, for a test that leaves it running."""
+    """Return an empty Redis, for a test that leaves it running."""
     client = shared_redis.client()
     client.flushall()
     client.script_flush()

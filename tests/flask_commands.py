@@ -1,4 +1,4 @@
-"""`flask fws …`, run as users run it, in a process of its own."""
+"""Run `flask fws …` as users do, in a process of its own."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def flask(
 
 
 def why(done: Done) -> str:
-    """The one line of a command that failed."""
+    """Return the only line of a command that failed."""
     assert done.status == 2, done
     assert done.out == ""
     assert done.err.count("\n") == 1, done.err

@@ -19,7 +19,7 @@ Make = Callable[..., FilteredWebSocketServer]
 
 
 class Page(NamedTuple):
-    """What a browser gets, and the cookie that it keeps."""
+    """An answer, and the cookie that a browser keeps."""
 
     status: int
     cookie: str
@@ -27,14 +27,14 @@ class Page(NamedTuple):
 
 
 def get(server: FilteredWebSocketServer | int, path: str, cookie: str = "") -> Page:
-    """GET, in a connection of its own."""
+    """Send a GET over a new connection."""
     return ask(server, "GET", path, {"Cookie": cookie} if cookie else {})
 
 
 def ask(
     server: FilteredWebSocketServer | int, method: str, path: str, headers: dict[str, str]
 ) -> Page:
-    """One request without a body."""
+    """Send one request without a body."""
     port = server if isinstance(server, int) else server.server_port
     http = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
@@ -47,7 +47,7 @@ def ask(
 
 
 def flask_app(name: str = "site", **settings: Any) -> Flask:
-    """A Flask application with these settings."""
+    """Return a Flask application with these settings."""
     app = Flask(name)
     app.secret_key = "for cookies"
     given = {"port": 0, "grace": 2.0, **settings}
@@ -56,7 +56,7 @@ def flask_app(name: str = "site", **settings: Any) -> Flask:
 
 
 def serving() -> Iterator[Make]:
-    """Serves applications that have the extension; for a fixture."""
+    """Serve applications that have the extension; for a fixture."""
     servers: list[FilteredWebSocketServer] = []
 
     def start(app: Flask) -> FilteredWebSocketServer:

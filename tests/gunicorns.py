@@ -1,4 +1,4 @@
-"""gunicorn with our own worker, started as users start it."""
+"""Start gunicorn with our own worker, as users do."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def page(environ, start_response):
 
 app = build_application(page)
 """
-"""An application that answers once a file `slow.go` is beside its own."""
+"""An application that waits for a file `slow.go` beside its own before it answers."""
 
 
 class Running(NamedTuple):
-    """A gunicorn that listens."""
+    """A running gunicorn."""
 
     command: Command
     port: int
     tls: bool
 
     def open(self) -> socket.socket:
-        """A connection to it, without a word said."""
+        """Return a silent connection."""
         bare = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         if not self.tls:
             return bare
@@ -65,13 +65,13 @@ class Running(NamedTuple):
         return context.wrap_socket(bare)
 
     def exchange(self, data: bytes) -> list[Answer]:
-        """Send `data`, and read answers until it hangs up."""
+        """Send `data`, and read answers until gunicorn closes the connection."""
         with self.open() as client:
             client.sendall(data)
             return parse(read_to_end(client))
 
     def workers(self) -> list[str]:
-        """The process ids of the workers that it started so far."""
+        """Return the process ids of all workers started so far."""
         return re.findall(r"Booting worker with pid: (\d+)", self.command.output)
 
 
@@ -89,13 +89,13 @@ def run(
         environ={"HOME": str(home), "PYTHONPATH": path, **environ},
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: https?://127\.0\.0\.1:(\d+) ")[1])
-    # A worker that is told to end while it starts misses that.
+    # A worker that gets the signal while it starts misses it.
     command.wait_for("Booting worker")
     return Running(command, port, tls)
 
 
 def read_until(client: socket.socket, end: bytes) -> bytes:
-    """Read until what came ends with `end`."""
+    """Read until the received bytes end with `end`."""
     received = b""
     while not received.endswith(end):
         data = client.recv(65536)

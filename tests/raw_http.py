@@ -1,4 +1,4 @@
-"""HTTP as bytes: what is sent is what the test says, and answers are read to the end."""
+"""Send HTTP requests as raw bytes, and read answers to the end."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ class Answer(NamedTuple):
 
 
 def request(line: str = "GET / HTTP/1.1", *headers: str, host: str | None = "localhost") -> bytes:
-    """A request without a body; headers that hold line ends or rubbish go out as they are."""
+    """Return a request without a body; headers are sent unchanged, also invalid ones."""
     lines = [line, *([f"Host: {host}"] if host is not None else []), *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def open_socket(server: FilteredWebSocketServer | int) -> socket.socket:
-    """A connection to a server of this process, or to a port of another."""
+    """Return a connection to a server of this process, or to a port of another."""
     port = server if isinstance(server, int) else server.server_port
     return socket.create_connection(("127.0.0.1", port), PATIENCE)
 
 
 def exchange(server: FilteredWebSocketServer | int, data: bytes) -> list[Answer]:
-    """Send `data`, read until the server hangs up, and split what came into answers."""
+    """Send `data`, read until the server closes the connection, and return the answers."""
     with open_socket(server) as client:
-        # It may have answered and closed before all was sent.
+        # The server may have answered and closed before everything was sent.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(data)
         return parse(read_to_end(client))
 
 
 def read_to_end(client: socket.socket) -> bytes:
-    """All bytes until the server hangs up."""
+    """Return all bytes until the server closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while data := client.recv(65536):
@@ -53,7 +53,7 @@ def read_to_end(client: socket.socket) -> bytes:
 
 
 def parse(received: bytes) -> list[Answer]:
-    """Answers one after the other, each with a Content-Length."""
+    """Split a stream into answers, each with a Content-Length."""
     answers = []
     while received:
         head = _HEAD.match(received)

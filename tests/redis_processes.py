@@ -22,10 +22,9 @@ MEMORY = Path("/dev/shm")
 
 @contextmanager
 def memory_folder() -> Iterator[Path]:
-    """A folder for the data of Redis, which is gone afterwards.
+    """Yield a temporary folder for the data of Redis.
 
-    It is in memory where there is such a place: a disk that is busy with something else may take
-    seconds for what Redis wants to have written.
+    It is in memory if possible, because a busy disk may take seconds for the writes of Redis.
     """
     with tempfile.TemporaryDirectory(
         prefix="redis-", dir=MEMORY if MEMORY.is_dir() else None
@@ -34,9 +33,9 @@ def memory_folder() -> Iterator[Path]:
 
 
 class RedisProcess:
-    """One redis-server on a port of its own; data and log are in `folder`.
+    """One redis-server on its own port; data and log are in `folder`.
 
-    Without `persistent` it comes back empty; with it, every write is on disk before its answer.
+    Without `persistent` it is empty after a restart; with it, each write is on disk first.
     """
 
     def __init__(
@@ -62,13 +61,13 @@ class RedisProcess:
         return (self.folder / "redis.log").read_text("utf-8", "replace")
 
     def client(self, **options: object) -> redis.Redis:
-        """A client that retries nothing; close it when done."""
+        """Return a client without retries; the caller closes it."""
         return redis.Redis(
             port=self.port, socket_timeout=5, protocol=2, **options,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def start(self) -> None:
-        """Start it (again), on the same port with the same folder; returns when it answers."""
+        """Start (again), on the same port and folder, and return when Redis answers."""
         save = ["--appendonly", "yes", "--appendfsync", "always"] if self._persistent else []
         command = [path_of(REDIS)]
         if self._sentinel:
@@ -100,14 +99,14 @@ class RedisProcess:
         os.kill(self.process.pid, number)
 
     def freeze(self) -> None:
-        """SIGSTOP: it accepts connections (the kernel does) and answers nothing."""
+        """Stop the process: the kernel accepts connections, and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """kill -9; `start` brings it back."""
+        """Kill the process; `start` restarts it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -1,4 +1,4 @@
-"""A proxy to Redis that loses answers, or has them take their time."""
+"""A proxy to Redis that loses or delays answers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gevent.server import StreamServer
 
 
 class RedisProxy:
-    """Passes all requests on; what becomes of their answers can be set.
+    """Pass all requests on, and lose or delay their answers.
 
-    While `deaf` is set, answers are thrown away, so requests are done and nobody hears of it;
-    `delay` is how long each answer takes in addition, in seconds.
+    While `deaf` is set, answers are discarded, so requests are executed without an answer; `delay`
+    is an additional delay of each answer, in seconds.
     """
 
     def __init__(self, redis_port: int) -> None:
@@ -28,16 +28,16 @@ class RedisProxy:
         self.port: int = self._server.server_port
 
     def lose_answer(self, word: bytes) -> None:
-        """Cut the connection on which the next request with `word` comes, before its answer."""
+        """Cut the connection of the next request with `word`, before its answer."""
         self._lose = word
 
     @property
     def lost(self) -> bool:
-        """Whether the answer that was to be lost is."""
+        """Return whether the answer was lost."""
         return not self._lose
 
     def stop(self) -> None:
-        """Accept nothing more, and cut what there is."""
+        """Stop accepting, and cut all connections."""
         self._server.stop(timeout=1)
 
     def _serve(self, client: socket.socket, _address: object) -> None:
@@ -50,11 +50,11 @@ class RedisProxy:
                         answers.kill()
                     redis.sendall(data)
                     if cut:
-                        redis.recv(65536)  # so it is done
+                        redis.recv(65536)  # it is executed
                         self._lose = b""
                         break
             except OSError:
-                pass  # one end is gone, and the other notices
+                pass  # one end has closed, and the other will notice
             answers.kill()
         client.close()
 
@@ -71,7 +71,7 @@ class RedisProxy:
 
 @contextmanager
 def proxy_to(redis_port: int) -> Iterator[RedisProxy]:
-    """Have a proxy for as long as it is needed."""
+    """Yield a proxy."""
     made = RedisProxy(redis_port)
     try:
         yield made

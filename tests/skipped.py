@@ -1,4 +1,4 @@
-"""The tests that were skipped, by name: they are the last thing that a run of the tests says."""
+"""List skipped tests by name at the end of a test run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = "TESTS_SKIPPED"
-"""The environment variable with a file for the skipped tests, if another program tells of them."""
+"""The environment variable with a file for the skipped tests, if another program lists them."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -32,9 +32,9 @@ def _skipped(reports: Iterable[Any]) -> Iterable[tuple[str, str]]:
 
 
 def summary(lines: Iterable[str]) -> list[str]:
-    """Return the lines that tell of skipped tests: each by name, below the reason of them all.
+    """Return the lines about skipped tests: their names below their reason.
 
-    A reason that names a command stands last in its line, behind a semicolon.
+    The command in a reason follows a semicolon at the end.
     """
     tests = defaultdict(list)
     for line in lines:

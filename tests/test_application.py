@@ -1,4 +1,4 @@
-"""gunicorn with gevent-websocket's stock worker, started as users start it."""
+"""gunicorn with gevent-websocket's stock worker, as users start it."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def run(
     (home / "plain_site.py").write_text(SITE)
     path = os.pathsep.join((str(ROOT), str(home)))
     files = ["--keyfile", identity.key, "--certfile", identity.cert] if tls else []
-    # A worker that is told to end while it starts misses that, and gunicorn waits for it.
+    # A worker that gets the signal while it starts misses it, and gunicorn waits for it.
     command = start(
         "-m", "gunicorn", "-k", WORKER, "-b", "127.0.0.1:0", "--graceful-timeout", "3",
         *files, *more, "plain_site:app",
         environ={"HOME": str(home), "PYTHONPATH": path, **environ},
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: https?://127\.0\.0\.1:(\d+) ")[1])
-    if not tls:  # the engine starts with the first request that the application gets
+    if not tls:  # the node starts with the application's first request
         assert [answer.status for answer in exchange(port, b"no request\r\n\r\n")] == [400]
     return Running(command, port, tls)
 
 
 @pytest.fixture
 def gunicorn(start: Start, identity: Identity, tmp_path: Path) -> Gunicorn:
-    """Starts a gunicorn of this test's own."""
+    """Return a function that starts a gunicorn for one test."""
     return partial(run, start, identity, tmp_path)
 
 
@@ -74,7 +74,7 @@ def gunicorn(start: Start, identity: Identity, tmp_path: Path) -> Gunicorn:
 def running(
     request: pytest.FixtureRequest, identity: Identity, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A gunicorn for the tests that leave no trace in it."""
+    """Return a gunicorn for the tests that don't change its state."""
     more = ["--preload"] if "preloaded" in request.param else []
     started: list[Command] = []
 
@@ -94,7 +94,7 @@ def running(
 
 @pytest.fixture
 def dial(running: Running, connect: Connect) -> Callable[..., Client]:
-    """Opens a client on the running gunicorn."""
+    """Return a function that opens a client on the running gunicorn."""
     return partial(connect, running.port, tls=running.tls)
 
 
@@ -113,7 +113,7 @@ def test_bytes_that_come_with_the_request_are_the_first_message(
 ) -> None:
     listener = dial()
     listener.raw(frame(9))
-    assert listener.frame().opcode == 10  # it is greeted, so a broadcast finds it
+    assert listener.frame().opcode == 10  # it got a greeting, so broadcasts reach it
     dial(early=frame(2, b"x" * size) + frame(1, b"and another"))
     assert [listener.receive(), listener.receive()] == [b"x" * size, "and another"]
 
@@ -134,7 +134,7 @@ def test_a_page_of_another_site_is_closed_with_4403(
     assert client.at_end()
 
 
-def test_a_page_of_its_own_host_comes_in_also_behind_a_trusted_proxy(
+def test_a_page_of_the_same_host_is_accepted_also_behind_a_trusted_proxy(
     running: Running, dial: Callable[..., Client]
 ) -> None:
     for headers in (
@@ -147,14 +147,14 @@ def test_a_page_of_its_own_host_comes_in_also_behind_a_trusted_proxy(
 
 
 @pytest.mark.parametrize(("offered", "agreed"), [("chat", "chat"), ("other", None)])
-def test_the_subprotocol_is_agreed_on(
+def test_the_subprotocol_is_negotiated(
     offered: str, agreed: str | None, dial: Callable[..., Client]
 ) -> None:
     client = dial(headers=[f"Sec-WebSocket-Protocol: {offered}"])
     assert client.header("Sec-WebSocket-Protocol") == agreed
 
 
-def test_plain_http_is_the_applications(running: Running) -> None:
+def test_plain_http_is_handled_by_the_application(running: Running) -> None:
     insecure = ssl._create_unverified_context()
     http = (
         HTTPSConnection("127.0.0.1", running.port, timeout=PATIENCE, context=insecure)
@@ -170,7 +170,7 @@ def test_plain_http_is_the_applications(running: Running) -> None:
         http.close()
 
 
-def test_it_says_once_with_which_storage_and_filters_it_serves(
+def test_it_logs_its_storage_and_filters_once(
     running: Running, dial: Callable[..., Client]
 ) -> None:
     dial()
@@ -183,7 +183,9 @@ def test_it_says_once_with_which_storage_and_filters_it_serves(
     assert "SEVERAL WORKERS" not in running.command.output
 
 
-def test_who_is_too_many_is_closed_with_1013(gunicorn: Gunicorn, connect: Connect) -> None:
+def test_a_connection_over_the_limit_is_closed_with_1013(
+    gunicorn: Gunicorn, connect: Connect
+) -> None:
     command, port, _ = gunicorn(FWS_MAX_CONNECTIONS="1")
     first, second = connect(port), connect(port)
     assert second.frame().close[0] == 1013
@@ -196,7 +198,7 @@ def test_who_is_too_many_is_closed_with_1013(gunicorn: Gunicorn, connect: Connec
 
 
 @pytest.mark.parametrize(("tls", "more"), [(False, ["--preload"]), (True, [])])
-def test_sigterm_closes_all_clients_and_ends_it_well(
+def test_sigterm_closes_all_clients_and_ends_with_status_0(
     tls: bool, more: list[str], gunicorn: Gunicorn, connect: Connect
 ) -> None:
     command, port, _ = gunicorn(*more, tls=tls)
@@ -211,11 +213,11 @@ def test_sigterm_closes_all_clients_and_ends_it_well(
     assert command.wait() == 0
     assert "Traceback" not in command.output
     before, exiting, _ = command.output.partition("Worker exiting")
-    assert "stopping: closing 3 connections" in before  # at once, not when the worker is gone
-    assert exiting  # by itself: it was not killed
+    assert "stopping: closing 3 connections" in before  # immediately, not when the worker has ended
+    assert exiting  # by itself, without SIGKILL
 
 
-def test_sigterm_without_a_client_ends_it_well(gunicorn: Gunicorn) -> None:
+def test_sigterm_without_a_client_ends_with_status_0(gunicorn: Gunicorn) -> None:
     command, _, _ = gunicorn()
     command.signal(signal.SIGTERM)
     assert command.wait() == 0
@@ -223,14 +225,14 @@ def test_sigterm_without_a_client_ends_it_well(gunicorn: Gunicorn) -> None:
     assert "Traceback" not in command.output
 
 
-def test_several_workers_are_warned_of_at_the_start(gunicorn: Gunicorn) -> None:
+def test_several_workers_cause_an_error_line_at_the_start(gunicorn: Gunicorn) -> None:
     command, _, _ = gunicorn("-w", "2", "--graceful-timeout", "1")
     before, found, _ = command.output.partition("SEVERAL WORKERS")
     assert found
     assert "Booting worker" not in before
 
 
-# What it can't be built from.
+# Invalid arguments.
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_several_workers_are_warned_of_at_the_start(gunicorn: Gunicorn) -> None:
         ("FWS_KEY", "key.pem"),
     ],
 )
-def test_nonsense_in_the_environment_is_refused_in_one_line(
+def test_an_invalid_setting_in_the_environment_is_refused_in_one_line(
     name: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, text)
@@ -255,14 +257,14 @@ def test_nonsense_in_the_environment_is_refused_in_one_line(
     assert "\n" not in told
 
 
-def test_its_arguments_go_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FWS_GRACE", "1")
     monkeypatch.setenv("FWS_MAX_QUEUE", "1000")
     settings = build_application(filters=[], grace=2.0).settings
     assert (settings.grace, settings.max_queue) == (2.0, 1000)
 
 
-def test_to_end_what_never_began_is_nothing() -> None:
+def test_ending_an_application_that_never_began_does_nothing() -> None:
     build_application(filters=[]).finish()
 
 

@@ -1,6 +1,6 @@
-"""gunicorn with gevent-websocket's stock worker, where tokens are asked for.
+"""gunicorn with gevent-websocket's stock worker, with tokens.
 
-That worker has answered the upgrade before anybody is asked, so who may not come in gets a code.
+That worker answers the upgrade before it calls the application, so a refused client gets a code.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Who(WebSocketMessageFilter):
 
 
 def arguments(home: Path, site: str, *more: str, worker: str = WORKER) -> list[str]:
-    """What starts gunicorn on a free port."""
+    """Return the arguments that start gunicorn on a free port."""
     for name, source in SITES.items():
         (home / f"{name}.py").write_text(source)
     return ["-m", "gunicorn", "-k", worker, "-b", "127.0.0.1:0", "--graceful-timeout", "3",
@@ -78,7 +78,7 @@ def environ(home: Path, **settings: str) -> dict[str, str]:
 
 
 def listening(command: Command) -> int:
-    """The port, once it answers."""
+    """Return the port, once gunicorn answers."""
     port = int(command.wait_for(r"Listening at: https?://127\.0\.0\.1:(\d+) ")[1])
     assert [answer.status for answer in exchange(port, b"no request\r\n\r\n")] == [400]
     return port
@@ -86,7 +86,7 @@ def listening(command: Command) -> int:
 
 @pytest.fixture(scope="module", params=["flask_site", "plain_site"])
 def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a gunicorn for all of these tests."""
+    """Return the port of a gunicorn for all of these tests."""
     home = tmp_path_factory.mktemp("gunicorn")
     given = environ(home, FWS_SIGNING_KEY=SECRET)
     command = Command(*arguments(home, request.param), environ=given)
@@ -101,7 +101,7 @@ def who(client: Client, question: str = "who?") -> Any:
     return client.receive()
 
 
-def test_a_token_opens_a_connection_from_wherever_it_comes(port: int, connect: Connect) -> None:
+def test_a_token_opens_a_connection_in_each_way_of_sending_it(port: int, connect: Connect) -> None:
     token = service().issue("ada")
     assert who(connect(port, "/ws", headers=bearer(token))) == "ada"
     offered = connect(port, "/ws", headers=offer(token))
@@ -135,7 +135,7 @@ def test_a_token_that_is_not_valid_is_closed_with_4401_and_the_reason(
     assert client.frame().close[0] == 4401
 
 
-def test_what_is_refused_for_another_reason_uses_no_ticket_up(port: int, connect: Connect) -> None:
+def test_a_request_refused_for_another_reason_keeps_its_ticket(port: int, connect: Connect) -> None:
     ticket = get(port, "/ticket").body
     for path, headers, code in (
         ("/ws", ["Origin: https://other.example"], 4403),
@@ -146,7 +146,7 @@ def test_what_is_refused_for_another_reason_uses_no_ticket_up(port: int, connect
     assert who(connect(port, f"/ws?ticket={ticket}")) == "ada"
 
 
-def test_plain_http_is_the_applications(port: int) -> None:
+def test_plain_http_is_handled_by_the_application(port: int) -> None:
     assert get(port, "/").body == "the page"
 
 

@@ -47,7 +47,7 @@ def index():
 
 
 class Site:
-    """The configured nginx before a server of ours."""
+    """An nginx with this configuration before our server."""
 
     def __init__(self, folder: Path, port: int, behind: Command) -> None:
         self.port = port
@@ -57,7 +57,7 @@ class Site:
         self.context.check_hostname = False
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of a page."""
+        """Return the status and body of a page."""
         client = HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=self.context)
         client.request("GET", path, headers={"Host": f"app.example.com:{self.port}"})
         answer = client.getresponse()
@@ -68,7 +68,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, identity: Identity, start: Start) -> Iterator[Site]:
-    """nginx as docs/deployment has it, but for ports, files and the user."""
+    """Yield an nginx as in docs/deployment, with other ports, files and user."""
     (tmp_path / "app.py").write_text(APPLICATION)
     behind = start(
         *("-m", "fws_gevent", "--app", "app", "-p", "0", "--ping_interval", "0.3"),
@@ -133,7 +133,7 @@ def test_a_websocket_of_the_sites_own_page_is_opened_and_kept_open(
 ) -> None:
     origin = f"Origin: https://127.0.0.1:{site.port}"
     client = connect(site.port, "/ws?ticket=seen-by-nobody", headers=[origin], tls=True)
-    for _ in range(8):  # pings take longer than nginx waits for a word, but never so long each
+    for _ in range(8):  # in all longer than nginx waits for data, but each ping comes in time
         assert client.frame() == (0x89, b"")
         client.raw(frame(10))
     client.send("who am I?")
@@ -144,7 +144,7 @@ def test_a_websocket_of_the_sites_own_page_is_opened_and_kept_open(
 
 
 @needs_nginx
-def test_what_the_client_says_of_itself_doesnt_reach_the_server(
+def test_forwarded_headers_of_the_client_dont_reach_the_server(
     site: Site, connect: Connect
 ) -> None:
     client = connect(site.port, "/ws", headers=["X-Forwarded-For: 203.0.113.7"], tls=True)
@@ -159,7 +159,7 @@ def test_metrics_are_for_this_machine(site: Site) -> None:
     assert "fws_connections" in body
 
 
-def test_the_units_command_is_one_that_gunicorn_takes(start: Start, tmp_path: Path) -> None:
+def test_gunicorn_accepts_the_command_of_the_unit(start: Start, tmp_path: Path) -> None:
     unit = (FOLDER / "fws.service").read_text("utf-8")
     line = next(each for each in unit.splitlines() if each.startswith("ExecStart="))
     _, _, arguments = line.partition("gunicorn ")

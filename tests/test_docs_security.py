@@ -1,4 +1,4 @@
-"""What docs/security.md says, held against the code and a real command."""
+"""The page docs/security.md agrees with the code and a real command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNITS = {"KiB": 1 << 10, "MiB": 1 << 20}
 
 
 def settings_of_the_tables() -> Iterator[tuple[str, str]]:
-    """Each setting that a table of threats names, with the default that stands behind it."""
+    """Yield each setting in a table of threats, with the default after it."""
     for row in cells(TEXT):
         if len(row) != 3:
             continue
@@ -37,7 +37,7 @@ def settings_of_the_tables() -> Iterator[tuple[str, str]]:
 
 
 def value_of(said: str) -> Any:
-    """The value that words such as "1 MiB", "50/s" or "none" stand for."""
+    """Return the value of a text such as "1 MiB", "50/s" or "none"."""
     if said in ("none", "no bound"):
         return said
     found = re.match(r"([\d,.]+) ?(KiB|MiB)?", said)

@@ -25,10 +25,10 @@ def subclasses(root: type[FwsError]) -> Iterator[type[FwsError]]:
 
 
 @pytest.mark.parametrize("code", CloseCode, ids=lambda code: code.name)
-def test_every_close_code_has_a_meaning_and_says_whether_to_reconnect(code: CloseCode) -> None:
+def test_every_close_code_has_a_meaning_and_a_reconnect_flag(code: CloseCode) -> None:
     assert code.meaning.strip()
     assert "\n" not in code.meaning
-    assert len(code.meaning.encode()) <= 123  # what fits into a Close frame (RFC 6455 §5.5.1)
+    assert len(code.meaning.encode()) <= 123  # the space in a Close frame (RFC 6455 §5.5.1)
     assert code.reconnect in (True, False)
 
 
@@ -55,8 +55,8 @@ def test_no_two_close_codes_mean_the_same() -> None:
         (4403, False),
     ],
 )
-def test_the_catalogue_answers_for_a_number_from_the_wire(code: int, reconnect: bool) -> None:
-    member = cast("Any", CloseCode)(code)  # a checker takes this for making a new member
+def test_the_catalogue_finds_a_code_by_its_number(code: int, reconnect: bool) -> None:
+    member = cast("Any", CloseCode)(code)  # type checkers take this for the definition of a member
     assert member == code
     assert member.reconnect is reconnect
 
@@ -73,35 +73,35 @@ CODES: dict[str, CloseCode | None] = {
     "NotReady": CloseCode.TRY_AGAIN_LATER,
     "NoSuchPath": CloseCode.POLICY_VIOLATION,
     "TokenInvalid": CloseCode.UNAUTHENTICATED,
-    "NotIssued": None,  # the caller's to deal with
+    "NotIssued": None,  # the caller handles it
     "StoreFull": None,
     "SubjectFull": None,
-    "GroupNameInvalid": None,  # closes nobody
+    "GroupNameInvalid": None,  # closes no connection
     "GroupRefused": CloseCode.FORBIDDEN,
     "FilterFailed": CloseCode.INTERNAL_ERROR,
-    "StorageAway": None,  # closes nobody
+    "StorageAway": None,  # closes no connection
     "PublishFailed": None,
     "TextNotUTF8": CloseCode.INTERNAL_ERROR,
-    "NotServing": None,  # the calling thread's to deal with
+    "NotServing": None,  # the calling thread handles it
     "UnfitResult": CloseCode.INTERNAL_ERROR,
 }
 
 
 def every_error() -> dict[str, type[FwsError]]:
-    """All of the tree, from all modules of the package."""
+    """Return all classes of the tree, from all modules of the package."""
     for module in pkgutil.walk_packages(fws_gevent.__path__, "fws_gevent."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     return {each.__name__: each for each in subclasses(FwsError)}
 
 
-def test_every_error_is_in_the_table_of_what_it_closes_with() -> None:
+def test_every_error_is_in_the_table_of_close_codes() -> None:
     found = {name: error.close_code for name, error in every_error().items()}
     assert found == CODES
 
 
 @pytest.mark.parametrize("code", sorted({each for each in CODES.values() if each}))
-def test_what_an_error_closes_with_may_be_sent_and_is_documented(code: CloseCode) -> None:
+def test_the_close_code_of_an_error_may_be_sent_and_is_documented(code: CloseCode) -> None:
     assert is_close_code(code)
     advice = "yes" if code.reconnect else "no"
     assert f"| {code.value} | {code.meaning} | {advice} |" in CATALOGUE

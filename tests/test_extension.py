@@ -23,7 +23,7 @@ run = pytest.fixture(serving)
 # Settings.
 
 
-def test_app_config_goes_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_app_config_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FWS_GRACE", "7")
     monkeypatch.setenv("FWS_MAX_QUEUE", "1000")
     fws = FilteredWebSocket(flask_app(grace=3.0), filters=[])
@@ -39,9 +39,7 @@ def test_the_path_is_ws_unless_something_says_otherwise(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("where", ["app.config", "environment"])
-def test_a_name_that_is_no_setting_is_refused_by_name(
-    where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_setting_is_refused_by_name(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = flask_app()
     if where == "environment":
         monkeypatch.setenv("FWS_PROT", "1")
@@ -61,7 +59,7 @@ def test_a_name_that_is_no_setting_is_refused_by_name(
         ("token_clients", "/no/such/file", "/no/such/file"),
     ],
 )
-def test_a_setting_that_can_not_work_is_told_in_one_line(name: str, wrong: Any, says: str) -> None:
+def test_an_invalid_setting_is_reported_in_one_line(name: str, wrong: Any, says: str) -> None:
     with pytest.raises(ConfigurationError) as told:
         FilteredWebSocket(flask_app(**{name: wrong}), filters=[])
     assert says in str(told.value)
@@ -87,7 +85,7 @@ def test_one_extension_may_serve_several_applications() -> None:
         assert fws.tokens is not first
 
 
-def test_outside_of_all_of_them_it_asks_which_one_is_meant() -> None:
+def test_outside_of_all_contexts_the_error_asks_for_an_application() -> None:
     fws = FilteredWebSocket(filters=[])
     for use in (lambda: fws.server, lambda: fws.broadcast("x"), lambda: fws.issue_token("ada")):
         with pytest.raises(RuntimeError, match=r"init_app\(app\).*app_context\(\)"):
@@ -101,7 +99,7 @@ def test_outside_of_all_of_them_it_asks_which_one_is_meant() -> None:
         _ = fws.server
 
 
-def test_an_application_that_nobody_uses_any_more_is_forgotten() -> None:
+def test_an_unused_application_is_freed() -> None:
     fws = FilteredWebSocket(filters=[])
     kept = flask_app("kept")
     fws.init_app(kept)

@@ -1,4 +1,4 @@
-"""The settings of a Flask application: which place of several goes over the others."""
+"""The settings of a Flask application: the precedence of their sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fws_gevent.server import build_server, default_parser
 from .flask_sites import flask_app
 
 
-def test_a_flag_that_repeats_a_default_goes_over_the_applications_config() -> None:
+def test_a_flag_that_repeats_a_default_overrides_the_config() -> None:
     app = flask_app(auth="required", signing_key="k" * 32, token_rate=5, port=1, deflate="off")
     FilteredWebSocket(app)
     flags = ["-p", "9000", "--auth", "off", "--token_rate", "60"]
@@ -27,7 +27,7 @@ def test_a_flag_that_repeats_a_default_goes_over_the_applications_config() -> No
         assert (settings.deflate, settings.path) == ("off", "/ws")
 
 
-def test_what_a_program_sets_goes_over_the_applications_config() -> None:
+def test_options_of_a_program_override_the_config() -> None:
     app = flask_app(grace=1, ping_interval=2)
     FilteredWebSocket(app)
     options = default_parser().parse_args(["-p", "0"])
@@ -36,7 +36,7 @@ def test_what_a_program_sets_goes_over_the_applications_config() -> None:
     assert (settings.grace, settings.ping_interval) == (7.0, 2.0)
 
 
-def test_the_applications_config_goes_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     app = flask_app(grace=1, port=0)
     FilteredWebSocket(app)
     monkeypatch.setenv("FWS_GRACE", "2")

@@ -1,4 +1,4 @@
-"""What the views of an application with the extension do with its WebSockets."""
+"""The extension's methods for views."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ run = pytest.fixture(serving)
 
 @pytest.fixture
 def site(run: Make) -> tuple[FilteredWebSocket, FilteredWebSocketServer]:
-    """A site whose views do with its WebSockets what their paths say."""
+    """Return a site whose views call the extension."""
     app = flask_app(auth="required", signing_key=SECRET)
     fws = FilteredWebSocket(filters=[Script])
 
@@ -62,7 +62,7 @@ def test_views_broadcast_and_send_to_a_subject(
     assert get(server, "/do/broadcast").status == 500
 
 
-def test_views_know_who_is_in_a_group(
+def test_views_list_the_members_of_a_group(
     site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
 ) -> None:
     fws, server = site
@@ -99,7 +99,7 @@ def test_views_disconnect_a_subject_or_one_connection(
         assert get(server, f"/do/disconnect{query}").body.startswith("TypeError: disconnect()")
 
 
-def test_views_issue_what_opens_a_connection(
+def test_views_issue_tokens_and_tickets_that_open_a_connection(
     site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
 ) -> None:
     _, server = site
@@ -140,7 +140,7 @@ def test_without_a_key_nothing_is_issued() -> None:
         FilteredWebSocket(flask_app(), filters=[]).issue_token("ada")
 
 
-def test_other_threads_leave_the_work_to_the_servers_own(
+def test_calls_from_other_threads_run_in_the_servers_thread(
     site: tuple[FilteredWebSocket, FilteredWebSocketServer],
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,

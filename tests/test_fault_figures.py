@@ -1,4 +1,4 @@
-"""What the benchmark of faults believes of what it sees: losses, lateness, verdicts."""
+"""The figures of the faults benchmark: losses, delays, verdicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECOND = 10**9
 
 
 def answer(number: int, late: float) -> bytes:
-    """What a server makes of a message: without the mask, with a time that long ago."""
+    """Return a server's frame of a message, with a time in the past."""
     told = message(number)
     when = monotonic_ns() - int(late * SECOND)
     return told[:1] + b"\x7e" + told[2:4] + when.to_bytes(8, "big") + told[16:]
@@ -30,7 +30,7 @@ def answer(number: int, late: float) -> bytes:
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, Reader]]:
-    """A socket that is the server's, and the reader at its other end."""
+    """Return the server's socket, and the reader at its other end."""
     here, there = socket.socketpair()
     yield here, Reader(there)
     here.close()
@@ -69,7 +69,7 @@ def test_the_end_of_the_stream_is_seen(ends: tuple[socket.socket, Reader]) -> No
     assert (reader.next, reader.disorder, reader.ended) == (0, False, True)
 
 
-def test_a_line_names_what_was_missed() -> None:
+def test_a_line_names_the_missed_figures() -> None:
     line = Line("a flood", [Figure("closed after", 0.25, "s", 1.0), Figure("sent", 3, "")])
     assert str(line) == "| a flood | closed after 0.25 s (<= 1); sent 3 | holds |"
     line.check(True, "never said")

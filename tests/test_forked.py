@@ -1,4 +1,4 @@
-"""A child that a view forks under gunicorn: it serves nobody, and is left alone."""
+"""A child that a view forks under gunicorn serves no clients, and gunicorn ignores it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ FilteredWebSocket(app)
 
 
 @pytest.mark.parametrize("worker", [WORKER, STOCK], ids=["our worker", "stock worker"])
-def test_it_ends_its_work_and_leaves_the_clients_to_its_parent(
+def test_a_child_completes_its_work_and_leaves_the_clients_to_its_parent(
     worker: str, start: Start, connect: Connect, tmp_path: Path
 ) -> None:
     (tmp_path / "forking.py").write_text(SITE, "utf-8")
@@ -69,7 +69,9 @@ def test_it_ends_its_work_and_leaves_the_clients_to_its_parent(
         environ={"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))},
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+) ")[1])
-    parent = get(port, "/job/done/1.5").body  # gunicorn's workers look for their master each second
+    parent = get(
+        port, "/job/done/1.5"
+    ).body  # gunicorn's workers check for their master each second
     client = connect(port, "/ws")
     while not (tmp_path / "done").exists():
         assert get(port, "/who").body == parent
@@ -78,11 +80,11 @@ def test_it_ends_its_work_and_leaves_the_clients_to_its_parent(
     assert "Parent changed" not in command.output
     if worker == WORKER:
         get(port, "/job/never/1000.0")
-        assert get(port, "/end").body == "-15"  # it heeds SIGTERM as any process does
+        assert get(port, "/end").body == "-15"  # it obeys SIGTERM as any process does
     until(lambda: get(port, "/fws/healthz").status == 200)
 
 
-def test_a_child_that_a_view_forks_answers_nobody_when_it_exits(
+def test_a_child_that_a_view_forks_sends_no_answer_when_it_exits(
     start: Start, tmp_path: Path
 ) -> None:
     (tmp_path / "forking.py").write_text(SITE, "utf-8")

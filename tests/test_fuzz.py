@@ -1,4 +1,4 @@
-"""What the fuzzer found interesting holds without the fuzzer, too."""
+"""The fuzz targets hold for all inputs that the fuzzer has found."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_every_target_has_a_corpus() -> None:
         assert sum(path.parent.name == name for path in INPUTS) >= 20
 
 
-def test_a_receiver_that_minds_how_bytes_are_cut_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The target itself: it would see what it is there for."""
+def test_a_receiver_that_depends_on_the_cuts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target detects the fault that it exists for."""
 
     class Forgetful(targets.Receiver):
         def feed(self, data: bytes | bytearray, size: int) -> list[targets.Event]:

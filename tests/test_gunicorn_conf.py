@@ -21,7 +21,7 @@ Load = Callable[[], dict[str, Any]]
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Reads the file as gunicorn does; the logger and the folder that it makes go in the end."""
+    """Read the file as gunicorn does; remove its logger and folder afterwards."""
     monkeypatch.delenv(MULTIPROCESS, raising=False)
     logger = logging.getLogger("fws_gevent")
     before = (logger.handlers, logger.level, logger.propagate)
@@ -39,7 +39,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
 
 def warns(loaded: dict[str, Any], caplog: pytest.LogCaptureFixture) -> bool:
-    """Whether two workers are told that they share nothing."""
+    """Return whether two workers are warned of their separate storage."""
     loaded["when_ready"](SimpleNamespace(cfg=SimpleNamespace(workers=2)))
     return "SEVERAL WORKERS" in caplog.text
 
@@ -57,7 +57,7 @@ def warns(loaded: dict[str, Any], caplog: pytest.LogCaptureFixture) -> bool:
         ({"FWS_LOG_LEVEL": "loud"}, False),
     ],
 )
-def test_several_workers_without_a_redis_are_warned_of(
+def test_several_workers_without_a_redis_cause_an_error_line(
     environ: dict[str, str],
     warned: bool,
     load: Load,
@@ -69,7 +69,7 @@ def test_several_workers_without_a_redis_are_warned_of(
     assert warns(load(), caplog) is warned
 
 
-def test_a_file_that_the_environment_names_counts(
+def test_a_file_named_by_the_environment_is_read(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "fws.json").write_text('{"redis_host": "redis"}')
@@ -78,7 +78,7 @@ def test_a_file_that_the_environment_names_counts(
 
 
 @pytest.mark.parametrize("given", [None, ""])
-def test_a_folder_for_the_numbers_is_made_where_none_is_named(
+def test_a_folder_for_metrics_is_made_unless_one_is_named(
     given: str | None, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if given is not None:
@@ -90,7 +90,7 @@ def test_a_folder_for_the_numbers_is_made_where_none_is_named(
     assert not folder.exists()
 
 
-def test_one_that_is_named_is_left_alone(
+def test_a_named_folder_is_left_alone(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MULTIPROCESS, str(tmp_path))

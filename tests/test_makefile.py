@@ -1,4 +1,4 @@
-"""The Makefile with this and that Python: which environment it makes, and which it refuses."""
+"""The Makefile with different Pythons: the environments that it makes, and those it refuses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.clients import ROOT
 
 
 def made(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """What make would do, as nobody's child."""
+    """Return what make would do, outside of another make."""
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("MAKE") and name != "PYTHON"  # make hands its variables on
+        if not name.startswith("MAKE") and name != "PYTHON"  # make passes its variables on
     }
     return subprocess.run(
         ["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=False,
@@ -26,7 +26,7 @@ def made(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess
 
 
 def put_python(path: Path, version: str) -> str:
-    """Write something that says what a Python of a version says."""
+    """Write a program that prints what a Python of a version prints."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = tuple(map(int, version.split("."))) >= (3, 11)
     path.write_text(f"#!/bin/sh\necho {path} {version} {new}\n")
@@ -45,7 +45,7 @@ def test_an_older_python_is_refused_in_one_line(version: str, goal: str, tmp_pat
     assert not done.stdout
 
 
-def test_a_python_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_python_is_reported_in_one_line(tmp_path: Path) -> None:
     done = made(tmp_path, "run", "PYTHON=python9.9")
     assert done.returncode
     [line] = done.stderr.splitlines()
@@ -70,7 +70,7 @@ def test_the_environment_of_the_default_python_is_made_anew_for_another_version(
     assert "\ntouch .venv/python-9.9\n" in done.stdout
 
 
-def test_one_that_pyenv_has_is_found_by_its_name(tmp_path: Path) -> None:
+def test_a_python_of_pyenv_is_found_by_its_name(tmp_path: Path) -> None:
     python = put_python(tmp_path / "pyenv" / "versions" / "9.9.1" / "bin" / "python9.9", "9.9")
     done = made(tmp_path, "run", "PYTHON=python9.9")
     assert f"{python} -m venv --clear .venv-9.9\n" in done.stdout

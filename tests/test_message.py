@@ -1,4 +1,4 @@
-"""What a message filter gets as `data`."""
+"""The `data` of message filters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fws_gevent.message import (
 
 Kind = Callable[[bytes], Message]
 KINDS = [(Message, Message), (checked_message, Message), (BinaryMessage, BinaryMessage)]
-"""What a message is, and what its methods give: a text is checked again before it is sent."""
+"""The kind of a message and of its methods' results: texts are checked again before sending."""
 
 
 @settings(deadline=None)
@@ -54,7 +54,7 @@ def test_a_message_compares_with_bytes_of_every_kind(other: object) -> None:
 
 
 @pytest.mark.parametrize("other", [None, 5, ["abc"], object()])
-def test_a_message_differs_from_what_is_no_text_and_no_bytes(other: object) -> None:
+def test_a_message_differs_from_values_that_are_neither_text_nor_bytes(other: object) -> None:
     assert Message(b"abc") != other
     assert operator.eq(Message(b"abc"), other) is False
 
@@ -65,7 +65,7 @@ def test_a_part_of_a_message_may_be_text_bytes_or_a_byte(part: object) -> None:
 
 
 @pytest.mark.parametrize("part", ["x", b"x", 0x78, "ba"])
-def test_what_is_not_in_a_message_is_not_found(part: object) -> None:
+def test_a_missing_part_is_not_found(part: object) -> None:
     assert part not in Message("abé".encode())
 
 
@@ -96,7 +96,7 @@ def test_a_text_with_a_lone_surrogate_compares_without_an_error() -> None:
     assert not operator.contains(Message(b"abc"), "\ud800")
 
 
-def test_binary_tells_the_two_kinds_apart() -> None:
+def test_binary_distinguishes_the_two_kinds() -> None:
     assert not Message(b"abc").binary
     assert BinaryMessage(b"abc").binary
     assert isinstance(BinaryMessage(b"abc"), Message)
@@ -107,7 +107,7 @@ def test_a_binary_message_shows_as_bytes_literal() -> None:
 
 
 @pytest.mark.parametrize("kind", [Message, BinaryMessage])
-def test_a_message_is_a_bytearray_that_no_set_takes(kind: type[Message]) -> None:
+def test_a_message_is_a_bytearray_and_unhashable(kind: type[Message]) -> None:
     assert isinstance(kind(b""), bytearray)
     with pytest.raises(TypeError, match="unhashable"):
         hash(kind(b""))
@@ -143,13 +143,13 @@ OTHERS = {
 }  # fmt: skip
 
 
-def test_every_method_of_bytearray_is_thought_of() -> None:
+def test_every_method_of_bytearray_is_covered() -> None:
     assert set(vars(bytearray)) <= {*RETURNING, *CHANGING, *OTHERS}
 
 
 @pytest.mark.parametrize(("kind", "kept"), KINDS)
 @pytest.mark.parametrize(("name", "arguments"), RETURNING.items())
-def test_what_a_message_gives_has_its_kind(
+def test_results_of_methods_have_the_kind_of_the_message(
     name: str, arguments: tuple[Any, ...], kind: Kind, kept: type[Message]
 ) -> None:
     plain = getattr(bytearray(b"abc"), name)(*arguments)
@@ -204,7 +204,7 @@ def test_a_copy_has_its_kind(
         lambda message: type(message).fromhex("ff"),
     ],
 )
-def test_what_is_made_by_the_class_of_a_checked_text_is_unchecked(
+def test_a_text_made_by_the_class_of_a_checked_text_is_unchecked(
     again: Callable[[Message], Message],
 ) -> None:
     made = again(checked_message(b"abc"))

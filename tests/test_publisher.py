@@ -1,4 +1,4 @@
-"""Publishing from programs that have no gevent, against Redis servers that come and go."""
+"""Publishing from programs without gevent, with Redis servers that stop and restart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Publish = Callable[..., Publisher]
 
 @pytest.fixture
 def publisher_for() -> Iterator[Publish]:
-    """Makes a publisher for a Redis: publisher_for(process, timeout=1.0)."""
+    """Return a function that makes a publisher: publisher_for(process, timeout=1.0)."""
     made: list[Publisher] = []
 
     def make(process: RedisProcess, **options: Any) -> Publisher:
@@ -51,7 +51,7 @@ def publisher(publisher_for: Publish, redis_server: RedisProcess) -> Publisher:
 
 
 def kept(process: RedisProcess, stream: bytes = STREAM) -> list[tuple[str, dict[str, bytes]]]:
-    """The ids and fields in a stream."""
+    """Return the ids and fields in a stream."""
     client: Any = process.client()
     try:
         found = client.xrange(stream)
@@ -79,7 +79,7 @@ def data_in(process: RedisProcess) -> list[bytes]:
         (BinaryMessage(b"abc"), b"binary", b"abc"),
     ],
 )
-def test_text_goes_as_text_and_bytes_as_binary(
+def test_text_is_sent_as_text_and_bytes_as_binary(
     publisher: Publisher, redis_server: RedisProcess, data: Data, kind: bytes, payload: bytes
 ) -> None:
     entry_id = publisher.publish(data, group="kitchen")
@@ -88,7 +88,7 @@ def test_text_goes_as_text_and_bytes_as_binary(
     assert (fields["kind"], fields["data"], fields["except"]) == (kind, payload, b"")
 
 
-def test_without_a_group_it_goes_to_everybody(
+def test_without_a_group_a_message_is_for_all_connections(
     publisher: Publisher, redis_server: RedisProcess
 ) -> None:
     publisher.publish("soup")
@@ -122,9 +122,7 @@ def test_the_same_name_in_another_group_is_another_message(
     assert len(kept(redis_server)) == len(kept(redis_server, EVERYBODY)) == 1
 
 
-def test_an_empty_name_is_refused_for_it_would_be_the_same_for_all(
-    publisher: Publisher, redis_server: RedisProcess
-) -> None:
+def test_an_empty_name_is_refused(publisher: Publisher, redis_server: RedisProcess) -> None:
     with pytest.raises(ValueError, match="message_id is empty"):
         publisher.publish("soup", group="kitchen", message_id="")
     assert data_in(redis_server) == []
@@ -154,7 +152,7 @@ def test_the_prefix_of_the_keys_can_be_chosen(
     assert kept(redis_server) == []
 
 
-def test_a_stream_is_kept_on_the_terms_given(
+def test_a_stream_has_the_given_length_and_lifetime(
     publisher_for: Publish, redis_server: RedisProcess
 ) -> None:
     terms = StreamTerms(length=10, life=30.0)
@@ -170,7 +168,7 @@ def test_a_stream_is_kept_on_the_terms_given(
 
 
 @pytest.mark.parametrize("data", [None, 5, ["soup"], {"soup": 1}])
-def test_what_cannot_be_sent_is_refused(
+def test_values_that_cannot_be_sent_are_refused(
     publisher: Publisher, redis_server: RedisProcess, data: Any
 ) -> None:
     with pytest.raises(TypeError):
@@ -178,7 +176,7 @@ def test_what_cannot_be_sent_is_refused(
     assert kept(redis_server) == []
 
 
-def test_a_wrong_url_is_told_without_its_password() -> None:
+def test_a_wrong_url_is_reported_without_its_password() -> None:
     with pytest.raises(ConfigurationError) as told:
         Publisher("http://:hunter2@127.0.0.1/")
     assert "hunter2" not in str(told.value)
@@ -193,7 +191,7 @@ def test_a_subject_is_disconnected_over_its_own_group(
     assert json.loads(fields["data"]) == {"id": None, "code": 4403, "reason": "gone"}
 
 
-def test_a_connection_is_disconnected_over_everybodys_stream(
+def test_a_connection_is_disconnected_over_the_stream_of_all(
     publisher: Publisher, redis_server: RedisProcess
 ) -> None:
     publisher.disconnect(id="c1")
@@ -203,7 +201,7 @@ def test_a_connection_is_disconnected_over_everybodys_stream(
 
 
 @pytest.mark.parametrize("who", [{}, {"subject": "ann", "id": "c1"}])
-def test_a_disconnection_is_of_one_subject_or_one_connection(
+def test_a_disconnection_names_one_subject_or_one_connection(
     publisher: Publisher, who: dict[str, str]
 ) -> None:
     with pytest.raises(TypeError):
@@ -224,7 +222,7 @@ def test_while_redis_is_down_publishing_fails_and_works_when_it_is_back(
     assert data_in(process) == [b"before", b"after"]
 
 
-def test_a_restart_within_the_time_of_a_message_goes_unnoticed(
+def test_a_restart_within_the_publish_timeout_is_not_noticed(
     publisher_for: Publish, start_redis: StartRedis
 ) -> None:
     process = start_redis(persistent=True)
@@ -242,7 +240,7 @@ def test_a_restart_within_the_time_of_a_message_goes_unnoticed(
 def test_a_message_that_failed_while_redis_was_frozen_does_not_appear_later(
     publisher_for: Publish, start_redis: StartRedis
 ) -> None:
-    """Redis reads the attempts that wait in its socket when it goes on: they are late by then."""
+    """Redis reads the waiting attempts when it continues: their deadline has passed by then."""
     process = start_redis()
     publisher = publisher_for(process, timeout=2.0)
     publisher.publish("before", group="kitchen")
@@ -253,14 +251,14 @@ def test_a_message_that_failed_while_redis_was_frozen_does_not_appear_later(
     finally:
         process.thaw()
     client: Any = process.client()
-    # All that came before has been read when the connections that brought it are gone.
+    # Everything sent before has been read when its connections have ended.
     until(lambda: len(client.client_list()) == 1)
     client.close()
     publisher.publish("after", group="kitchen")
     assert data_in(process) == [b"before", b"after"]
 
 
-def test_a_redis_that_was_frozen_for_less_than_the_time_of_a_message_publishes_it_once(
+def test_a_redis_frozen_for_less_than_the_publish_timeout_publishes_once(
     publisher_for: Publish, start_redis: StartRedis
 ) -> None:
     process = start_redis()
@@ -268,17 +266,17 @@ def test_a_redis_that_was_frozen_for_less_than_the_time_of_a_message_publishes_i
     publisher.publish("before", group="kitchen")
     process.freeze()
     publishing = gevent.spawn(publisher.publish, "meanwhile", group="kitchen")
-    # Longer than the first attempt waits, so that the same message is twice in the socket.
+    # Longer than the first attempt, so that the message is in the socket twice.
     gevent.sleep(1.3)
     process.thaw()
     entry_id = publishing.get(timeout=20)
     assert [each for each, _ in kept(process)][1:] == [entry_id]
 
 
-def test_what_redis_refuses_for_good_is_told_at_once(
+def test_a_refusal_of_redis_is_raised_immediately(
     publisher_for: Publish, redis_server: RedisProcess
 ) -> None:
-    """Both when it knows the script by name and when it is told the text."""
+    """Refusals are the same for a script by name and by text."""
     client: Any = redis_server.client()
     client.set(STREAM, "no stream")
     publisher = publisher_for(redis_server, timeout=600.0)
@@ -288,7 +286,7 @@ def test_what_redis_refuses_for_good_is_told_at_once(
     client.close()
 
 
-def test_a_redis_that_forgot_the_script_is_told_it_again(
+def test_a_redis_without_the_script_gets_it_again(
     publisher: Publisher, redis_server: RedisProcess
 ) -> None:
     publisher.publish("1", group="kitchen")
@@ -299,10 +297,10 @@ def test_a_redis_that_forgot_the_script_is_told_it_again(
     assert data_in(redis_server) == [b"1", b"2"]
 
 
-def test_a_clock_that_has_been_set_delays_nothing_for_long(
+def test_a_clock_that_was_set_delays_messages_only_once(
     publisher: Publisher, redis_server: RedisProcess
 ) -> None:
-    """Seen from here: what is known of the clock of Redis is an hour behind it."""
+    """The known time of Redis is an hour behind."""
     publisher.publish("before", group="kitchen")
     ((place, (offset, until)),) = publisher._redis_clock._offsets.items()
     publisher._redis_clock._offsets[place] = (offset - 3600, until)
@@ -318,7 +316,7 @@ def test_many_greenlets_share_a_publisher(publisher: Publisher, redis_server: Re
 
 
 def test_gevents_threads_publish_too(publisher: Publisher, redis_server: RedisProcess) -> None:
-    """As filters do that run in its pool; its sockets belong to the thread that made them."""
+    """Offloaded filters run in gevent's pool; sockets belong to the thread that made them."""
     publisher.publish("1", "kitchen")
     pool = gevent.get_hub().threadpool
     work: list[Any] = [
@@ -330,7 +328,7 @@ def test_gevents_threads_publish_too(publisher: Publisher, redis_server: RedisPr
 
 
 def run(start: Start, process: RedisProcess, program: str) -> str:
-    """The output of a program that ends by itself, in which `url` is that of a Redis."""
+    """Return the output of a program, in which `url` is that of a Redis."""
     begin = "import sys, threading, os\nfrom fws_gevent import Publisher, PublishFailed\n"
     command = start("-W", "error", "-c", f"{begin}url = {process.url!r}\n{program}")
     assert command.wait() == 0, command.output
@@ -368,7 +366,7 @@ publisher.close()
 def test_threads_that_end_leave_no_connections_behind(
     start: Start, start_redis: StartRedis
 ) -> None:
-    """A server of a thread per request would have all that Redis allows after a while."""
+    """A server with a thread per request would exhaust the connections of Redis."""
     process = start_redis()
     output = run(start, process, """
 import redis
@@ -386,8 +384,8 @@ publisher.close()
     assert len(kept(process)) == 30
 
 
-def test_a_child_of_a_fork_goes_on(start: Start, redis_server: RedisProcess) -> None:
-    """Both at once over connections of their own: neither reads the other's answers."""
+def test_a_forked_child_can_publish(start: Start, redis_server: RedisProcess) -> None:
+    """Parent and child use separate connections, and don't read each other's answers."""
     run(start, redis_server, """
 publisher = Publisher(url)
 publisher.publish("before", group="kitchen")
@@ -408,7 +406,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
-def test_a_program_without_gevent_is_told_of_each_message_what_became_of_it(
+def test_a_program_without_gevent_gets_the_outcome_of_each_message(
     start: Start, start_redis: StartRedis, fault: str
 ) -> None:
     process = start_redis(persistent=True)
@@ -442,7 +440,7 @@ for number in range(10_000):
 
 
 @pytest.mark.parametrize("group", ["", 5, b"kitchen", "a" * 256, "\ud800", "a\nb"], ids=repr)
-def test_what_is_no_groups_name_is_refused_and_reaches_nobody(
+def test_an_invalid_group_name_is_refused_and_not_published(
     publisher: Publisher, redis_server: RedisProcess, group: Any
 ) -> None:
     with pytest.raises(GroupNameInvalid):
@@ -455,8 +453,6 @@ def test_what_is_no_groups_name_is_refused_and_reaches_nobody(
 
 
 @pytest.mark.parametrize("order", [{"id": 5}, {"id": b"c1"}, {"id": "c1", "reason": None}])
-def test_a_disconnect_that_no_node_could_obey_is_a_type_error(
-    publisher: Publisher, order: dict[str, Any]
-) -> None:
+def test_an_invalid_disconnect_is_a_type_error(publisher: Publisher, order: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         publisher.disconnect(**order)

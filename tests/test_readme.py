@@ -32,7 +32,10 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 QUICK, FLASK = blocks("python")
 SHOUT, SERVER, WSGI = blocks("python", STANDALONE)
-CHAIN, DATABASE, BUS = blocks("python", FILTERS)
+CHAIN, DATABASE, BUS = (
+    next(block for block in blocks("python", FILTERS) if part in block)
+    for part in ("A.run(None)", "flask_sqlalchemy", "signals.")
+)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The commands of the README do their work beside its application, with the key that it names."""
+"""The commands of the README work with its application and key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own server: what it is built from, and what it serves."""
+"""Our own server: its construction and its answers."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def whole_url(environ: dict[str, Any], start_response: Callable[..., Any]) -> It
     return [f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}".encode()]
 
 
-# What it is built from.
+# Construction.
 
 
-def test_options_that_lack_nearly_everything_have_every_default(connect: Connect) -> None:
+def test_missing_options_have_their_defaults(connect: Connect) -> None:
     server = build_server(Namespace(port=0), filters=[Echo])
     server.start()
     try:
@@ -56,7 +56,7 @@ def test_options_that_lack_nearly_everything_have_every_default(connect: Connect
         server.stop(0)
 
 
-def test_the_parser_beside_it_makes_options_for_it(connect: Connect) -> None:
+def test_the_parser_makes_options_for_build_server(connect: Connect) -> None:
     server = build_server(default_parser().parse_args(["-p", "0"]), filters=[Echo])
     server.start()
     try:
@@ -145,7 +145,7 @@ def test_filter_modules_are_imported_from_the_current_folder(
         ),
     ],
 )
-def test_a_filter_module_that_fails_is_told_in_one_line(
+def test_a_failing_filter_module_is_reported_in_one_line(
     content: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "failing_filters.py").write_text(content)
@@ -158,7 +158,7 @@ def test_a_filter_module_that_fails_is_told_in_one_line(
     assert "\n" not in text
 
 
-def test_a_server_with_redis_shares_its_storage_and_tells_of_gaps() -> None:
+def test_a_server_with_redis_shares_its_storage_and_reports_gaps() -> None:
     for given in ({"redis_url": "redis://127.0.0.1:1/0"}, {"redis_host": "127.0.0.1"}):
         server = build_server(Namespace(port=0, **given), filters=[])
         assert server.storage_object.shared
@@ -168,7 +168,7 @@ def test_a_server_with_redis_shares_its_storage_and_tells_of_gaps() -> None:
 
 
 def complaint(serve: Serve, **settings: Any) -> str:
-    """What a server that can't listen says; it leaves no socket open, or collecting it warns."""
+    """Return the error of a server that can't listen; a socket left open would warn."""
     with pytest.raises(ConfigurationError) as caught:
         serve(**settings)
     text = str(caught.value)
@@ -187,7 +187,10 @@ def test_a_port_in_use_is_named(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("host", "why"),
     [
-        ("203.0.113.1", "Cannot assign requested address"),  # TEST-NET-3: nobody's own address
+        (
+            "203.0.113.1",
+            "Cannot assign requested address",
+        ),  # TEST-NET-3: not an address of any machine
         ("no.such.host.invalid", "(?:[Nn]ame|resolution)"),
     ],
 )
@@ -197,7 +200,7 @@ def test_an_address_that_is_not_ours_is_named_with_the_reason(
     assert re.fullmatch(f"can't listen on {host} port 0: .*{why}.*", complaint(serve, host=host))
 
 
-def test_what_it_is_given_beyond_goes_to_gevent(serve: Serve) -> None:
+def test_further_arguments_are_passed_to_gevent(serve: Serve) -> None:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200 OK", [])
         return [environ["my.own"].encode()]
@@ -230,10 +233,10 @@ def test_only_an_unpatched_program_is_warned(patch: str, warned: bool, start: St
     assert ("monkey.patch_all()" in program.output) is warned
 
 
-# What it serves.
+# Answers.
 
 
-def test_without_an_application_plain_http_is_told_to_upgrade(serve: Serve) -> None:
+def test_without_an_application_plain_http_gets_426(serve: Serve) -> None:
     (answer,) = exchange(serve(), request("GET /page HTTP/1.0"))
     assert answer.status == 426
     assert answer.headers["upgrade"] == "websocket"
@@ -249,7 +252,7 @@ def test_an_answer_to_head_has_no_body(serve: Serve) -> None:
     assert body == b""
 
 
-def test_an_application_serves_what_is_no_upgrade_and_only_that(
+def test_an_application_serves_only_requests_that_are_not_upgrades(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([Echo], extra={"application": whole_url})

@@ -1,4 +1,4 @@
-"""The end of our own server: everybody is told, and it comes when it must."""
+"""The shutdown of our own server: all clients get a Close, and it ends in time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Echo(WebSocketMessageFilter):
 
 
 def finish(server: FilteredWebSocketServer) -> None:
-    """`stop`, which must return by itself."""
+    """Call `stop`, which must return by itself."""
     with Timeout(PATIENCE):
         server.stop()
 
@@ -40,7 +40,7 @@ def test_stop_sends_what_is_queued_and_then_1001(serve: Serve, connect: Connect)
     server = serve()
     clients = [connect(server) for _ in range(3)]
     server.broadcast("first")
-    large = b"x" * (3 << 20)  # more than the kernel takes at once
+    large = b"x" * (3 << 20)  # more than the kernel accepts at once
     server.broadcast(large)
     stopping = gevent.spawn(finish, server)
     for client in clients:
@@ -52,7 +52,7 @@ def test_stop_sends_what_is_queued_and_then_1001(serve: Serve, connect: Connect)
     stopping.get()
 
 
-def test_when_stop_returns_every_disconnect_was_told(serve: Serve, connect: Connect) -> None:
+def test_when_stop_returns_every_disconnect_filter_has_run(serve: Serve, connect: Connect) -> None:
     told = []
 
     class Farewell(WebSocketDisconnectFilter):
@@ -142,7 +142,7 @@ def test_an_answer_that_takes_too_long_is_cut_off_with_the_grace(serve: Serve) -
         assert b"begun" in read_to_end(client)
 
 
-def test_after_stop_nobody_gets_in(serve: Serve) -> None:
+def test_after_stop_connections_are_refused(serve: Serve) -> None:
     server = serve()
     assert server.server_port
     finish(server)
@@ -152,7 +152,7 @@ def test_after_stop_nobody_gets_in(serve: Serve) -> None:
 
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_mute_client_is_cut_off_within_grace(deaf: bool, serve: Serve, connect: Connect) -> None:
-    """Mute: it answers no Close. Deaf: it doesn't even read, and the kernel takes no more."""
+    """A mute client doesn't answer the Close; a deaf one doesn't read either."""
     server = serve(grace=0.2, close_timeout=1000.0, max_queue_time=1000.0)
     client = connect(server, receive_buffer=4096)
     until(lambda: server.users)
@@ -167,7 +167,7 @@ def test_a_mute_client_is_cut_off_within_grace(deaf: bool, serve: Serve, connect
 
 
 @pytest.mark.parametrize("clients", [1, 50])
-def test_without_any_grace_everybody_is_told_still(
+def test_without_grace_all_clients_still_get_a_close(
     clients: int, serve: Serve, connect: Connect
 ) -> None:
     server = serve(grace=0)
@@ -179,7 +179,7 @@ def test_without_any_grace_everybody_is_told_still(
         assert client.at_end()
 
 
-def test_without_any_grace_a_large_message_goes_before_the_close(
+def test_without_grace_a_large_message_is_sent_before_the_close(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve(grace=0)
@@ -191,7 +191,7 @@ def test_without_any_grace_a_large_message_goes_before_the_close(
     assert client.frame().close[0] == 1001
 
 
-def test_a_filter_that_never_ends_does_not_hold_up_the_end(serve: Serve, connect: Connect) -> None:
+def test_a_filter_that_never_ends_does_not_delay_the_stop(serve: Serve, connect: Connect) -> None:
     class Sleeper(WebSocketMessageFilter):
         @classmethod
         def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -227,7 +227,7 @@ def test_serve_forever_returns_when_the_server_is_stopped(serve: Serve, connect:
     serving.get(timeout=PATIENCE)
 
 
-def test_who_asks_while_it_ends_is_sent_away(serve: Serve, connect: Connect) -> None:
+def test_requests_during_shutdown_are_refused(serve: Serve, connect: Connect) -> None:
     server = serve()
     client = connect(server)
     with open_socket(server) as late:

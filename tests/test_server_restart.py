@@ -1,4 +1,4 @@
-"""The end of our own server before it begins anew: who was accepted already is not refused."""
+"""The shutdown of our own server before a restart: accepted clients are not refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wait_for_go(asked: list[str], go_on: Event) -> Any:
 def restart(
     server: FilteredWebSocketServer, code: CloseCode = CloseCode.SERVICE_RESTART
 ) -> gevent.Greenlet[..., Any]:
-    """Close a server as a reload does; returns what waits for that."""
+    """Close a server as a reload does; return the greenlet that waits for that."""
     stopping = gevent.spawn(server.stop, code=code)
     until(lambda: server.draining)
     return stopping
@@ -42,7 +42,7 @@ def restart(
 RESTARTING = b"\x88\x1a\x03\xf4the server is restarting"
 
 
-def test_who_was_accepted_and_asks_while_it_ends_is_let_in_and_told_to_come_back(
+def test_an_accepted_client_that_upgrades_during_a_restart_gets_1012(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "_PATIENCE", PATIENCE)
@@ -60,7 +60,7 @@ def test_who_was_accepted_and_asks_while_it_ends_is_let_in_and_told_to_come_back
     assert server.live == 0
 
 
-def test_he_is_told_so_at_once_though_others_are_not_gone_yet(
+def test_it_gets_1012_immediately_while_others_are_still_connected(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve(grace=2 * PATIENCE, close_timeout=2 * PATIENCE)
@@ -77,9 +77,7 @@ def test_he_is_told_so_at_once_though_others_are_not_gone_yet(
 
 
 @pytest.mark.parametrize("code", [CloseCode.SERVICE_RESTART, CloseCode.GOING_AWAY])
-def test_a_request_that_is_being_answered_is_answered_to_its_end(
-    code: CloseCode, serve: Serve
-) -> None:
+def test_a_request_in_progress_is_completed(code: CloseCode, serve: Serve) -> None:
     asked: list[str] = []
     go_on = Event()
     server = serve(extra={"application": wait_for_go(asked, go_on)}, grace=PATIENCE)
@@ -96,7 +94,7 @@ def test_a_request_that_is_being_answered_is_answered_to_its_end(
     assert answer.headers["connection"] == "close"
 
 
-def test_who_is_idle_or_says_nothing_holds_up_nobody(serve: Serve) -> None:
+def test_idle_and_silent_clients_delay_nothing(serve: Serve) -> None:
     server = serve(grace=1000.0, request_timeout=1000.0)
     with open_socket(server) as idle, open_socket(server) as silent:
         idle.sendall(request())
@@ -108,7 +106,7 @@ def test_who_is_idle_or_says_nothing_holds_up_nobody(serve: Serve) -> None:
         until(lambda: not any(server.http.values()))
 
 
-def test_who_comes_when_the_last_one_went_has_his_time_too(serve: Serve) -> None:
+def test_a_client_that_connects_after_the_last_has_left_has_time_too(serve: Serve) -> None:
     server = serve(grace=PATIENCE)
     server.admission.entered("192.0.2.1")
     stopping = restart(server, CloseCode.GOING_AWAY)

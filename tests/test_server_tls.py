@@ -1,4 +1,4 @@
-"""Our own server over TLS: which versions it speaks, and whom it drops."""
+"""Our own server over TLS: its versions, and the clients that it disconnects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Echo(WebSocketMessageFilter):
 
 
 def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-    """A client that speaks just this version, however weak that is held to be."""
+    """Return a client context with this version only, even if it is weak."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -56,7 +56,7 @@ def test_messages_of_every_size_come_back_over_wss(
 
 
 class Large(WebSocketMessageFilter):
-    """Sends as much as a message says, and small messages behind it."""
+    """Send as many bytes as a message says, and small messages after them."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -81,7 +81,7 @@ def test_a_message_larger_than_the_kernel_takes_arrives_whole(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_from_1_2_on_is_spoken(
+def test_tls_1_2_and_later_are_accepted(
     version: ssl.TLSVersion, serve: Serve, identity: Identity
 ) -> None:
     server = serve(**identity._asdict())
@@ -94,10 +94,10 @@ def test_tls_1_1_is_refused_by_the_server(serve: Serve, identity: Identity) -> N
     context = client_context(ssl.TLSVersion.TLSv1_1)
     with open_socket(server) as bare, pytest.raises(ssl.SSLError) as caught:
         context.wrap_socket(bare)
-    assert caught.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # an alert: the other side said no
+    assert caught.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # an alert of the peer
 
 
-def test_plain_http_beside_it_is_https(serve: Serve, identity: Identity) -> None:
+def test_plain_http_is_served_over_tls(serve: Serve, identity: Identity) -> None:
     server = serve(extra={"application": scheme}, **identity._asdict())
     http = HTTPSConnection(
         "127.0.0.1", server.server_port, timeout=PATIENCE, context=client_context()
@@ -110,7 +110,7 @@ def test_plain_http_beside_it_is_https(serve: Serve, identity: Identity) -> None
         http.close()
 
 
-def test_who_speaks_no_tls_is_dropped_and_the_others_stay(
+def test_a_client_without_tls_is_disconnected_and_others_stay(
     serve: Serve, connect: Connect, identity: Identity, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server = serve([Echo], **identity._asdict())
@@ -123,13 +123,15 @@ def test_who_speaks_no_tls_is_dropped_and_the_others_stay(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_who_says_nothing_is_dropped_before_the_handshake(serve: Serve, identity: Identity) -> None:
+def test_a_silent_client_is_disconnected_before_the_handshake(
+    serve: Serve, identity: Identity
+) -> None:
     server = serve(request_timeout=0.1, **identity._asdict())
     with open_socket(server) as mute:
         assert read_to_end(mute) == b""
 
 
-def test_a_wss_client_that_goes_without_a_word_is_noticed(
+def test_a_wss_client_that_vanishes_is_noticed(
     serve: Serve, connect: Connect, identity: Identity
 ) -> None:
     server = serve([Echo], **identity._asdict())
@@ -190,7 +192,7 @@ def test_after_the_closing_handshake_the_stream_ends_with_a_close_notify(
     ],
     ids=["Close", "Ping"],
 )
-def test_a_client_that_does_not_answer_is_left_with_a_close_notify(
+def test_a_client_that_does_not_answer_gets_a_close_notify(
     settings: dict[str, Any], last: bytes, serve: Serve, identity: Identity
 ) -> None:
     server = serve([Leave] if settings.pop("greeting") else [], **settings, **identity._asdict())

@@ -16,11 +16,11 @@ from fws_gevent.signals import Bus, Route
 
 
 class Place:
-    """A server, as far as a bus is concerned."""
+    """A server, as far as a bus needs it."""
 
 
 class Ear:
-    """A receiver that keeps what it heard and answers with a name of its own."""
+    """A receiver that keeps its calls, and answers with its name."""
 
     def __init__(self, answer: str = "") -> None:
         self.answer = answer
@@ -67,7 +67,7 @@ def test_there_is_a_documented_bus_for_each_event(name: str) -> None:
     assert bus.__doc__
 
 
-def test_emit_is_none_while_nobody_listens(bus: Bus, place: Place) -> None:
+def test_emit_is_none_without_receivers(bus: Bus, place: Place) -> None:
     ear = Ear()
     route = bus.route(place)
     assert route.emit is None
@@ -77,7 +77,7 @@ def test_emit_is_none_while_nobody_listens(bus: Bus, place: Place) -> None:
     assert route.emit is None
 
 
-def test_who_listened_before_the_route_was_made_is_heard_at_once(bus: Bus, place: Place) -> None:
+def test_receivers_connected_before_the_route_are_called(bus: Bus, place: Place) -> None:
     ear = Ear()
     bus.connect(ear, weak=False)
     emit(bus.route(place), place)
@@ -129,7 +129,7 @@ def test_strong_receivers_are_called_without_asking_blinker_at_each_event(
     assert [ear.heard for ear in ears] == [[(place, "ws", "data")]] * 2
 
 
-def test_the_answer_is_the_chains_whoever_else_listens(bus: Bus, place: Place) -> None:
+def test_the_result_is_that_of_the_chain_with_other_receivers_too(bus: Bus, place: Place) -> None:
     chain = Ear("chained")
     route = bus.route(place, chain)
     for receiver in (Ear("before"), chain, Ear("after")):
@@ -137,7 +137,7 @@ def test_the_answer_is_the_chains_whoever_else_listens(bus: Bus, place: Place) -
     assert emit(route, place) == "chained"
 
 
-def test_without_a_chain_the_answer_is_none(bus: Bus, place: Place) -> None:
+def test_without_a_chain_the_result_is_none(bus: Bus, place: Place) -> None:
     route = bus.route(place)
     bus.connect(Ear("not a chain"), weak=False)
     ear = Ear("nor this")
@@ -145,7 +145,9 @@ def test_without_a_chain_the_answer_is_none(bus: Bus, place: Place) -> None:
     assert emit(route, place) is None
 
 
-def test_a_weak_receiver_hears_while_it_lives_and_is_not_kept_alive(bus: Bus, place: Place) -> None:
+def test_a_weak_receiver_is_called_while_it_lives_and_not_kept_alive(
+    bus: Bus, place: Place
+) -> None:
     route = bus.route(place, chain := Ear("chained"))
     bus.connect(chain, weak=False)
     ear = Ear()
@@ -162,7 +164,7 @@ def test_a_weak_receiver_hears_while_it_lives_and_is_not_kept_alive(bus: Bus, pl
     assert len(chain.heard) == 2
 
 
-def test_a_receiver_hears_the_server_that_it_named_and_no_other(bus: Bus) -> None:
+def test_a_receiver_is_called_for_its_server_only(bus: Bus) -> None:
     here, there = Place(), Place()
     ear = Ear()
     routes = bus.route(here), bus.route(there)
@@ -173,7 +175,7 @@ def test_a_receiver_hears_the_server_that_it_named_and_no_other(bus: Bus) -> Non
 
 
 @pytest.mark.parametrize("weak", [False, True])
-def test_a_receiver_of_another_server_does_not_hear_beside_one_of_this(
+def test_a_receiver_of_another_server_is_not_called_beside_one_of_this(
     bus: Bus, weak: bool
 ) -> None:
     here, there = Place(), Place()
@@ -198,7 +200,7 @@ def test_leaving_one_server_keeps_the_other(bus: Bus) -> None:
     assert len(ear.heard) == 1
 
 
-def test_a_muted_bus_is_silent_until_it_is_muted_no_more(bus: Bus, place: Place) -> None:
+def test_a_muted_bus_is_silent_until_it_is_unmuted(bus: Bus, place: Place) -> None:
     ear = Ear()
     bus.connect(ear, weak=False)
     route = bus.route(place)
@@ -210,7 +212,7 @@ def test_a_muted_bus_is_silent_until_it_is_muted_no_more(bus: Bus, place: Place)
     assert len(ear.heard) == 1
 
 
-def test_connected_to_listens_within_its_block_alone(bus: Bus, place: Place) -> None:
+def test_connected_to_listens_within_its_block_only(bus: Bus, place: Place) -> None:
     ear = Ear()
     route = bus.route(place)
     with bus.connected_to(ear, sender=place):
@@ -220,7 +222,7 @@ def test_connected_to_listens_within_its_block_alone(bus: Bus, place: Place) -> 
 
 
 @pytest.mark.parametrize("weak", [False, True])
-def test_a_subscriber_that_raises_is_logged_and_stops_nobody(
+def test_a_subscriber_that_raises_is_logged_and_stops_no_other(
     bus: Bus,
     place: Place,
     weak: bool,
@@ -230,7 +232,7 @@ def test_a_subscriber_that_raises_is_logged_and_stops_nobody(
     monkeypatch.setattr(logging.getLogger("fws_gevent"), "propagate", True)
     chain, others = Ear("chained"), [Ear() for _ in range(4)]
     route = bus.route(place, chain)
-    # blinker's order is undefined: with one before and one after, somebody always comes later.
+    # blinker's order is undefined: with one before and one after, one is always called later.
     receivers: list[Callable[..., Any]] = [*others[:2], failing, chain, *others[2:]]
     for receiver in receivers:
         bus.connect(receiver, weak=weak)

@@ -1,4 +1,4 @@
-"""gunicorn with our own worker: what it parses, and what the application makes of it."""
+"""gunicorn with our own worker: its parsing, and the application's answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
 @pytest.fixture
 def gunicorn(start: Start, identity: Identity, tmp_path: Path) -> Gunicorn:
-    """Starts a gunicorn of this test's own."""
+    """Return a function that starts a gunicorn for one test."""
     return partial(run, start, identity, tmp_path)
 
 
@@ -33,7 +33,7 @@ def gunicorn(start: Start, identity: Identity, tmp_path: Path) -> Gunicorn:
 def running(
     request: pytest.FixtureRequest, identity: Identity, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A gunicorn for the tests that leave no trace in it."""
+    """Return a gunicorn for the tests that don't change its state."""
     more = ["--preload"] if "preloaded" in request.param else []
     started: list[Command] = []
 
@@ -53,7 +53,7 @@ def running(
 
 @pytest.fixture
 def dial(running: Running, connect: Connect) -> Callable[..., Client]:
-    """Opens a client on the running gunicorn."""
+    """Return a function that opens a client on the running gunicorn."""
     return partial(connect, running.port, tls=running.tls)
 
 
@@ -72,7 +72,7 @@ def test_bytes_that_come_with_the_request_are_the_first_message(
 ) -> None:
     listener = dial()
     listener.raw(frame(9))
-    assert listener.frame().opcode == 10  # it is greeted, so a broadcast finds it
+    assert listener.frame().opcode == 10  # it got a greeting, so broadcasts reach it
     dial(early=frame(2, b"x" * size) + frame(1, b"and another"))
     assert [listener.receive(), listener.receive()] == [b"x" * size, "and another"]
 
@@ -84,7 +84,7 @@ def test_a_close_is_answered_and_the_socket_closed(dial: Callable[..., Client]) 
     assert client.at_end()
 
 
-def test_deflate_is_agreed_on_and_used(dial: Callable[..., Client]) -> None:
+def test_deflate_is_negotiated_and_used(dial: Callable[..., Client]) -> None:
     plain, packed = dial(), dial(headers=[DEFLATE])
     assert plain.header("Sec-WebSocket-Extensions") is None
     assert "permessage-deflate" in (packed.header("Sec-WebSocket-Extensions") or "")
@@ -102,7 +102,7 @@ def test_deflate_can_be_switched_off(gunicorn: Gunicorn, connect: Connect) -> No
 
 
 @pytest.mark.parametrize(("offered", "agreed"), [("chat", "chat"), ("other", None)])
-def test_the_subprotocol_is_agreed_on(
+def test_the_subprotocol_is_negotiated(
     offered: str, agreed: str | None, dial: Callable[..., Client]
 ) -> None:
     client = dial(headers=[f"Sec-WebSocket-Protocol: {offered}"])
@@ -125,7 +125,7 @@ def test_the_subprotocol_is_agreed_on(
         (upgrade(80).replace(b"Version: 13", b"Version: 8"), 426),
     ],
 )
-def test_what_is_no_handshake_is_refused_with_its_status_and_nothing_behind_it_read(
+def test_an_invalid_handshake_is_refused_and_later_bytes_are_not_read(
     asked: bytes, status: int, early: bytes, running: Running
 ) -> None:
     (answer,) = running.exchange(asked + early)
@@ -136,7 +136,7 @@ def test_what_is_no_handshake_is_refused_with_its_status_and_nothing_behind_it_r
         assert answer.headers["sec-websocket-version"] == "13"
 
 
-def test_a_page_of_its_own_host_comes_in_also_behind_a_trusted_proxy(
+def test_a_page_of_the_same_host_is_accepted_also_behind_a_trusted_proxy(
     running: Running, dial: Callable[..., Client]
 ) -> None:
     for headers in (
@@ -148,7 +148,7 @@ def test_a_page_of_its_own_host_comes_in_also_behind_a_trusted_proxy(
         assert client.frame().opcode == 10
 
 
-def test_the_client_is_whom_a_trusted_proxy_names(
+def test_the_client_is_the_one_that_a_trusted_proxy_names(
     running: Running, dial: Callable[..., Client]
 ) -> None:
     dial("/named", headers=["X-Forwarded-For: 203.0.113.9"])
@@ -166,14 +166,14 @@ def test_a_connection_serves_http_until_it_becomes_a_websocket(running: Running)
         assert read_until(client, b"there?") == b"\x8a\x0cstill there?"
 
 
-def test_plain_http_is_the_applications(running: Running) -> None:
+def test_plain_http_is_handled_by_the_application(running: Running) -> None:
     (answer,) = running.exchange(request("GET / HTTP/1.1", "Connection: close"))
     assert (answer.status, answer.headers["content-type"][:9]) == (200, "text/plai")
     (answer,) = running.exchange(request("GET / HTTP/1.1", "Upgrade: h2c", "Connection: close"))
     assert answer.status == 200
 
 
-def test_gunicorns_limits_hold_for_upgrades(gunicorn: Gunicorn, connect: Connect) -> None:
+def test_gunicorns_limits_apply_to_upgrades(gunicorn: Gunicorn, connect: Connect) -> None:
     limits = ("--limit-request-line", "100", "--limit-request-fields", "8")
     running = gunicorn(*limits)
     connect(running.port, "/" + "x" * 80)
@@ -203,7 +203,7 @@ def test_the_access_log_has_upgrades_and_no_tickets(gunicorn: Gunicorn, connect:
 @pytest.mark.parametrize(
     "limit", [{"FWS_MAX_CONNECTIONS": "2"}, {"more": ("--worker-connections", "2")}]
 )
-def test_who_is_too_many_gets_503_at_once_and_may_come_later(
+def test_a_connection_over_the_limit_gets_503_and_may_retry(
     limit: dict[str, Any], gunicorn: Gunicorn, connect: Connect
 ) -> None:
     running = gunicorn(*limit.pop("more", ()), **limit)
@@ -218,7 +218,7 @@ def test_who_is_too_many_gets_503_at_once_and_may_come_later(
     connect(running.port)
 
 
-def test_http_connections_that_say_nothing_give_way_the_longest_silent_one_first(
+def test_silent_http_connections_make_room_the_longest_silent_first(
     gunicorn: Gunicorn, connect: Connect
 ) -> None:
     running = gunicorn("--worker-connections", "3", "--keep-alive", "60")
@@ -253,7 +253,7 @@ class Census(WebSocketMessageFilter):
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_nothing_of_http_stays_behind_an_open_websocket(
+def test_an_open_websocket_keeps_no_http_objects(
     tls: bool, gunicorn: Gunicorn, connect: Connect, tmp_path: Path
 ) -> None:
     (tmp_path / "census.py").write_text(CENSUS, "utf-8")
@@ -273,7 +273,7 @@ def test_nothing_of_http_stays_behind_an_open_websocket(
     after = census(first)
     grown = {kind for kind in after if after[kind] - before.get(kind, 0) >= 50}
     assert "fws_gevent.connection.connection.Connection" in grown
-    # What a TLS socket is made of; a plain one is nothing but a descriptor.
+    # The objects of a TLS socket; a plain one is only a descriptor.
     secure = {"SSLSocket", "_contextawaresock", "io", "SocketIO", "SecureSocket"} if tls else set()
     for kind in grown:
         module, _, name = kind.rpartition(".")

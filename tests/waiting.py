@@ -1,4 +1,4 @@
-"""Waiting for what must come, with an end."""
+"""Wait for a condition, with a time limit."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from .clients import PATIENCE
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Let the greenlets work until `condition` holds."""
+    """Let greenlets run until `condition` holds."""
     with gevent.Timeout(PATIENCE):
         while not condition():
             gevent.sleep(0.005)
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now.
+    """Return a TCP port of loopback without a listener.
 
-    It is below those that the system gives to whoever asks for any, so that nobody gets it before
-    it is used.
+    It is below the system's ephemeral ports, so that no other program gets it before its use.
     """
     while True:
         port = random.randrange(20_000, 32_000)

@@ -1,4 +1,4 @@
-"""The extension between a Flask application and its servers: whose request is whose."""
+"""The extension between a Flask application and its servers: which of them handles a request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ run = pytest.fixture(serving)
 
 
 class Introduce(WebSocketConnectFilter):
-    """Tells what Flask knows of the upgrade request."""
+    """Send Flask's view of the upgrade request."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -41,7 +41,7 @@ class Introduce(WebSocketConnectFilter):
 
 
 class Alone(WebSocketConnectFilter):
-    """Tells whether Flask knows of the upgrade request."""
+    """Send whether Flask has the upgrade request."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -49,7 +49,7 @@ class Alone(WebSocketConnectFilter):
 
 
 def talkative(**settings: Any) -> Flask:
-    """A site where /in/NAME logs in."""
+    """Return a site where /in/NAME logs in."""
     app = flask_app(**settings)
     FilteredWebSocket(app, filters=[Introduce, Script])
 
@@ -77,7 +77,7 @@ def test_connect_filters_have_the_session_and_the_application_of_their_request(
     assert "'nobody'" in str(forged.receive())
 
 
-def test_they_have_them_too_when_the_token_comes_as_a_message(run: Run, connect: Connect) -> None:
+def test_they_have_them_too_with_a_token_sent_as_a_message(run: Run, connect: Connect) -> None:
     app = talkative(auth="required", signing_key=SECRET)
     server = run(app)
     token = server.tokens.issue("ada")
@@ -135,13 +135,13 @@ def test_websockets_are_at_their_path_and_nowhere_else(
     connect(server, path).receive()
     for other in ("/", "/other", f"{path}/", f"{path}/x", "/fws/status"):
         (answer,) = exchange(server, upgrade(server.server_port, other))
-        assert answer.status in (400, 404), other  # the application's own answer: it has none there
+        assert answer.status in (400, 404), other  # the application's own answer, which is 404
     assert get(server, path).body == f"the page {path[1:]}"
     assert get(server, "/other").body == "the page other"
     assert get(server, "/fws/healthz").body == "ok\n"
 
 
-def test_other_applications_have_the_pages_beside_them(connect: Connect) -> None:
+def test_other_applications_are_served_beside_the_pages(connect: Connect) -> None:
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [f"mine: {environ['PATH_INFO']}".encode()]
@@ -174,10 +174,10 @@ def test_a_server_that_never_starts_has_its_pages_too() -> None:
     assert dispatch({"PATH_INFO": "/"}, lambda *_: print) == [b"x"]
 
 
-# The door, which gunicorn and others find at `app.wsgi_app`.
+# The middleware, which gunicorn and others find at `app.wsgi_app`.
 
 
-def test_the_door_leads_to_the_application_alone_once_another_server_serves(run: Run) -> None:
+def test_the_middleware_passes_everything_on_once_another_server_serves(run: Run) -> None:
     app = talkative()
     door: Any = app.wsgi_app
     assert isinstance(door, Door)
@@ -188,7 +188,7 @@ def test_the_door_leads_to_the_application_alone_once_another_server_serves(run:
     assert server.reactor.started
 
 
-def test_that_holds_for_an_application_that_was_wrapped_meanwhile(run: Run) -> None:
+def test_so_it_does_for_an_application_that_was_wrapped_meanwhile(run: Run) -> None:
     app = flask_app()
     fws = FilteredWebSocket(app)
     inner = app.wsgi_app
@@ -200,7 +200,7 @@ def test_that_holds_for_an_application_that_was_wrapped_meanwhile(run: Run) -> N
     assert fws.server is server
 
 
-def test_an_application_that_asks_for_tokens_is_never_served_without() -> None:
+def test_an_application_that_requires_tokens_is_never_served_without() -> None:
     app = flask_app(auth="required", signing_key="k" * 32, token_ttl=60)
     FilteredWebSocket(app)
     for options in (
@@ -212,7 +212,7 @@ def test_an_application_that_asks_for_tokens_is_never_served_without() -> None:
         assert (settings.auth, settings.token_ttl, settings.path) == ("required", 60, "/ws")
 
 
-def test_flags_go_over_the_applications_config() -> None:
+def test_flags_override_the_config_of_the_application() -> None:
     app = flask_app(auth="required", signing_key="k" * 32, log_level="debug", port=1)
     FilteredWebSocket(app)
     flags = ["-p", "0", "--auth", "off", "--path", "/other", "--log_level", "info"]
@@ -221,7 +221,7 @@ def test_flags_go_over_the_applications_config() -> None:
     assert (settings.path, settings.log_level) == ("/other", "info")
 
 
-def test_the_command_of_flask_says_what_to_run_instead(start: Start, tmp_path: Path) -> None:
+def test_flask_run_names_the_command_to_run_instead(start: Start, tmp_path: Path) -> None:
     (tmp_path / "site_of_mine.py").write_text(
         f"""\
 from flask import Flask
