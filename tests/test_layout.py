@@ -17,7 +17,7 @@ PACKAGE = "fws_gevent"
 ROOT = Path(fws_gevent.__file__).parent
 
 ROWS: dict[str, frozenset[str]] = {
-    # What users start and import: names at the top of the order.
+    # Entry points.
     "": frozenset(),
     "__main__": frozenset({"gevent"}),
     "cli": frozenset({"click", "flask", "gevent", "werkzeug"}),
@@ -25,7 +25,7 @@ ROWS: dict[str, frozenset[str]] = {
     "extension": frozenset({"flask", "werkzeug"}),
     "application": frozenset({"gevent"}),
     "worker": frozenset({"gevent", "gunicorn"}),
-    # How requests come in, and what a server is put together from.
+    # Requests, and the composition of a server.
     "workers": frozenset({"gevent"}),
     "wsgi": frozenset({"gevent", "geventwebsocket"}),
     "startup": frozenset({"flask"}),
@@ -63,13 +63,13 @@ A file may import its own folder and the rows below it; `TYPE_CHECKING` imports 
 ORDER = list(ROWS)
 
 IMPURE = {"socket", "_socket", "ssl", "select", "selectors", "asyncio", "threading", "time"}
-"""Modules that the protocol has no use for: it is bytes in and events out."""
+"""Modules that the protocol must not import: it is bytes in and events out."""
 
 PAGE = {"filters.base", "filters"}
-"""What a bundled filter may import, since users copy its file."""
+"""The modules that a bundled filter may import, since users copy its file."""
 
 LIBRARY = {"filters.base", "filters.chain", "filters.registry", "filters.results", "filters"}
-"""The files of filters/ that are no bundled filters."""
+"""The files of filters/ that are not bundled filters."""
 
 
 TO_CUT = {
@@ -191,12 +191,12 @@ def test_each_folder_says_what_it_is_and_what_it_imports() -> None:
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("protocol.")])
-def test_the_protocol_knows_no_socket_and_no_clock(module: str) -> None:
+def test_the_protocol_imports_neither_sockets_nor_clocks(module: str) -> None:
     source = MODULES[module].read_text("utf-8")
     assert {name.split(".")[0] for name in imported(module, source, MODULES)}.isdisjoint(IMPURE)
 
 
-def test_to_import_the_package_imports_neither_gevent_nor_flask() -> None:
+def test_importing_the_package_imports_neither_gevent_nor_flask() -> None:
     script = "import sys, fws_gevent; print({'gevent', 'flask', 'socket'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -248,14 +248,14 @@ def test_an_import_upwards_or_from_outside_is_found(
     assert violations(module, source, KNOWN) == wrong
 
 
-def test_a_packages_own_file_is_read_as_one() -> None:
+def test_the_init_file_of_a_package_is_resolved_as_one() -> None:
     source = "from .wheel import Wheel\nfrom ..server import build_server"
     assert violations("loop", source, KNOWN, is_package=True) == ["fws_gevent.server"]
 
 
 def test_gunicorn_may_patch_after_it_imported_our_worker() -> None:
-    # gunicorn imports the worker's class first, and ssl before that. What the application imports
-    # then comes after gevent's patches, which warn of modules that came too early.
+    # gunicorn imports ssl, then the worker's class. The application is imported after gevent's
+    # patches, which warn of modules that were imported too early.
     code = "import ssl, fws_gevent.worker; from gevent import monkey; monkey.patch_all()"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True

@@ -1,6 +1,6 @@
 """Open connections that send nothing, or too little; argv: PORT HOW NUMBER SECONDS.
 
-HOW is "silent", "dripping", "idle" (after a request that was answered) or "tls" (a handshake
+The word HOW is "silent", "dripping", "idle" (after a request that was answered) or "tls" (a handshake
 that stops in the middle). Report when the server closed each one, in seconds since it began.
 """
 
