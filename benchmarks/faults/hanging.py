@@ -1,7 +1,8 @@
 """Open connections that send nothing, or too little; argv: PORT HOW NUMBER SECONDS.
 
-The word HOW is "silent", "dripping", "idle" (after a request that was answered) or "tls" (a handshake
-that stops in the middle). Report when the server closed each one, in seconds since it began.
+The word HOW is "silent", "dripping", "idle" (after a request that was answered) or "tls" (a
+handshake that stops in the middle). Report when the server closed each one, in seconds since it
+began.
 """
 
 from __future__ import annotations
