@@ -45,7 +45,7 @@ def people_in(server: Server, room: str) -> list[str]:
 
     With Redis that is on all nodes. Raises StorageAway if it can't be asked.
     """
-    names = {str(member["subject"]) for member in server.members(group_of(room))}
+    names = {str(member.subject) for member in server.members(group_of(room))}
     return sorted(names, key=str.casefold)
 
 

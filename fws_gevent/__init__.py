@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .node.node import Server as Node
     from .publisher import Publisher
     from .settings import Settings
+    from .signals import Member
     from .storage.redis import RedisStorageObject
     from .tokens import Claims
     from .web.service import TokenGrant
@@ -64,6 +65,7 @@ __all__ = [
     "GroupNameInvalid",
     "GroupRefused",
     "HandshakeRefused",
+    "Member",
     "Message",
     "NoRoom",
     "Node",
@@ -93,6 +95,7 @@ _HOMES = {
     "Closed": ".connection.closed",
     "Connection": ".connection.connection",
     "FilteredWebSocket": ".extension",
+    "Member": ".signals",
     "Node": ".node.node:Server",
     "Publisher": ".publisher",
     "RedisStorageObject": ".storage.redis",

@@ -24,6 +24,7 @@ from .node.node import Server
 from .protocol.payload import Data
 from .settings import Settings, from_flask, from_process
 from .settings.parser import BACKGROUND
+from .signals import Member
 from .startup.filters import import_filters, with_notify_gap
 from .startup.middleware import Door
 from .startup.storage import storage_of
@@ -170,8 +171,8 @@ class FilteredWebSocket(TokensForViews):
             )
         )
 
-    def members(self, group: str) -> list[dict[str, Any]]:
-        """Return who is in a group, on all nodes; see `Server.members`.
+    def members(self, group: str) -> list[Member]:
+        """Return the members of a group on all nodes.
 
         Raises StorageAway, GroupNameInvalid.
         """

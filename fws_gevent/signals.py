@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from blinker import ANY, Signal
 
@@ -26,6 +26,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 Receiver = Callable[..., Any]
 
 _log = get_logger("signals")
+
+
+class Member(NamedTuple):
+    """A connection in a group, on this node or another."""
+
+    group: str
+    id: str
+    """The id of the connection."""
+    subject: str | None
+    """The subject of its token; None without a checked one."""
+    node: str
+    """The name of its node."""
 
 
 class Bus(Signal):
@@ -178,6 +190,6 @@ data_received = Bus("data_received", "Bytes came from the wire; data: the bytes.
 message_received = Bus("message_received", "A whole message came; data: a Message.")
 client_disconnected = Bus("client_disconnected", "A connection ended; data: code and reason.")
 consumer_received = Bus("consumer_received", "Something came from outside; data: a dict.")
-member_joined = Bus("member_joined", "Somebody joined a group; data: group, id, subject, node.")
-member_left = Bus("member_left", "Somebody left a group; data: group, id, subject, node.")
+member_joined = Bus("member_joined", "A connection joined a group; data: a Member.")
+member_left = Bus("member_left", "A connection left a group; data: a Member.")
 gap = Bus("gap", "Messages to a group are missing; data: a dict of group and reason.")

@@ -523,6 +523,6 @@ def test_the_commands_for_the_operator_show_nodes_and_messages(
     pasted = block("sh", "PUBSUB NUMSUB")
     until(lambda: shell(pasted).splitlines()[1])
     names, holders, *rest = shell(pasted).splitlines()
-    assert names == holders == node.members("kitchen")[0]["node"]
+    assert names == holders == node.members("kitchen")[0].node
     assert "hello" in rest
     assert rest[-2:] == ["fws:{kitchen}:stream", "1"]

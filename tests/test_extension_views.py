@@ -70,8 +70,8 @@ def test_views_list_the_members_of_a_group(
     ada.send("join room")
     assert ada.receive() == "joined"
     (member,) = fws.members("room")
-    assert (member["group"], member["subject"]) == ("room", "ada")
-    assert member["id"] in server.users
+    assert (member.group, member.subject) == ("room", "ada")
+    assert member.id in server.users
     assert get(server, "/do/members?group=room").body == str([member])
     assert fws.members("another") == []
 

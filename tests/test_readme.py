@@ -32,10 +32,7 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 QUICK, FLASK = blocks("python")
 SHOUT, SERVER, WSGI = blocks("python", STANDALONE)
-CHAIN, DATABASE, BUS = (
-    next(block for block in blocks("python", FILTERS) if part in block)
-    for part in ("A.run(None)", "flask_sqlalchemy", "signals.")
-)
+CHAIN, APART, FIXTURE, DATABASE, BUS = blocks("python", FILTERS)
 
 
 @pytest.fixture
@@ -89,6 +86,25 @@ def test_the_program_serves_the_same(folder: Path, start: Start, connect: Connec
 def test_the_example_of_a_chain_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(CHAIN, "filters.md", "exec"), {"__name__": "readme"})
     assert capsys.readouterr().out == "foo\nbar\n"
+
+
+def test_the_example_of_filters_kept_apart_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exec(compile(APART, "filters.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out == re.findall(r"# (\[.*\])$", APART, re.MULTILINE)[0] + "\n"
+
+
+def test_the_fixture_keeps_the_filters_of_each_test_apart(tmp_path: Path, start: Start) -> None:
+    lines = [
+        "from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter",
+        "from fws_gevent.filters.rate_limit import RateLimitFilter",
+        *(f"def test_{n}(): assert WebSocketMessageFilter.filters == ()" for n in "ab"),
+    ]
+    (tmp_path / "test_it.py").write_text(FIXTURE + "\n".join(lines) + "\n")
+    command = start("-m", "pytest", "-q", "test_it.py", cwd=tmp_path)
+    assert command.wait() == 0, command.output
+    assert "2 passed" in command.output
 
 
 def test_the_subscriber_hears_a_disconnect(folder: Path, start: Start, connect: Connect) -> None:

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ..loop.supervision import Loop
+from ..signals import Member
 from .host import BrokerHost
 
 heard_everywhere: ContextVar[bool] = ContextVar("fws_heard_everywhere", default=False)
@@ -143,21 +144,20 @@ class Broker(ABC):
         """
 
     @abstractmethod
-    def members(self, group: str) -> list[dict[str, Any]]:
-        """Return the members of a group on all nodes: a dict for each. May wait.
+    def members(self, group: str) -> list[Member]:
+        """Return the members of a group on all nodes. May wait.
 
         Raises:
             StorageAway: The other nodes' members are not known now.
         """
 
-    def members_here(self, group: str) -> list[dict[str, Any]]:
+    def members_here(self, group: str) -> list[Member]:
         """Return the members of a group on this node. Never waits."""
         members = self.host.groups.get(group)
         if members is None:
             return []
         node = self.node_name
-        return [{"group": group, "id": each.id, "subject": each.subject, "node": node}
-                for each in members.values()]  # fmt: skip
+        return [Member(group, each.id, each.subject, node) for each in members.values()]
 
 
 def process_name() -> str:

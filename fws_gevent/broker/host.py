@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..connection.connection import Connection
 from ..loop.reactor import Reactor
+from ..signals import Member
 
 
 class EventQueue(Protocol):
@@ -47,7 +48,7 @@ class BrokerHost(Protocol):
     def hears_members(self, *, joined: bool) -> bool:
         """Return whether anybody listens to joins, or to leaves."""
 
-    def tell_member(self, member: dict[str, Any], *, joined: bool) -> None:
+    def tell_member(self, member: Member, *, joined: bool) -> None:
         """Tell of a member that joined or left on another node. Subscribers may wait."""
 
     def tell_gap(self, group: str | None, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..loop.supervision import Loop
+from ..signals import Member
 from ..tokens.claims import group_of
 from .base import Broker, process_name
 
@@ -54,6 +55,6 @@ class MemoryBroker(Broker):
     def leave(self, group: str, member: str, *, last: bool) -> None:
         """Do nothing: the host has taken the connection out of its groups."""
 
-    def members(self, group: str) -> list[dict[str, Any]]:
+    def members(self, group: str) -> list[Member]:
         """Return the members of a group on this node. Never waits."""
         return self.members_here(group)

@@ -13,6 +13,7 @@ from ..protocol.frames import BINARY, TEXT, is_close_code
 from ..protocol.utf8 import is_utf8
 from ..redis_io import entries
 from ..redis_io.entries import Entry, MalformedEntry
+from ..signals import Member
 
 
 class When(Enum):
@@ -69,15 +70,16 @@ class Effects:
 
     def _presence(self, group: str | None, entry: Entry) -> Effect | None:
         who = _parsed(entry)
+        if group is None:
+            raise MalformedEntry(f"{entry.kind.decode()} without a group")
         try:
-            member = {"group": group, "id": who["id"], "subject": who["subject"] or None,
-                      "node": who["node"]}  # fmt: skip
+            member = Member(group, who["id"], who["subject"] or None, who["node"])
         except KeyError as error:
             raise MalformedEntry(f"{entry.kind.decode()} without {error}") from None
         if not all(_is_text(each) for each in (who["id"], who["subject"] or "", who["node"])):
             raise MalformedEntry(f"{entry.kind.decode()} with something that is not a text")
         joined = entry.kind == entries.JOIN
-        if self._is_mine(member["node"] or "") or not self._host.hears_members(joined=joined):
+        if self._is_mine(member.node or "") or not self._host.hears_members(joined=joined):
             return None
         tell = partial(self._host.tell_member, joined=joined)
         return Effect(tell, (member,), When.PATIENTLY)

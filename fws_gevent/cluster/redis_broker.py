@@ -20,6 +20,7 @@ from ..redis_io.keys import Keys
 from ..redis_io.publishing import Publication, StreamTerms
 from ..redis_io.servers import RedisServers
 from ..settings import Settings
+from ..signals import Member
 from .channels import Channels
 from .cleanup import Cleanup
 from .effects import Effects
@@ -243,7 +244,7 @@ class RedisBroker(Broker):
 
     # Presence.
 
-    def members(self, group: str) -> list[dict[str, Any]]:
+    def members(self, group: str) -> list[Member]:
         """Return a group's members on all nodes. Raises StorageAway unless they are all."""
         return self.members_here(group) + self._roster.members(group)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gevent
 import redis
 
 from ..errors import StorageAway
 from ..redis_io.keys import Keys
 from ..redis_io.servers import RedisServers
+from ..signals import Member
 from .leases import ENDED
 from .membership import MemberKeys, encode
 from .nodes import Nodes
@@ -17,8 +16,6 @@ from .nodes import Nodes
 ATTEMPTS, PAUSE = 7, 0.02
 """How often Redis is asked where what it has does not fit together, and the seconds until the
 second time, doubled each time: changes are under way, or it came back without what it had."""
-
-Member = dict[str, Any]
 
 
 class _Unclear(Exception):
@@ -101,10 +98,9 @@ class Roster:
             if isinstance(told, Exception):
                 raise told
             found[node] = [
-                {"group": group, "id": _text(member), "subject": _text(subject) or None,
-                 "node": node}
+                Member(group, _text(member), _text(subject) or None, node)
                 for member, subject in told.items()
-            ]  # fmt: skip
+            ]
         return found
 
 

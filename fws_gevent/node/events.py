@@ -27,6 +27,7 @@ from ..filters.registry import defined_filters
 from ..filters.results import FITS, any_value
 from ..logs.loggers import Repeats, get_logger
 from ..loop.reactor import Reactor
+from ..signals import Member
 from .connect_event import emit_connect
 from .members import Membership
 from .statistics import counted_as
@@ -118,7 +119,7 @@ class Events(Membership):
         """Return whether anybody listens to joins, or to leaves."""
         return (self.joined_route if joined else self.left_route).emit is not None
 
-    def tell_member(self, member: dict[str, Any], *, joined: bool) -> None:
+    def tell_member(self, member: Member, *, joined: bool) -> None:
         """Tell of a member that joined or left on another node."""
         (self.joined_route if joined else self.left_route).tell(self, member)
 

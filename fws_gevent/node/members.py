@@ -15,7 +15,7 @@ from ..loop.reactor import Reactor
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, Data, convert, frame_for
-from ..signals import Route
+from ..signals import Member, Route
 from ..tokens.claims import SUBJECT_GROUP
 
 if TYPE_CHECKING:
@@ -116,12 +116,11 @@ class Membership:
         if route.emit is not None:
             self.presence.put(route.tell, self, self._member(group, connection))
 
-    def _member(self, group: str, connection: Connection) -> dict[str, Any]:
-        return {"group": group, "id": connection.id, "subject": connection.subject,
-                "node": self.broker.node_name}  # fmt: skip
+    def _member(self, group: str, connection: Connection) -> Member:
+        return Member(group, connection.id, connection.subject, self.broker.node_name)
 
-    def members(self, group: str) -> list[dict[str, Any]]:
-        """Who is in a group, on all nodes: a dict of `group`, `id`, `subject`, `node` for each.
+    def members(self, group: str) -> list[Member]:
+        """Return the members of a group on all nodes.
 
         Raises StorageAway if the other nodes can't be asked, GroupNameInvalid.
         """

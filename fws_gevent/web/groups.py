@@ -33,5 +33,7 @@ def group(group: str) -> Response:
         members = service().server.members(checked_group(group))
     except GroupNameInvalid as error:
         refuse(400, "invalid_request", str(error))
-    listed = [{key: each[key] for key in ("id", "subject", "node")} for each in members[:LISTED]]
+    listed = [
+        {"id": each.id, "subject": each.subject, "node": each.node} for each in members[:LISTED]
+    ]
     return answer({"group": group, "count": len(members), "members": listed})

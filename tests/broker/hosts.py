@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 from fws_gevent.broker.base import Broker
 from fws_gevent.broker.host import BrokerHost
 from fws_gevent.loop.reactor import Reactor
+from fws_gevent.signals import Member
 
 
 class Connection(NamedTuple):
@@ -39,7 +40,7 @@ class Host:
         self.closed: list[tuple[str, int, str]] = []
         self.queue = Events()
         self.gaps: list[tuple[str | None, str]] = []
-        self.told: list[tuple[dict[str, Any], bool]] = []
+        self.told: list[tuple[Member, bool]] = []
         broker.attach(cast("BrokerHost", self))
 
     def start(self) -> None:
@@ -92,7 +93,7 @@ class Host:
     def hears_members(self, *, joined: bool) -> bool:
         return True
 
-    def tell_member(self, member: dict[str, Any], *, joined: bool) -> None:
+    def tell_member(self, member: Member, *, joined: bool) -> None:
         self.told.append((member, joined))
 
     def tell_gap(self, group: str | None, reason: str) -> None:

@@ -14,6 +14,7 @@ from fws_gevent.broker.memory import MemoryBroker
 from fws_gevent.errors import GroupNameInvalid
 from fws_gevent.protocol.frames import BINARY, TEXT
 from fws_gevent.settings import Settings
+from fws_gevent.signals import Member
 from fws_gevent.startup.broker import shared_with
 from fws_gevent.storage.redis import RedisStorageObject
 
@@ -133,11 +134,10 @@ def test_members_are_those_of_all_nodes(hosts: list[Host]) -> None:
         host.enter(f"d{number}", "other")
     names = [host.broker.node_name for host in hosts]
     assert len(set(names)) == len(names)
-    wanted = [{"group": "room", "id": f"c{number}", "subject": "ada", "node": name}
-              for number, name in enumerate(names)]  # fmt: skip
+    wanted = [Member("room", f"c{number}", "ada", name) for number, name in enumerate(names)]
     for host in hosts:
         until(lambda host=host: len(host.broker.members("room")) == len(wanted))  # type: ignore[misc]
-        assert sorted(host.broker.members("room"), key=lambda each: str(each["id"])) == wanted
+        assert sorted(host.broker.members("room")) == wanted
     assert hosts[0].broker.members("nowhere") == []
 
 

@@ -53,7 +53,7 @@ def join(connect: Connect, server: FilteredWebSocketServer, *groups: str) -> str
 
 def ids(server: FilteredWebSocketServer, group: str = "room") -> list[str]:
     """The ids of a group's members, as a node has them."""
-    return sorted(each["id"] for each in server.members(group))
+    return sorted(each.id for each in server.members(group))
 
 
 def haunt(plain: Any, groups: list[str], node: str = GHOST, member: str = "m1") -> None:

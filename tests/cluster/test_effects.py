@@ -10,6 +10,7 @@ import pytest
 from fws_gevent.cluster.effects import Effect, Effects, When
 from fws_gevent.protocol.frames import BINARY, TEXT
 from fws_gevent.redis_io.entries import Entry, MalformedEntry
+from fws_gevent.signals import Member
 
 
 class Node:
@@ -60,13 +61,13 @@ def test_who_joins_or_leaves_another_node_is_told_patiently(kind: str) -> None:
     node = Node()
     who = {"id": "c1", "subject": "ann", "node": "other"}
     assert run(node.of(kind.encode(), json.dumps(who).encode())) is When.PATIENTLY
-    assert node.told == [({"group": "kitchen", **who}, kind == "join")]
+    assert node.told == [(Member("kitchen", **who), kind == "join")]
 
 
 def test_who_has_no_subject_is_told_without() -> None:
     node = Node()
     run(node.of(b"join", b'{"id": "c1", "subject": "", "node": "other"}'))
-    assert node.told[0][0]["subject"] is None
+    assert node.told[0][0].subject is None
 
 
 def test_what_this_node_did_itself_and_what_nobody_listens_to_is_not_told() -> None:
@@ -144,6 +145,13 @@ def test_a_member_that_is_not_named_by_texts_is_malformed(field: str, value: Any
     who = {"id": "c1", "subject": "ann", "node": "other", field: value}
     with pytest.raises(MalformedEntry, match="not a text"):
         Node().of(b"join", json.dumps(who).encode())
+
+
+@pytest.mark.parametrize("kind", [b"join", b"leave"])
+def test_a_member_of_no_group_is_malformed(kind: bytes) -> None:
+    who = b'{"id": "c1", "subject": "ann", "node": "other"}'
+    with pytest.raises(MalformedEntry, match=f"{kind.decode()} without a group"):
+        Node().of(kind, who, group=None)
 
 
 @pytest.mark.parametrize("reason", [None, 5, ["x"], True])

@@ -15,6 +15,7 @@ from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketGapFilter, WebSocketMessageFilter
 from fws_gevent.redis_io import servers
 from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.signals import Member
 from fws_gevent.storage.redis import RedisStorageObject
 
 from ..clients import Client
@@ -88,7 +89,7 @@ def others(server: FilteredWebSocketServer) -> list[dict[str, Any]]:
 def ids(server: FilteredWebSocketServer, group: str = "room") -> list[str]:
     """The members that a node names; none while it can't tell."""
     try:
-        return sorted(each["id"] for each in server.members(group))
+        return sorted(each.id for each in server.members(group))
     except StorageAway:
         return []
 
@@ -160,7 +161,7 @@ def test_what_a_dead_node_left_is_cleared_away_and_told_once(
     finally:
         for server, receiver in zip(servers, receivers, strict=True):
             signals.member_left.disconnect(receiver, sender=server)
-    gone = {"group": "room", "id": "m1", "subject": "ada", "node": GHOST}
+    gone = Member("room", "m1", "ada", GHOST)
     assert told == [[gone], [gone]]
     assert keys(plain, "other") == []
     assert not plain.sismember("fws:{*}:nodes", GHOST)
@@ -199,10 +200,10 @@ def test_a_node_that_was_taken_for_dead_goes_on_under_another_name(
     present = {(a, name(one)), (b, name(two))}
 
     def came(server: Any, web_socket_instance: Any, data: Any) -> None:
-        present.add((data["id"], data["node"]))
+        present.add((data.id, data.node))
 
     def went(server: Any, web_socket_instance: Any, data: Any) -> None:
-        present.remove((data["id"], data["node"]))
+        present.remove((data.id, data.node))
 
     signals.member_joined.connect(came, sender=two, weak=False)
     signals.member_left.connect(went, sender=two, weak=False)
@@ -351,7 +352,7 @@ def test_a_node_killed_outright_is_soon_nobodys_member(
                   "--redis_url", redis_server.url)  # fmt: skip
     connect(other.port())
     until(lambda: len(ids(server)) == 2)
-    (dead,) = {each["node"] for each in server.members("room")} - {name(server)}
+    (dead,) = {each.node for each in server.members("room")} - {name(server)}
     other.signal(signal.SIGKILL)
     until(lambda: ids(server) == [here])
     until(lambda: not keys(plain, dead))

@@ -14,6 +14,7 @@ from fws_gevent.cluster.redis_broker import RedisBroker
 from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.signals import Member
 from fws_gevent.storage.redis import RedisStorageObject
 
 from ..clients import Client
@@ -22,8 +23,8 @@ from ..redis_processes import RedisProcess
 from ..waiting import until
 
 Node = Callable[..., FilteredWebSocketServer]
-Member = tuple[str, str]
-Heard = list[tuple[str, dict[str, Any]]]
+Place = tuple[str, str]
+Heard = list[tuple[str, Member]]
 
 
 class Rooms(WebSocketMessageFilter):
@@ -83,10 +84,10 @@ def ask(client: Client, order: str) -> str:
     return answer
 
 
-def ids(server: FilteredWebSocketServer, group: str = "room") -> set[Member]:
+def ids(server: FilteredWebSocketServer, group: str = "room") -> set[Place]:
     """The members with their nodes, of whom nobody may be there twice; none if it can't tell."""
     try:
-        found = [(each["id"], each["node"]) for each in server.members(group)]
+        found = [(each.id, each.node) for each in server.members(group)]
     except StorageAway:
         return set()
     assert len(set(found)) == len(found)
@@ -98,7 +99,7 @@ def name(server: FilteredWebSocketServer) -> str:
 
 
 def event(bus: str, server: FilteredWebSocketServer, member: str, group: str = "room") -> Any:
-    return bus, {"group": group, "id": member, "subject": None, "node": name(server)}
+    return bus, Member(group, member, None, name(server))
 
 
 def test_all_nodes_name_the_members_of_all_nodes(node: Node, connect: Connect) -> None:
@@ -107,7 +108,7 @@ def test_all_nodes_name_the_members_of_all_nodes(node: Node, connect: Connect) -
     a, b, c = (ask(client, "join room") for client in clients)
     together = {(a, name(one)), (b, name(one)), (c, name(two))}
     until(lambda: all(ids(server) == together for server in servers))
-    assert one.members("room")[0] == {"group": "room", "id": a, "subject": None, "node": name(one)}
+    assert one.members("room")[0] == Member("room", a, None, name(one))
     ask(clients[0], "leave room")
     clients[2].drop()
     until(lambda: all(ids(server) == {(b, name(one))} for server in servers))
@@ -171,7 +172,7 @@ def test_a_subscriber_may_wait_and_holds_up_no_other_group(
 
     def slow(server: Any, web_socket_instance: Any, data: Any) -> None:
         gate.wait()
-        told.append(data["id"])
+        told.append(data.id)
 
     here, there = connect(one), connect(two)
     for client in (here, there):
@@ -231,7 +232,7 @@ def test_a_clean_end_leaves_nothing_but_streams_and_is_told(
     left = event("member_left", one, a)
     one.stop(0.5)
     until(lambda: left in heard)
-    assert two.members("room") == [{"group": "room", "id": b, "subject": None, "node": name(two)}]
+    assert two.members("room") == [Member("room", b, None, name(two))]
     until(lambda: plain.smembers("fws:{*}:nodes") == {name(two).encode()})
     two.stop(0.5)
     until(lambda: not leftovers(plain))
@@ -265,7 +266,7 @@ def test_what_happened_while_redis_was_away_is_told_when_it_is_back(
     until(lambda: all(server.healthy and ids(server) == there for server in (one, two)))
     until(lambda: event("member_left", one, goes) in heard)
     until(lambda: all(event("member_joined", one, member) in heard for member in new))
-    assert len({(bus, data["id"]) for bus, data in heard}) == len(heard)
+    assert len({(bus, data.id) for bus, data in heard}) == len(heard)
 
 
 def test_scripts_that_redis_has_forgotten_are_sent_again(

@@ -186,7 +186,7 @@ def test_a_server_that_is_not_started_publishes(
     idle.broadcast("to all")
     assert [member.receive(), member.receive()] == ["to the room", "to all"]
     assert other.receive() == "to all"
-    until(lambda: [each["id"] for each in idle.members("room")] == [name])
+    until(lambda: [each.id for each in idle.members("room")] == [name])
     idle.disconnect(id=name, code=4000, reason="from outside")
     assert member.frame().close == (4000, "from outside")
     assert idle.broker.others == []

@@ -103,7 +103,7 @@ def test_a_thread_joins_leaves_and_closes(serve: Serve, connect: Connect) -> Non
     server = connection.node
     in_thread(connection.join, "room")
     assert set(server.groups) == {"room"}
-    assert [member["id"] for member in in_thread(server.members, "room")] == [connection.id]
+    assert [member.id for member in in_thread(server.members, "room")] == [connection.id]
     in_thread(connection.leave, "room")
     assert not server.groups
     in_thread(setattr, connection, "token", "blue")

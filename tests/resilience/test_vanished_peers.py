@@ -62,7 +62,7 @@ class Gone(WebSocketDisconnectFilter):
 
 
 def left(server, web_socket_instance, data):
-    note("left", data["id"], data["group"])
+    note("left", data.id, data.group)
 
 
 signals.member_left.connect(left, weak=False)
