@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from time import monotonic
 from typing import Any
 
 import gevent
@@ -15,6 +14,7 @@ import redis
 from gevent.event import Event
 from redis.exceptions import AskError, MovedError, NoScriptError
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io import entries
@@ -61,7 +61,9 @@ class CatchUp:
         terms: StreamTerms,
         place: ServerName = "",
         route: Callable[[Feed, float], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._servers = servers
         self._terms = terms
         self._place = place
@@ -72,12 +74,12 @@ class CatchUp:
         self._cuts = 0
         self._something = Event()
         self._stopping = False
-        self.loop = Loop("stream reader", self._live)
+        self.loop = Loop("stream reader", self._live, clock)
         self.loop.start()
 
     def put(self, feed: Feed, pause: float = 0.0) -> None:
         """Read on for a feed in `pause` seconds, or sooner where that was asked for before."""
-        due = monotonic() + pause
+        due = self._clock.monotonic() + pause
         if feed.queued and feed.queued <= due:
             return
         feed.queued = due
@@ -107,7 +109,7 @@ class CatchUp:
 
     def _next(self) -> list[Feed]:
         """Return the feeds of the next trip; one whose entries are large has it for itself."""
-        now = monotonic()
+        now = self._clock.monotonic()
         while self._later and self._later[0][0] <= now:
             due, _, feed = heappop(self._later)
             self._feeds.append((due, feed))
@@ -126,7 +128,7 @@ class CatchUp:
         return feeds
 
     def _seconds_until_later(self) -> float | None:
-        return max(0.0, self._later[0][0] - monotonic()) if self._later else None
+        return max(0.0, self._later[0][0] - self._clock.monotonic()) if self._later else None
 
     def _read(self, feeds: list[Feed]) -> bool:
         """Read on for feeds in one trip; whether the next one may follow at once."""

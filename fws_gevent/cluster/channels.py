@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..redis_io.servers import RedisServers
 from .subscription import Link
@@ -24,13 +25,17 @@ class Channels:
     """
 
     def __init__(
-        self, servers: RedisServers, names: Sequence[str], put: Callable[[dict[str, Any]], bool]
+        self,
+        servers: RedisServers,
+        names: Sequence[str],
+        put: Callable[[dict[str, Any]], bool],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.dropped = 0
         self._put = put
         self._patterns = [(name.encode(), glob(name)) for name in names if _GLOB.search(name)]
         self._exact = {name.encode() for name in names if not _GLOB.search(name)}
-        self.link = Link("channels", lambda: servers.connection(""), self)
+        self.link = Link("channels", lambda: servers.connection(""), self, clock)
         for name in self._exact:
             self.link.subscribe(name)
         for name, _ in self._patterns:

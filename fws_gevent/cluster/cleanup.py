@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from time import monotonic
 
 import redis
 from gevent.event import Event
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.keys import Keys
@@ -40,7 +40,15 @@ class Cleanup:
     nor another node. `me` is the name under which this node does it.
     """
 
-    def __init__(self, servers: RedisServers, keys: Keys, members: MemberKeys, me: str) -> None:
+    def __init__(
+        self,
+        servers: RedisServers,
+        keys: Keys,
+        members: MemberKeys,
+        me: str,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._clock = clock
         self._servers = servers
         self._keys = keys
         self._members = members
@@ -48,7 +56,7 @@ class Cleanup:
         self._dead: dict[str, _Attempt] = {}
         self._something = Event()
         self._stopping = False
-        self.loop = Loop("clean-up", self._live)
+        self.loop = Loop("clean-up", self._live, clock)
         self.loop.start()
 
     def offer(self, names: Iterable[str]) -> None:
@@ -79,11 +87,11 @@ class Cleanup:
             self._something.wait()
             self._something.clear()
             for name, attempt in tuple(self._dead.items()):
-                if monotonic() >= attempt.next and not self._stopping:
+                if self._clock.monotonic() >= attempt.next and not self._stopping:
                     self._try(name, attempt)
 
     def _try(self, name: str, attempt: _Attempt) -> None:
-        attempt.next = monotonic() + attempt.pause
+        attempt.next = self._clock.monotonic() + attempt.pause
         attempt.pause = min(LONGEST, 2 * attempt.pause)
         try:
             error = self._clear(name, attempt)

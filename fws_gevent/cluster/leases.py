@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import monotonic
+
+from ..clock import SYSTEM_CLOCK, Clock
 
 ENDED = b"-"
 """Is under the key of a name that a node has given up, with members that are to be cleared away."""
@@ -16,14 +17,15 @@ class Leases:
     can't be over before that look and `seconds` more; where its key is gone, Redis has lost it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._seconds = seconds
         self._looked = 0.0
         self._said: dict[str, bytes] = {}
         self._until: dict[str, float] = {}
 
     def note(self, looked: float, said: Mapping[str, bytes | None]) -> None:
-        """Note what nodes say by a look that began at `looked`, on the clock of `monotonic`."""
+        """Note what nodes say by a look that began at `looked`, in monotonic time."""
         until: dict[str, float] = {}
         for name, text in said.items():
             before = self._said.get(name)
@@ -39,4 +41,4 @@ class Leases:
 
     def lasts(self, name: str) -> bool:
         """Return whether a node's lease can't be over yet."""
-        return monotonic() < self._until.get(name, 0.0)
+        return self._clock.monotonic() < self._until.get(name, 0.0)

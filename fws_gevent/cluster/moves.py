@@ -9,6 +9,7 @@ import gevent
 import redis
 from gevent.event import Event
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
@@ -33,6 +34,7 @@ class Moves(Generic[Server]):
         look_again: Callable[[], None],
         server_of: Callable[[bytes], Server],
         follow: Callable[[bytes], None],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._look_again = look_again
         self._server_of = server_of
@@ -40,7 +42,7 @@ class Moves(Generic[Server]):
         self._taken: dict[bytes, tuple[Server, int]] = {}  # with the attempts so far
         self._something = Event()
         self._stopping = False
-        self.loop = Loop("moved channels", self._live)
+        self.loop = Loop("moved channels", self._live, clock)
 
     @property
     def pending(self) -> bool:

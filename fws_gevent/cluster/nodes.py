@@ -7,12 +7,12 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Any
 
 import redis
 from gevent.event import Event
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
@@ -53,12 +53,14 @@ class Nodes:
         cleanup: Cleanup,
         describe: Callable[[], dict[str, Any]],
         groups: Callable[[], Iterable[str]],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self.others: list[dict[str, Any]] = []
         self._mine: dict[str, None] = {presence.node: None}
         self.known: frozenset[str] = frozenset(self._mine)
         """The names of all nodes, dead ones among them, and this one's own."""
-        self._leases = Leases(LEASE)
+        self._leases = Leases(LEASE, clock)
         self._given_up: str | None = None  # a former name, of which the others don't know that yet
         self._living = self._missing = 0
         self._missing_until = 0.0
@@ -72,7 +74,7 @@ class Nodes:
         self._refused = False
         self._wake = Event()
         self._stopping = False
-        self.loop = Loop("heartbeat", self._live)
+        self.loop = Loop("heartbeat", self._live, clock)
         self.loop.start()
 
     @property
@@ -101,7 +103,7 @@ class Nodes:
 
     def _expected(self) -> int:
         """Return how many other nodes are known to live, though Redis may have forgotten them."""
-        return self._missing if monotonic() < self._missing_until else 0
+        return self._missing if self._clock.monotonic() < self._missing_until else 0
 
     def stop(self, timeout: float) -> None:
         """End, within `timeout` seconds; `leave` says good-bye."""
@@ -172,7 +174,7 @@ class Nodes:
         """Hear what the other nodes say. Raises redis.RedisError."""
         others.sort()
         self.known = frozenset([*others, *self._mine])
-        now = monotonic()
+        now = self._clock.monotonic()
         texts = self._servers.client.mget(map(self._keys.node, others)) if others else []
         said = dict(zip(others, texts, strict=True))
         self._leases.note(now, said)
@@ -191,7 +193,7 @@ class Nodes:
             del self._mine[next(iter(self._mine))]
         # The others are likely to have lost theirs, too: who does not say so soon is dead.
         self._missing = max(self._expected(), self._living)
-        self._missing_until = monotonic() + LEASE
+        self._missing_until = self._clock.monotonic() + LEASE
         self._presence.renew(new, self._groups())
         self._wake.set()
 

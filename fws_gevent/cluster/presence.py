@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from time import monotonic
 
 import redis
 from gevent.event import Event
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.servers import Place
@@ -39,7 +39,10 @@ class Presence:
     away after its end. A group that fails is put aside, and holds up no other one.
     """
 
-    def __init__(self, keys: MemberKeys, node: str, members: Members) -> None:
+    def __init__(
+        self, keys: MemberKeys, node: str, members: Members, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._clock = clock
         self.node = node
         self.registered = Event()
         self._keys = keys
@@ -55,7 +58,7 @@ class Presence:
         """Groups that were in a batch which failed as a whole: each is tried alone."""
         self._something = Event()
         self._stopping = self._cut_off = False
-        self.loop = Loop("presence", self._live)
+        self.loop = Loop("presence", self._live, clock)
         self.loop.start()
 
     def join(self, group: str, member: str, subject: str) -> None:
@@ -124,7 +127,7 @@ class Presence:
 
     def _wait(self) -> None:
         if self._aside:
-            self._something.wait(max(0.0, self._next_aside - monotonic()))
+            self._something.wait(max(0.0, self._next_aside - self._clock.monotonic()))
         elif not self._former:
             self._something.wait()
         elif not self._forget(self._former[0]):
@@ -145,7 +148,7 @@ class Presence:
     def _next_batch(self) -> tuple[Place | None, list[str]]:
         """Return groups of one server of which there is something to tell."""
         self._bring_back()
-        now, batch = monotonic(), list[str]()
+        now, batch = self._clock.monotonic(), list[str]()
         first: Place | None = None
         for group in tuple(islice(self._changes, _LOOK)):
             place = self._keys.place_of(group)
@@ -163,7 +166,7 @@ class Presence:
         return first, batch
 
     def _bring_back(self) -> None:
-        now = monotonic()
+        now = self._clock.monotonic()
         if not self._aside or now < self._next_aside or self._stopping:
             return
         for group, until in tuple(self._aside.items()):
@@ -255,7 +258,7 @@ class Presence:
     # What failed.
 
     def _is_away(self, place: Place | None, error: Exception) -> None:
-        self._away[place] = monotonic() + self._pause((place,), AWAY)
+        self._away[place] = self._clock.monotonic() + self._pause((place,), AWAY)
         if isinstance(error, redis.ResponseError) and self._attempts[place,] == 3:
             _log.warning("can't tell who is in any group: %s; trying again", error)
         else:
@@ -265,7 +268,7 @@ class Presence:
         """Try again later: some of it may have been told, so it is compared then."""
         until = self._away.get(place)
         if until is None:
-            until = monotonic() + self._pause(group, LONGEST)
+            until = self._clock.monotonic() + self._pause(group, LONGEST)
             if self._attempts[group] == 3:
                 _log.warning(
                     "group %s: can't tell who is in it: %s; trying again", repr(group), outcome

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from time import monotonic
 from typing import Any
 
 import gevent
@@ -19,6 +18,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import PublishFailed
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
@@ -80,6 +80,7 @@ class Lane:
         terms: StreamTerms,
         place: Place = "",
         lane_of: Callable[[bytes], Lane] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.failing = False
         self._servers = servers
@@ -87,14 +88,15 @@ class Lane:
         self._terms = terms
         self._place = place
         self._lane_of = lane_of if servers.sharded else None
-        self._clock = RedisClock(servers)
+        self._clock = clock
+        self._redis_clock = RedisClock(servers, clock)
         self._waiting: deque[Waiting] = deque()
         self._again: deque[Waiting] = deque()  # of a trip that failed as a whole
         self._aside: dict[bytes, _Aside] = {}
         self._aside_count = 0
         self._something = Event()
         self._stopping = False
-        self.loop = Loop("publish queue", self._live)
+        self.loop = Loop("publish queue", self._live, clock)
         self.loop.start()
 
     def publish(self, publication: Publication) -> str:
@@ -161,7 +163,7 @@ class Lane:
                 yield self._again.popleft()
             return
         self._again.clear()
-        now = monotonic()
+        now = self._clock.monotonic()
         for stream, aside in tuple(self._aside.items()):
             if aside.due <= now:
                 yield from self._due(aside)
@@ -187,7 +189,7 @@ class Lane:
 
     def _seconds_until_due(self) -> float | None:
         due = [aside.due for aside in self._aside.values() if aside.waiting]
-        return max(0.0, min(due) - monotonic()) if due else None
+        return max(0.0, min(due) - self._clock.monotonic()) if due else None
 
     # What becomes of it.
 
@@ -217,7 +219,7 @@ class Lane:
 
     def _call(self, publications: list[Publication]) -> list[Any]:
         servers, first = self._servers, publications[0]
-        offset = self._clock.at(0.0, self._keys.stream(first.group))
+        offset = self._redis_clock.at(0.0, self._keys.stream(first.group))
         pipeline = servers.pipeline(self._place)
         for each in publications:
             latest = offset + int(each.deadline * 1000)
@@ -241,7 +243,7 @@ class Lane:
         aside.waiting.extendleft(reversed(those))
         self._aside_count += len(those)
         aside.failures += 1
-        aside.due = monotonic() + pause_after(aside.failures)
+        aside.due = self._clock.monotonic() + pause_after(aside.failures)
         if not isinstance(error, _ONE_STREAMS) or isinstance(error, MasterDownError):
             self._failed(error)
         elif aside.failures == 1 and not isinstance(error, MovedError):
@@ -274,7 +276,7 @@ class Lane:
             _log.debug("can't find out which server has what: %s", error)
 
     def _failed(self, error: Exception) -> None:
-        self._clock.forget()
+        self._redis_clock.forget()
         if not self.failing:
             self.failing = True
             _log.warning("Redis takes no messages: %s", error)

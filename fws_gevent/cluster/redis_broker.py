@@ -9,6 +9,7 @@ import gevent
 
 from ..broker.base import Broker
 from ..broker.host import BrokerHost
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import PublishFailed, StorageAway
 from ..logs.loggers import get_logger
 from ..loop.inbox import Inbox
@@ -54,8 +55,14 @@ class RedisBroker(Broker):
     shared = True
 
     def __init__(
-        self, servers: RedisServers, keys: Keys, settings: Settings, tokens: RedisTokenStore
+        self,
+        servers: RedisServers,
+        keys: Keys,
+        settings: Settings,
+        tokens: RedisTokenStore,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._first_name = new_node_name()
         self._gaps = 0
         self._servers = servers
@@ -64,7 +71,7 @@ class RedisBroker(Broker):
         self._terms = tokens.terms = terms_of(settings)
         self._channel_names = settings.redis_channels
         self._local = settings.redis_away == "local"
-        self._publisher = Publisher(servers, keys.prefix, self._terms.deadline, self._terms)
+        self._publisher = Publisher(servers, keys.prefix, self._terms.deadline, self._terms, clock)
         self._member_keys = MemberKeys(servers, keys, self._terms)
         self._roster = Roster(servers, keys, self._member_keys, None)
         self._started = False
@@ -79,24 +86,26 @@ class RedisBroker(Broker):
     def start(self) -> None:
         """Begin to follow; waits until Redis is there, for a few seconds at most."""
         servers, keys, members = self._servers, self._keys, self._member_keys
+        clock = self._clock
         self._first_name = new_node_name()  # others may still clear away what one before has left
-        self._shards = Shards(servers, keys, self._terms)
-        self._presence = Presence(members, self._first_name, self._members_here)
-        self._cleanup = Cleanup(servers, keys, members, self._first_name)
+        self._shards = Shards(servers, keys, self._terms, clock)
+        self._presence = Presence(members, self._first_name, self._members_here, clock)
+        self._cleanup = Cleanup(servers, keys, members, self._first_name, clock)
         self._nodes = Nodes(
-            servers, keys, members, self._presence, self._cleanup, self.host.summary, self._groups
-        )
+            servers, keys, members, self._presence, self._cleanup, self.host.summary,
+            self._groups, clock,
+        )  # fmt: skip
         self._upkeep = Upkeep(
             servers, keys, self._terms, self._presence, self._nodes, members,
-            self._members_here, self._groups,
+            self._members_here, self._groups, clock,
         )  # fmt: skip
         self._roster = Roster(servers, keys, members, self._nodes)
-        self._channels = Channels(servers, self._channel_names, self.host.queue.offer)
+        self._channels = Channels(servers, self._channel_names, self.host.queue.offer, clock)
         self._channels.link.start()
         self._readers = StreamReaders(
             self._shards, keys, self._effects, self._gap, lambda: Inbox(self.host.reactor)
         )
-        self._revocations = Revocations(self._tokens, self._readers.everybody.ready)
+        self._revocations = Revocations(self._tokens, self._readers.everybody.ready, clock)
         self._started = True
         if not self._readers.start():
             _log.error("Redis at %s doesn't answer; serving without it until it does",

@@ -6,6 +6,7 @@ import gevent
 import redis
 from gevent.event import Event
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
@@ -21,13 +22,15 @@ class Revocations:
     heard there, so none is missed.
     """
 
-    def __init__(self, tokens: RedisTokenStore, followed: Event) -> None:
+    def __init__(
+        self, tokens: RedisTokenStore, followed: Event, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._tokens = tokens
         self._followed = followed
         self._needed = Event()
         self._needed.set()
         self._stopping = False
-        self.loop = Loop("revocations", self._live)
+        self.loop = Loop("revocations", self._live, clock)
         self.loop.start()
 
     def load(self) -> None:

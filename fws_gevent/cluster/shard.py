@@ -7,6 +7,7 @@ from typing import Any
 import gevent
 import redis
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..loop.supervision import Loop
 from ..redis_io.keys import Keys
 from ..redis_io.publishing import StreamTerms
@@ -23,9 +24,11 @@ class Shard:
 
     def __init__(self, shards: Shards, place: Place) -> None:
         self.place = place
-        self.lane = Lane(shards.servers, shards.keys, shards.terms, place, shards.lane_of)
-        self.catch_up = CatchUp(shards.servers, shards.terms, place, shards.catch_up)
-        self.link = Link(place or shards.servers.name, self._connect, self)
+        self.lane = Lane(
+            shards.servers, shards.keys, shards.terms, place, shards.lane_of, shards.clock
+        )
+        self.catch_up = CatchUp(shards.servers, shards.terms, place, shards.catch_up, shards.clock)
+        self.link = Link(place or shards.servers.name, self._connect, self, shards.clock)
         self._shards = shards
         self._listens = False
 
@@ -93,13 +96,16 @@ class Shard:
 class Shards:
     """All that a node follows, by the server that has it; `feeds` are by their channels."""
 
-    def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
+    def __init__(
+        self, servers: RedisServers, keys: Keys, terms: StreamTerms, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.clock = clock
         self.servers = servers
         self.keys = keys
         self.terms = terms
         self.feeds: dict[bytes, Feed] = {}
         self._shards: dict[Place, Shard] = {}
-        self.moves: Moves[Shard] = Moves(servers.look_again, self.of, self._follow_again)
+        self.moves: Moves[Shard] = Moves(servers.look_again, self.of, self._follow_again, clock)
         if servers.sharded:
             self.moves.loop.start()
 

@@ -90,7 +90,7 @@ class Feed:
         self.local_only = False
         """Messages went to this node's clients alone."""
         self.queued = 0.0
-        """When Redis is asked how it goes on, on the clock of `monotonic`; 0 for not at all."""
+        """When Redis is asked how it goes on, in monotonic time; 0 for not at all."""
         self.work = 1
         """The work that the last entry was: for a message, how many connections got it."""
         self.large = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 import gevent
@@ -18,6 +17,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from greenlet import getcurrent
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.backoff import Backoff
@@ -72,7 +72,10 @@ class Link:
     `up` says whether it does now.
     """
 
-    def __init__(self, name: str, connect: Callable[[], Any], listener: Listener) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], Any], listener: Listener, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._clock = clock
         self.name = name
         self.up = False
         self.ready = Event()
@@ -90,7 +93,7 @@ class Link:
         self._stopping = False
         self._pinged = 0.0
         self._awaits_pong = False
-        self.loop = Loop("subscription", self._live)
+        self.loop = Loop("subscription", self._live, clock)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -200,7 +203,7 @@ class Link:
             connection.disconnect()
             raise
         self._connection = connection
-        self._pinged, self._awaits_pong = monotonic(), False
+        self._pinged, self._awaits_pong = self._clock.monotonic(), False
         self._subscribe_to_all()
         backoff.reset()
         self.up, self.failing = True, False
@@ -217,7 +220,7 @@ class Link:
             if work >= _TURN:
                 work = 0
                 gevent.sleep(0)
-            if monotonic() - self._pinged >= PING_INTERVAL:
+            if self._clock.monotonic() - self._pinged >= PING_INTERVAL:
                 self._ping()
 
     def _subscribe_to_all(self) -> None:
@@ -235,14 +238,14 @@ class Link:
 
         Only now, since what came while this process itself was held up has been read by now.
         """
-        silent = monotonic() - self._pinged
+        silent = self._clock.monotonic() - self._pinged
         if self._awaits_pong and silent >= PING_TIMEOUT:
             raise redis.TimeoutError(f"no answer to a ping for {silent:.0f} s")
         if not self._awaits_pong and silent >= PING_INTERVAL:
             self._ping()
 
     def _ping(self) -> None:
-        self._pinged, self._awaits_pong = monotonic(), True
+        self._pinged, self._awaits_pong = self._clock.monotonic(), True
         self._send("PING")
 
     def _heard(self, answer: Any) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from typing import Any, get_args
 
 import redis
 from redis.exceptions import NoScriptError
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import StorageAway, StoreFull, SubjectFull
 from ..logs.loggers import get_logger
 from ..redis_io.keys import Keys
@@ -50,7 +50,10 @@ class RedisTokenStore(TokenStore):
 
     shared = True
 
-    def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
+    def __init__(
+        self, servers: RedisServers, keys: Keys, terms: StreamTerms, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._clock = clock
         self.following = False
         """Whether `on_revoked` hears of all revocations."""
         self.terms = terms
@@ -179,7 +182,7 @@ class RedisTokenStore(TokenStore):
         known = self._known.revoked_at(kind, value)  # type: ignore[arg-type]
         if known is None or known < at:
             revocation = Revocation(kind, value, at)  # type: ignore[arg-type]
-            self._known.revoke(revocation, until, time.time())
+            self._known.revoke(revocation, until, self._clock.wall())
 
     def _count(
         self,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from time import monotonic
 from typing import Any
 
 import redis
 from gevent.event import Event
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.keys import Keys
@@ -50,7 +50,9 @@ class Upkeep:
         member_keys: MemberKeys,
         members: Callable[[str], Iterable[Any]],
         groups: Callable[[], Iterable[str]],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._servers = servers
         self._keys = keys
         self._terms = terms
@@ -62,7 +64,7 @@ class Upkeep:
         self._round: deque[str] = deque()
         self._strangers: dict[str, float] = {}
         self._stop = Event()
-        self.loop = Loop("upkeep", self._live)
+        self.loop = Loop("upkeep", self._live, clock)
         self.loop.start()
 
     def stop(self, timeout: float) -> None:
@@ -136,7 +138,7 @@ class Upkeep:
 
     def _clear_strangers(self, group: str, holders: Iterable[bytes]) -> None:
         """Take away what nodes left that nobody knows any more. Raises redis.RedisError."""
-        now, known = monotonic(), self._nodes.known
+        now, known = self._clock.monotonic(), self._nodes.known
         for raw in holders:
             name = raw.decode("utf-8", "surrogateescape")
             if name in known:

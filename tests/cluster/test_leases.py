@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from fws_gevent.cluster.leases import ENDED, Leases
+
+from ..clocks import ManualClock
 
 
 def test_a_lease_lasts_from_the_look_before_the_change() -> None:
-    leases, now = Leases(10.0), monotonic()
+    clock = ManualClock()
+    leases, now = Leases(10.0, clock), clock.now
     leases.note(now - 4, {"n": b"1"})
     assert not leases.lasts("n"), "it may have been written long before"
     leases.note(now, {"n": b"1"})
@@ -19,14 +20,19 @@ def test_a_lease_lasts_from_the_look_before_the_change() -> None:
 
 
 def test_it_is_over_when_the_time_is() -> None:
-    leases, now = Leases(10.0), monotonic()
-    leases.note(now - 10, {"n": b"1"})
+    clock = ManualClock()
+    leases, now = Leases(10.0, clock), clock.now
+    leases.note(now, {"n": b"1"})
     leases.note(now, {"n": b"2"})
+    clock.advance(9.9)
+    assert leases.lasts("n")
+    clock.advance(0.1)
     assert not leases.lasts("n")
 
 
 def test_it_lasts_though_its_key_is_lost_and_ends_with_the_node() -> None:
-    leases, now = Leases(10.0), monotonic()
+    clock = ManualClock()
+    leases, now = Leases(10.0, clock), clock.now
     for text in (b"1", b"2", None):
         leases.note(now, {"n": text})
     assert leases.lasts("n")
@@ -37,7 +43,8 @@ def test_it_lasts_though_its_key_is_lost_and_ends_with_the_node() -> None:
 
 
 def test_a_node_that_is_named_no_more_is_forgotten() -> None:
-    leases, now = Leases(10.0), monotonic()
+    clock = ManualClock()
+    leases, now = Leases(10.0, clock), clock.now
     for text in (b"1", b"2"):
         leases.note(now, {"n": text})
     leases.note(now, {})
