@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from ..errors import GroupRefused
+from ..errors import GroupRefused, NotServing
 from ..protocol.frames import SHORT_HEADERS, encode, header
 from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, OPCODES, Data, as_text_if_utf8, convert, frame_for
@@ -82,8 +83,8 @@ class Connection(Inbound):
     def token(self, token: Any) -> None:
         if self.node.auth and not (token is None or isinstance(token, Claims)):
             raise TypeError("with auth on, a connection's token is what its client proved")
-        if self.reactor.elsewhere():
-            self.reactor.run_here(setattr, self, "token", token)
+        if not self.reactor.is_own_thread():
+            self._run_in_loop(setattr, self, "token", token)
             return
         new = None if token is None else checked_group(group_name(token))
         before, self._token = self._token, token
@@ -148,12 +149,16 @@ class Connection(Inbound):
             return False
         opcode, payload = convert(data)
         frame = frame_for(opcode, payload, self.window_bits)
-        if self.reactor.elsewhere():
-            self.reactor.call_here(self._send_frame, frame, size=len(frame))
-        else:
-            if self.window_bits:
-                self.reactor.work += len(payload) // COMPRESSED
-            self._send_frame(frame)
+        reactor = self.reactor
+        if not reactor.is_own_thread():
+            try:
+                reactor.call_here(self._send_frame, frame, size=len(frame))
+            except NotServing:
+                return False
+            return True
+        if self.window_bits:
+            reactor.work += len(payload) // COMPRESSED
+        self._send_frame(frame)
         return True
 
     def _send_frame(self, frame: bytes) -> None:
@@ -187,8 +192,8 @@ class Connection(Inbound):
         GroupNameInvalid for what can't be the name of a group.
         """
         group = checked_group(group)
-        if self.reactor.elsewhere():
-            self.reactor.run_here(self.join, group)
+        if not self.reactor.is_own_thread():
+            self._run_in_loop(self.join, group)
             return
         if self.node.auth and not self._grants(group):
             raise GroupRefused(group)
@@ -207,11 +212,19 @@ class Connection(Inbound):
         Raises GroupNameInvalid for what can't be the name of a group.
         """
         group = checked_group(group)
-        if self.reactor.elsewhere():
-            self.reactor.run_here(self.leave, group)
+        if not self.reactor.is_own_thread():
+            self._run_in_loop(self.leave, group)
         elif self._groups and group in self._groups:
             self._groups.discard(group)
             self.node.leave(group, self)
+
+    def _run_in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        """From another thread: run a function in the loop and wait for it.
+
+        Nothing happens after the end of the loop, for this connection has ended with it.
+        """
+        with suppress(NotServing):
+            self.reactor.run_here(function, *arguments)
 
     def _wait_for_room(self) -> None:
         """In this connection's own filter: wait until the peer has read, or is too slow."""

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
-from ..errors import CloseCode
+from ..errors import CloseCode, NotServing
 from ..logs.loggers import get_logger
 from ..protocol import frames
 from .closed import LOST, Closed
@@ -73,10 +74,11 @@ class Conversation(Watched):
         TypeError for a reason that isn't `str`.
         """
         frames.check_close(code, reason)
-        if self.reactor.elsewhere():
-            self.reactor.call_here(self.close, code, reason)
-        else:
+        if self.reactor.is_own_thread():
             self._advance(Step.CLOSE, Closed(code, reason))
+        else:
+            with suppress(NotServing):  # then it has ended with its node
+                self.reactor.call_here(self.close, code, reason)
 
     def _advance(self, step: Step, closed: Closed) -> None:
         """Take a step, if the present state has it: the one place that changes the state.

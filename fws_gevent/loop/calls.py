@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from gevent import spawn_raw
+from gevent._hub_local import get_hub_if_exists  # get_hub would make one
+from gevent.event import Event
 from gevent.monkey import get_original
+from greenlet import getcurrent
 
 from ..errors import NotServing
 
 LENGTH, SIZE = 10_000, 16 << 20
-"""Calls, and bytes of what they are given, that may be on the way; then their callers wait."""
+"""Calls, and bytes of their arguments, that may be on the way; then their callers wait."""
 
 _LOOK = 1.0
 """Seconds between two looks of a waiting thread whether the loop still serves."""
 
 
 class Calls:
-    """The way into one loop for threads that are not its own; `thread` is its own, 0 before."""
+    """The way into one loop for other threads.
+
+    `thread` is the loop's own, 0 before it serves and afterwards.
+    """
 
     def __init__(self) -> None:
         self.thread = 0
         self._loop: Any = None
         self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
         self._count = self._size = 0
-        self._new_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
-        self._lock = self._new_lock()
+        # Reentrant, for a finalizer may run in the middle of a call and make another one.
+        self._lock = get_original("_thread", "RLock")()
 
     def take_calls(self, loop: Any) -> None:
         """Take calls for `loop`, which is the present thread's, from now on."""
@@ -36,34 +42,40 @@ class Calls:
 
     def refuse_calls(self) -> None:
         """Take no more calls; threads that wait for one learn that within a second."""
-        self._loop = None
+        with self._lock:
+            self.thread, self._loop = 0, None
 
     def elsewhere(self) -> bool:
-        """Return whether this is another thread than the one that the loop runs in."""
+        """Return whether the loop serves in another thread than the present one."""
         return self._get_ident() != self.thread and self._loop is not None
+
+    def is_own_thread(self) -> bool:
+        """Return whether the loop serves in the present thread."""
+        return self._get_ident() == self.thread
 
     def call_here(self, function: Callable[..., Any], *arguments: Any, size: int = 0) -> None:
         """From another thread: have `function` called in the hub, after the calls before it.
 
-        `size` is what the arguments weigh, in bytes. The caller waits only where too much is on
-        the way already. Raises NotServing after the end.
+        `size` is the size of the arguments, in bytes. The caller waits only where too much is on
+        the way already. Raises NotServing before the start and after the end.
         """
         with self._lock:
             full = self._count >= LENGTH or self._size + size > SIZE
+        if full:
+            self.run_here(_nothing)  # the calls before this one are done then
+        with self._lock:
+            self._submit(self._do, function, arguments, size)
             self._count += 1
             self._size += size
-        if full:
-            self.run_here(_nothing)  # what came before is done then
-        self._going().run_callback_threadsafe(self._do, function, arguments, size)
 
     def run_here(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """From another thread: run `function`, which may wait, in a greenlet of the loop.
 
-        Waits for it, and returns what it returns or raises what it raises. Raises NotServing if
-        the loop's server stops meanwhile.
+        Waits for it, and returns its result or raises its exception. A thread with a hub of its own
+        runs its other greenlets meanwhile. Raises NotServing before the start and after the end,
+        also where that comes while it waits.
         """
-        done = self._new_lock()
-        done.acquire()
+        done = _signal()
         outcome: list[Any] = []
 
         def run() -> None:
@@ -72,27 +84,78 @@ class Calls:
             except BaseException as error:  # noqa: BLE001 - it is raised in the other thread
                 outcome.extend((None, error))
             finally:
-                done.release()
+                done.set()
 
-        self._going().run_callback_threadsafe(spawn_raw, run)
-        while not done.acquire(True, _LOOK):
-            self._going()
+        with self._lock:
+            self._submit(spawn_raw, run)
+        while not done.wait(_LOOK):
+            if self._loop is None:
+                raise NotServing
         result, error = outcome
         if error is not None:
             raise error
         return result
 
-    def _going(self) -> Any:
-        loop = self._loop
-        if loop is None:
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have `function` called in the hub. The caller has the lock, so the loop stays."""
+        if self._loop is None:
             raise NotServing
-        return loop
+        self._loop.run_callback_threadsafe(function, *arguments)
 
     def _do(self, function: Callable[..., Any], arguments: tuple[Any, ...], size: int) -> None:
         with self._lock:
             self._count -= 1
             self._size -= size
         function(*arguments)
+
+
+class _Signal(Protocol):
+    """One thread's wait for another one."""
+
+    def set(self) -> None:
+        """End the wait. Called once, in the other thread."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for `seconds` at most; return whether the wait ended."""
+
+
+class _ThreadSignal:
+    """The wait of a thread without a hub."""
+
+    def __init__(self) -> None:
+        self._lock = get_original("_thread", "allocate_lock")()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        self._lock.release()
+
+    def wait(self, seconds: float) -> bool:
+        return bool(self._lock.acquire(True, seconds))
+
+
+class _GreenletSignal:
+    """The wait of a greenlet, while its hub runs others."""
+
+    def __init__(self, loop: Any) -> None:
+        self._event = Event()
+        self._loop = loop
+
+    def set(self) -> None:
+        try:
+            self._loop.run_callback_threadsafe(self._event.set)
+        except ValueError:
+            return  # the waiting thread has ended, and its loop with it
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
+
+
+def _signal() -> _Signal:
+    """Return a signal that the present thread can wait for."""
+    hub = get_hub_if_exists()
+    if hub is None or getcurrent() is hub:
+        return _ThreadSignal()
+    return _GreenletSignal(hub.loop)
 
 
 def _nothing() -> None:

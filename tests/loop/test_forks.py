@@ -198,7 +198,7 @@ def test_a_child_ends_with_what_it_raises(
 ) -> None:
     client = connect(command.port())
     assert ask(client, how) == status
-    assert command.output.count("Traceback") == tracebacks
+    until(lambda: command.output.count("Traceback") == tracebacks)
     assert "ERROR" not in command.output
     assert ask(client, "who") == "parent"
 
