@@ -74,8 +74,16 @@ class Connection(Inbound):
     def token(self) -> Any:
         """The connection's token, None at first. Connections that share one are a group.
 
-        Where tokens are asked for (`auth`), it is the `Claims` of a checked one. Setting it
-        raises GroupNameInvalid where its text can't be the name of a group, and changes nothing.
+        Where tokens are checked (`auth`), it is the `Claims` of a checked one.
+
+        Assigning a token leaves the group of the one before and joins its own, and never waits for
+        the network: what this node sends to the group from then on comes, and what other nodes
+        send as soon as the broker has confirmed the join (see `join`, which waits for that). A
+        token of the same subject, or the same text, changes no group.
+
+        Raises:
+            GroupNameInvalid: Its text can't be the name of a group; nothing is changed.
+            TypeError: Tokens are checked here, and this isn't the `Claims` of one.
         """
         return self._token
 
@@ -94,11 +102,11 @@ class Connection(Inbound):
         if old is not None:
             self.leave(old)
         if new is not None:
-            self.join(new)
+            self._join(new, wait=False)
 
-    def hold(self, claims: Claims) -> None:
-        """Take claims that were checked; `join_own_group` is to follow."""
-        self._token = claims
+    def hold(self, token: Any) -> None:
+        """Take a token that was checked; `join_own_group` is to follow."""
+        self._token = token
 
     def join_own_group(self) -> None:
         """Join the group of the connections that share its token. May wait for the broker."""
@@ -194,14 +202,17 @@ class Connection(Inbound):
         group = checked_group(group)
         if not self.reactor.is_own_thread():
             self._run_in_loop(self.join, group)
-            return
+        else:
+            self._join(group, wait=True)
+
+    def _join(self, group: str, *, wait: bool) -> None:
         if self.node.auth and not self._grants(group):
             raise GroupRefused(group)
         if not self.ending:
             if self._groups is None:
                 self._groups = set()
             self._groups.add(group)
-            self.node.join(group, self)
+            self.node.join(group, self, wait=wait)
 
     def _grants(self, group: str) -> bool:
         return isinstance(self._token, Claims) and self._token.may_join(group)

@@ -91,8 +91,8 @@ class Host(Protocol):
     def storage_object(self) -> BaseStorageObject:
         """The storage that filters share."""
 
-    def join(self, group: str, connection: Any) -> None:
-        """Put the connection into a group."""
+    def join(self, group: str, connection: Any, *, wait: bool = True) -> None:
+        """Put the connection into a group; with `wait`, return when the broker has confirmed it."""
 
     def leave(self, group: str, connection: Any) -> None:
         """Take the connection out of a group."""

@@ -267,7 +267,8 @@ class Server(Events):
         if self.guard is not None:
             return self.guard.let_in(connection)
         if self.settings.token is not None:
-            connection.token = self.settings.token
+            connection.hold(self.settings.token)
+            connection.join_own_group()
         return True
 
     def allow(self, connection: Connection, size: int) -> bool:
