@@ -10,9 +10,7 @@ monkey.patch_all()
 
 from typing import Any
 
-from fws_gevent.cli.command import one_line_errors
 from fws_gevent.filters.base import WebSocketMessageFilter
-from fws_gevent.logs.configuration import configure_logging
 from fws_gevent.server import build_server, default_parser
 
 
@@ -30,11 +28,7 @@ class EchoOrFan(WebSocketMessageFilter):
 
 def main() -> None:
     """Serve with the given flags, until SIGTERM or Ctrl-C."""
-    parser = default_parser()
-    options = parser.parse_args()
-    configure_logging(options.log_level, options.log_format)
-    with one_line_errors(parser.prog):
-        build_server(options).serve_forever()
+    build_server(default_parser().parse_args()).serve_forever()
 
 
 if __name__ == "__main__":

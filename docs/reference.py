@@ -9,6 +9,7 @@ from pathlib import Path
 import pdoc
 
 import fws_gevent
+from fws_gevent import storage
 
 PUBLIC = (
     "fws_gevent",
@@ -18,6 +19,7 @@ PUBLIC = (
     "fws_gevent.publisher",
     "fws_gevent.server",
     "fws_gevent.signals",
+    "fws_gevent.storage",
     "fws_gevent.worker",
 )
 """The modules whose names are public."""
@@ -34,9 +36,10 @@ def build(folder: Path) -> None:
     Raises:
         Warning: pdoc warns of a name that it can't find or a docstring that it can't parse.
     """
-    for name in fws_gevent.__all__:
-        # The package imports most names at their first use; pdoc looks only at imported ones.
-        setattr(fws_gevent, name, getattr(fws_gevent, name))
+    for module in (fws_gevent, storage):
+        for name in module.__all__:
+            # These packages import names at their first use; pdoc looks only at imported ones.
+            setattr(module, name, getattr(module, name))
     pdoc.render.configure(docformat="google", footer_text=f"fws_gevent {fws_gevent.__version__}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -29,7 +29,6 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from fws_gevent import CloseCode, FilteredWebSocket, PublishFailed, TokenGrant, signals
-from fws_gevent.workers.environment import under_gunicorn
 
 from . import filters  # noqa: F401 - a filter joins its chain by being defined
 from .rooms import ROOMS, STAFF, group_of, rooms_for, to_json
@@ -93,10 +92,14 @@ def _make_up_secrets(app: Flask) -> list[str]:
         app.config["SECRET_KEY"] = secrets.token_hex(32)
         random.append("SECRET_KEY")
     given = any(app.config.get(name) or os.environ.get(name) for name in SIGNING_KEYS)
-    if not given and under_gunicorn():  # our own server makes one itself, if it is on loopback
+    if not given and _is_under_gunicorn():  # our own server makes one itself, if it is on loopback
         app.config["FWS_SIGNING_KEY"] = secrets.token_hex(32)
         random.append("FWS_SIGNING_KEY")
     return random
+
+
+def _is_under_gunicorn() -> bool:
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
 
 
 # Who one is.

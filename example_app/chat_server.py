@@ -15,17 +15,25 @@ if not __package__:  # started as a script: Python looks in its folder, not in t
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from example_app.app import create_app
-from fws_gevent.cli.command import one_line_errors
+from fws_gevent import ConfigurationError
 from fws_gevent.server import build_server, default_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve the chat until SIGTERM or Ctrl-C: flags go over app.config, that over FWS_…."""
-    with one_line_errors(Path(__file__).name):
-        app = create_app()
-        parser = default_parser(app)
-        parser.description = "A chat: open http://HOST:PORT/ in two browser windows."
-        build_server(parser.parse_args(arguments), application=app).serve_forever()
+    """Serve the chat until SIGTERM or Ctrl-C. An error ends it with one line and status 2."""
+    try:
+        serve(arguments)
+    except ConfigurationError as error:
+        print(f"{Path(__file__).name}: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def serve(arguments: Sequence[str] | None) -> None:
+    """Serve the chat. Flags override app.config, and app.config overrides FWS_… variables."""
+    app = create_app()
+    parser = default_parser(app)
+    parser.description = "A chat: open http://HOST:PORT/ in two browser windows."
+    build_server(parser.parse_args(arguments), application=app).serve_forever()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import json
 import re
 from typing import Any
 
-from fws_gevent.errors import GroupNameInvalid, GroupRefused
+from fws_gevent import GroupNameInvalid, GroupRefused
 from fws_gevent.filters.base import (
     StopChain,
     WebSocketDisconnectFilter,

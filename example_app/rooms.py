@@ -11,8 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fws_gevent.connection.connection import Connection
-    from fws_gevent.node.node import Server
+    from fws_gevent import Connection, Node
 
 ROOMS = ("lobby", "garden", "staff")
 
@@ -40,19 +39,19 @@ def room_of(connection: Connection) -> str | None:
     return None
 
 
-def people_in(server: Server, room: str) -> list[str]:
+def people_in(node: Node, room: str) -> list[str]:
     """The names of who is in a room; several windows of one person are one name.
 
     With Redis that is on all nodes. Raises StorageAway if it can't be asked.
     """
-    names = {str(member.subject) for member in server.members(group_of(room))}
+    names = {str(member.subject) for member in node.members(group_of(room))}
     return sorted(names, key=str.casefold)
 
 
-def tell_who_is_in(server: Server, room: str) -> None:
+def tell_who_is_in(node: Node, room: str) -> None:
     """Tell everybody in a room who is there now."""
-    text = to_json("people", room=room, people=people_in(server, room))
-    server.broadcast(text, group=group_of(room))
+    text = to_json("people", room=room, people=people_in(node, room))
+    node.broadcast(text, group=group_of(room))
 
 
 def to_json(kind: str, **content: Any) -> str:

@@ -111,7 +111,7 @@ are imported.
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name at its use (PEP 562). Raises AttributeError."""
+    """Import a name at its first use (PEP 562). Raises AttributeError."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, other = _HOMES[name].partition(":")
