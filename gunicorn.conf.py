@@ -7,7 +7,7 @@ from typing import Any
 
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.logs.configuration import configure_if_silent, flush_logs
-from fws_gevent.settings import from_process
+from fws_gevent.settings import Settings
 from fws_gevent.workers.environment import warn_of_many_workers
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -20,12 +20,12 @@ if _made is not None:
 def when_ready(server: Any) -> None:
     """In the master, before the first worker: several of them need a Redis."""
     try:
-        given = from_process(os.environ)
+        settings = Settings.load()
     except ConfigurationError:
         return  # each worker says so, and ends gunicorn
-    if server.cfg.workers > 1 and not (given.get("redis_url") or given.get("redis_host")):
+    if server.cfg.workers > 1 and not (settings.redis_url or settings.redis_host):
         # The workers inherit this, so it follows their own settings.
-        configure_if_silent(given.get("log_level", "info"), given.get("log_format", "text"))
+        configure_if_silent(settings.log_level, settings.log_format)
         warn_of_many_workers()
         flush_logs()  # before the lines of the workers
 

@@ -20,7 +20,6 @@ from .connection.upgrade_context import PeerInfo, UpgradeContext
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .filters.registry import defined_filters
-from .logs.configuration import configure_if_silent
 from .logs.loggers import Repeats, get_logger
 from .node.admission import admit, policy_of
 from .node.node import Server
@@ -29,10 +28,10 @@ from .protocol.forwarded import Client
 from .protocol.handshake import Accepted, Request
 from .protocol.paths import path_of
 from .protocol.peer import PEER, SocketPeer, peer_of
-from .settings import Settings, from_keywords, from_process
+from .settings import Settings
 from .startup.broker import shared_with
-from .startup.filters import DEFAULT_FILTERS, import_filters, with_notify_gap
-from .startup.storage import storage_of
+from .startup.filters import DEFAULT_FILTERS
+from .startup.parts import parts_of
 from .startup.wrapped import flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Claims
@@ -261,13 +260,10 @@ def build_application(
                 f"{app.name} has a FilteredWebSocket, whose settings build_application doesn't "
                 "have: name the Flask application itself to gunicorn"
             )
-        chosen = Settings(**{**from_process(os.environ), **from_keywords(settings)})
-        configure_if_silent(chosen.log_level, chosen.log_format)
-        nothing = filters is None and not defined_filters()
-        import_filters(chosen.filters or (DEFAULT_FILTERS if nothing else ()))
-        storage_object = storage_of(chosen, storage_object)
-        filters = with_notify_gap(storage_object, filters)
-        node = FilteredWebSocketApplication(chosen, storage_object, application, filters)
+        chosen = Settings.load(**settings)
+        modules = () if filters is not None or defined_filters() else DEFAULT_FILTERS
+        storage, filters = parts_of(chosen, storage_object, filters, modules=modules)
+        node = FilteredWebSocketApplication(chosen, storage, application, filters)
         if under_gunicorn():
             node.settle_keys(alone=False)
         return node

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -19,15 +19,12 @@ from .application import FilteredWebSocketApplication
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .filters.registry import defined_filters
-from .logs.configuration import configure_if_silent
 from .node.node import Server
 from .protocol.payload import Data
-from .settings import Settings, from_flask, from_process
-from .settings.parser import BACKGROUND
+from .settings import Settings
 from .signals import Member
-from .startup.filters import import_filters, with_notify_gap
 from .startup.middleware import Door
-from .startup.storage import storage_of
+from .startup.parts import parts_of
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
@@ -76,14 +73,10 @@ class FilteredWebSocket(TokensForViews):
         with one_line_under_gunicorn():
             if EXTENSION in app.extensions:
                 raise ConfigurationError(f"{app.name} has a FilteredWebSocket already")
-            given = {"path": PATH, **from_process(os.environ), **from_flask(app.config)}
-            settings = Settings(**given)
-            configure_if_silent(settings.log_level, settings.log_format)
+            settings = settings_for(app)
             filters = defined_filters() if self.filters is None else self.filters
             app.extensions[_FILTERS] = filters
-            import_filters(settings.filters, filters)
-            storage = storage_of(settings, self.storage_object)
-            filters = with_notify_gap(storage, filters)
+            storage, filters = parts_of(settings, self.storage_object, filters)
             node = FilteredWebSocketApplication(settings, storage, app.wsgi_app, filters)
             if under_gunicorn():
                 node.settle_keys(alone=False)
@@ -197,6 +190,38 @@ def _web_of(app: Flask) -> WebService:
     return found
 
 
+def settings_for(
+    app: Flask | None, options: Namespace | None = None, settings: Settings | None = None
+) -> Settings:
+    """Return the settings of a server, beside a Flask application or by itself.
+
+    Args:
+        app: Its `app.config["FWS_…"]` goes under the flags in `options`, and its WebSockets are
+            at PATH unless something says otherwise.
+        options: Options that a parser made or a program.
+        settings: Complete settings in place of options. Without both, those of `Settings.load`.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or `settings` have other tokens than `app` needs.
+        TypeError: Both options and settings are given.
+    """
+    config = None if app is None else app.config
+    if settings is None:
+        load = Settings.load if options is None else partial(Settings.from_options, options)
+        chosen = load(config)
+    elif options is not None:
+        raise TypeError("give options or settings, not both")
+    else:
+        chosen = settings.checked()
+        wanted = None if config is None else Settings.load(config).auth
+        if wanted not in (None, chosen.auth):
+            raise ConfigurationError(
+                f"settings.auth is {chosen.auth}, but {wanted} in the settings of the Flask "
+                "application: make them with Settings.load(app.config, …)"
+            )
+    return replace(chosen, path=PATH) if app is not None and chosen.path is None else chosen
+
+
 def extension_of(application: object) -> FilteredWebSocket | None:
     """The extension of a Flask application that has it, also behind middleware; or None.
 
@@ -218,27 +243,3 @@ def with_pages(application: WSGIApplication, server: Server) -> tuple[WSGIApplic
         return inner(environ, start_response)
 
     return dispatch, extension.web
-
-
-def options_of(application: Flask) -> Mapping[str, Any]:
-    """The settings in a Flask application's config. Raises ConfigurationError."""
-    return {"path": PATH, **from_flask(application.config)}
-
-
-def with_config(options: Namespace, application: Flask) -> Namespace:
-    """Return options with the settings of a Flask application's config over all but the flags.
-
-    Those of `default_parser(application)` have them already. Without this, an application that
-    asks for tokens would be served without. Raises ConfigurationError.
-    """
-    if getattr(options, "configured", None) is application:
-        return options
-    chosen = dict(vars(options))
-    background = chosen.get(BACKGROUND, {})
-    for name, value in from_flask(application.config).items():
-        present = chosen.get(name)
-        if present is None or (name in background and present is background[name]):
-            chosen[name] = value
-    if chosen.get("path") is None:
-        chosen["path"] = PATH
-    return Namespace(**chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +15,22 @@ import gevent
 from gevent import Timeout
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
-from gevent.monkey import is_module_patched
 from gevent.pywsgi import WSGIServer
 
 from .errors import CloseCode, ConfigurationError
-from .extension import PATH, FilteredWebSocket, filters_of, with_config, with_pages
+from .extension import PATH, FilteredWebSocket, filters_of, settings_for, with_pages
 from .filters.base import FilterBase
-from .logs.configuration import ErrorStream, configure_if_silent
+from .logs.configuration import ErrorStream
 from .logs.loggers import get_logger
 from .node.admission import policy_of
 from .node.node import Server
 from .protocol.addresses import in_url, is_loopback
-from .settings import Settings, from_flask
+from .settings import Settings
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
 from .startup.broker import shared_with
-from .startup.filters import import_filters, with_notify_gap
-from .startup.storage import storage_of
+from .startup.parts import parts_of, warn_unless_patched
+from .startup.reactor import reactor
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .upgrade.refusals import only_websockets
@@ -47,7 +47,9 @@ from .wsgi.listener import (
     unix_listener,
 )
 
-__all__ = ["FilteredWebSocketServer", "build_server", "default_parser"]
+# Programs of filtered_websocket take `sys` from here, as they take `reactor` and its builder.
+__all__ = ["FilteredWebSocketServer", "build_reactor", "build_server", "default_parser",
+           "reactor", "sys"]  # fmt: skip
 
 _log = get_logger("server")
 
@@ -234,60 +236,64 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
 
 
 def default_parser(application: object = None) -> OptionParser:
-    """The parser of the command `fws_server`, for programs that add options of their own.
+    """Return the parser of the command `fws_server`, to which programs add options of their own.
 
-    For a Flask application with the extension, `app.config["FWS_…"]` goes over the environment
-    and the configuration file, and under the flags. Raises ConfigurationError for what is wrong
-    in it.
+    Args:
+        application: A Flask application with the extension, also behind middleware. Its FWS_…
+            config goes over the environment and the configuration file, and under the flags.
+
+    Raises:
+        ConfigurationError: A setting in `app.config` is wrong.
     """
     app = flask_app_in(application)
     if app is None:
         return plain_parser()
-    parser = plain_parser(from_flask(app.config))
-    parser.set_defaults(path=PATH, configured=app)
+    parser = plain_parser(app.config)
+    parser.set_defaults(path=PATH)
     return parser
 
 
 def build_server(
-    options: Namespace,
+    options: Namespace | None = None,
     storage_object: BaseStorageObject | None = None,
     application: WSGIApplication | None = None,
     filters: Sequence[type[FilterBase]] | None = None,
+    *,
+    settings: Settings | None = None,
     **extra: Any,
 ) -> FilteredWebSocketServer:
-    """The server for parsed `options` (see `default_parser`); what they lack has its default.
+    """Return a server, which listens once it is started.
 
-    Imports the filter modules that `options.filters` names; the server then has all filters
-    that are defined, or those in `filters`. `application` is the WSGI application for what is no
-    upgrade; a Flask application with the extension, also behind middleware, has this server behind
-    it then, any other gets the pages under /fws/ beside it. `listener` is a socket to serve on, in
-    place of the one that the options name or that systemd passed. What else is in `extra` goes to
-    gevent's WSGIServer.
+    Args:
+        options: Options that `default_parser` parsed, or a Namespace; see `Settings.from_options`.
+        storage_object: Shared data, in place of the Redis of the settings.
+        application: The WSGI application for plain HTTP. A Flask application with the extension,
+            also behind middleware, gets this server; any other gets the pages under /fws/.
+        filters: The filters of the server, in place of all that are defined.
+        settings: Settings in place of options; without both, those of `Settings.load`.
+        **extra: `listener`, a socket to serve on, and what gevent's WSGIServer takes.
 
-    Raises ConfigurationError for what can't work, in one line.
+    Raises:
+        ConfigurationError: A setting, a file or a filter can't work.
+        TypeError: Both options and settings are given.
     """
     app = flask_app_in(application)
+    chosen = settings_for(app, options, settings)
     extension: FilteredWebSocket | None = None if app is None else app.extensions[EXTENSION]
-    if app is not None:
-        options = with_config(options, app)
-    settings = Settings.from_options(options)
-    configure_if_silent(settings.log_level, settings.log_format)
-    if filters is None and app is not None:
-        filters = filters_of(app)
-    import_filters(settings.filters, filters)
-    if not (is_module_patched("socket") and is_module_patched("time")):
-        _log.warning(
-            "gevent has not patched socket and time: a filter that waits would stop the server; "
-            "begin the program with: from gevent import monkey; monkey.patch_all()"
-        )
-    if extension is not None:
-        storage_object = storage_object or extension.storage_object
-    storage_object = storage_of(settings, storage_object)
-    filters = with_notify_gap(storage_object, filters)
+    if extension is not None and app is not None:
+        storage_object = extension.storage_object if storage_object is None else storage_object
+        filters = filters_of(app) if filters is None else filters
+    storage, filters = parts_of(chosen, storage_object, filters)
+    warn_unless_patched()
     extra.setdefault("listener", inherited_listener())
-    server = FilteredWebSocketServer(settings, storage_object, application, filters, **extra)
+    server = FilteredWebSocketServer(chosen, storage, application, filters, **extra)
     if extension is not None and app is not None:
         server.service = extension.serve(app, server)
     else:
         server.application, server.service = with_pages(server.application, server)
     return server
+
+
+def build_reactor(options: Namespace, **extra: Any) -> FilteredWebSocketServer:
+    """Return what `build_server` does, by filtered_websocket's name; `reactor.run()` serves it."""
+    return reactor.keep(build_server(options, **extra))

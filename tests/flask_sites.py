@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 import gevent
 from flask import Flask
 
-from fws_gevent.extension import options_of
 from fws_gevent.server import FilteredWebSocketServer, build_server
 
 from .clients import PATIENCE
@@ -60,7 +58,7 @@ def serving() -> Iterator[Make]:
     servers: list[FilteredWebSocketServer] = []
 
     def start(app: Flask) -> FilteredWebSocketServer:
-        server = build_server(Namespace(**options_of(app)), application=app)
+        server = build_server(application=app)
         servers.append(server)
         server.start()
         return server

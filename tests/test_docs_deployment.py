@@ -11,7 +11,6 @@ import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from fws_gevent import FilteredWebSocket
-from fws_gevent.extension import options_of
 from fws_gevent.server import build_server
 from fws_gevent.tokens.keys import MIN_SECRET
 from fws_gevent.upgrade.refusals import only_websockets
@@ -57,8 +56,7 @@ def test_below_a_prefix_the_path_of_websockets_is_the_whole_one(connect: Connect
     app = flask_app()
     FilteredWebSocket(app)
     mounted = DispatcherMiddleware(only_websockets, {"/app": app})
-    options = Namespace(**{**options_of(app), "path": "/app/ws"})
-    server = build_server(options, application=mounted)
+    server = build_server(Namespace(path="/app/ws"), application=mounted)
     server.start()
     try:
         connect(server, "/app/ws")

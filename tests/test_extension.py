@@ -45,15 +45,15 @@ def test_an_unknown_setting_is_refused_by_name(where: str, monkeypatch: pytest.M
         monkeypatch.setenv("FWS_PROT", "1")
     else:
         app.config["FWS_PROT"] = 1
-    with pytest.raises(ConfigurationError, match=rf"^{where}: .*FWS_PROT.*FWS_PORT\?$"):
+    with pytest.raises(ConfigurationError, match=rf"FWS_PROT in .*{where}; .*FWS_PORT\?$"):
         FilteredWebSocket(app)
 
 
 @pytest.mark.parametrize(
     ("name", "wrong", "says"),
     [
-        ("auth", "perhaps", "app.config: FWS_AUTH"),
-        ("grace", "3", "app.config: FWS_GRACE"),
+        ("auth", "perhaps", "FWS_AUTH in app.config must"),
+        ("grace", "3", "FWS_GRACE in app.config must"),
         ("filters", ["no_such_filters"], "no_such_filters"),
         ("redis_url", "http://localhost", "redis"),
         ("token_clients", "/no/such/file", "/no/such/file"),

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fws_gevent.errors import ConfigurationError
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import build_server, default_parser
+from fws_gevent.settings import Settings
 
 from .flask_sites import flask_app
 
@@ -45,6 +47,44 @@ def test_the_config_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -
     for parser in (default_parser(), default_parser(app)):
         settings = build_server(parser.parse_args([]), application=app).settings
         assert (settings.grace, settings.ping_interval, settings.path) == (1.0, 3.0, "/live")
+
+
+def test_a_server_without_options_has_the_settings_of_the_process_and_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FWS_GRACE", "2")
+    monkeypatch.setenv("FWS_PING_INTERVAL", "3")
+    assert build_server().settings == Settings(grace=2.0, ping_interval=3.0)
+    app = flask_app(grace=1)
+    FilteredWebSocket(app)
+    settings = build_server(application=app).settings
+    assert (settings.grace, settings.ping_interval, settings.path) == (1.0, 3.0, "/ws")
+
+
+def test_a_server_has_the_settings_that_it_is_given() -> None:
+    given = Settings(port=0, grace=2.0, path="/live")
+    assert build_server(settings=given).settings == given
+    app = flask_app(grace=1, auth="off")
+    FilteredWebSocket(app)
+    assert build_server(settings=given, application=app).settings == given
+    assert build_server(settings=Settings(port=0), application=app).settings.path == "/ws"
+
+
+def test_settings_that_a_server_is_given_are_checked() -> None:
+    with pytest.raises(ConfigurationError, match=r"settings\.port must be 0 to 65535"):
+        build_server(settings=Settings(port=70000))
+    with pytest.raises(TypeError, match="options or settings, not both"):
+        build_server(Namespace(), settings=Settings())
+
+
+def test_settings_without_the_tokens_that_the_application_asks_for_are_refused() -> None:
+    app = flask_app(auth="required", signing_key="k" * 32)
+    FilteredWebSocket(app)
+    with pytest.raises(ConfigurationError, match=r"settings\.auth is off, but required") as caught:
+        build_server(settings=Settings(port=0), application=app)
+    assert "\n" not in str(caught.value)
+    settings = Settings.load(app.config, grace=3)
+    assert build_server(settings=settings, application=app).settings.auth == "required"
 
 
 def test_the_environment_names_a_file_of_settings(

@@ -28,7 +28,7 @@ ROWS: dict[str, frozenset[str]] = {
     # Requests, and the composition of a server.
     "workers": frozenset({"gevent"}),
     "wsgi": frozenset({"gevent", "geventwebsocket"}),
-    "startup": frozenset({"flask"}),
+    "startup": frozenset({"flask", "gevent"}),
     "web": frozenset({"flask", "gevent", "itsdangerous", "prometheus_client", "werkzeug"}),
     "upgrade": frozenset({"gevent"}),
     # Many nodes.

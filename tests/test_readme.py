@@ -10,9 +10,9 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 
 from fws_gevent.errors import CloseCode
-from fws_gevent.settings import Settings, from_file, table
+from fws_gevent.settings import Settings, by_name, table
 from fws_gevent.settings.platform import is_of_platform
-from fws_gevent.settings.sources import FILE_VARIABLE
+from fws_gevent.settings.sources import FILE_VARIABLE, from_file
 from fws_gevent.tokens import Tokens
 from fws_gevent.tokens.keys import KeyRing
 from tests.clients import ROOT
@@ -117,7 +117,7 @@ def test_the_subscriber_hears_a_disconnect(folder: Path, start: Start, connect: 
 
 
 def test_the_configuration_is_one(folder: Path) -> None:
-    given = from_file(str(folder / "settings.json"))
+    given = from_file(by_name(), str(folder / "settings.json"))
     assert given["port"] == 9100
     assert set(given) == set(json.loads(blocks("json", STANDALONE)[0]))
 

@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 import pytest
@@ -29,10 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names_of(module: str) -> list[str]:
-    """Return the public names that a module defines or exports."""
+    """Return the public names that a module defines or exports, modules such as `sys` excepted."""
     public = importlib.import_module(module)
     exported: list[str] | None = getattr(public, "__all__", None)
-    return exported or [
+    if exported is not None:
+        return [name for name in exported if not isinstance(getattr(public, name), ModuleType)]
+    return [
         name
         for name, value in vars(public).items()
         if not (name.startswith("_") or isinstance(value, TypeVar))

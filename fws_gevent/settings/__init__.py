@@ -1,28 +1,11 @@
-"""Every setting of a server, and the places that settings come from."""
+"""Every setting of a server: a table, the sources of values, and the command line.
 
-from .fields import but_not, checked, default_of
-from .sources import (
-    ENVIRONMENT_PREFIX,
-    each_once,
-    from_environment,
-    from_file,
-    from_flask,
-    from_keywords,
-    from_process,
-)
-from .table import Settings, table
+Imports errors and protocol alone. Begin with `table.py`, where a new setting goes; `layers.py`
+has the order of the sources.
+"""
 
-__all__ = [
-    "ENVIRONMENT_PREFIX",
-    "Settings",
-    "but_not",
-    "checked",
-    "default_of",
-    "each_once",
-    "from_environment",
-    "from_file",
-    "from_flask",
-    "from_keywords",
-    "from_process",
-    "table",
-]
+from .fields import default_of
+from .sources import ENVIRONMENT_PREFIX, each_once
+from .table import Settings, by_name, table
+
+__all__ = ["ENVIRONMENT_PREFIX", "Settings", "by_name", "default_of", "each_once", "table"]

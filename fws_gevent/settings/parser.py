@@ -1,4 +1,4 @@
-"""The command line: flags over configuration file over environment over defaults."""
+"""The command line: argparse collects the texts of flags, and Layers merges them with the rest."""
 
 from __future__ import annotations
 
@@ -10,89 +10,94 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ..errors import ConfigurationError
-from . import ENVIRONMENT_PREFIX, but_not, default_of, from_process, table
-
-BACKGROUND = "background"
-"""The name in parsed options of those that no flag gave, with their values.
-
-The program's configuration may still go over these, and never over a flag.
-"""
+from .fields import default_of
+from .layers import LAYERS, Layers, layers_of
+from .sources import ENVIRONMENT_PREFIX, from_flags, from_flask, from_keywords, from_process
+from .table import by_name, table
 
 _NOT_GIVEN = object()
 
 
 class OptionParser(argparse.ArgumentParser):
-    """An ArgumentParser that adds the environment and the file of `-c`, and complains in a line.
+    """An ArgumentParser whose options come from flags, the environment and a JSON file.
 
-    What is in `given` goes over these, and under the flags.
+    The attributes of its Namespace are converted values. An error is one line and exit status 2.
     """
 
-    given: Mapping[str, Any] = MappingProxyType({})
+    application: Mapping[str, Any] = MappingProxyType({})
+    """The settings of a Flask application's config, converted."""
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse; what the flags don't give comes from the file that -c names, then from FWS_….
+        """Parse the flags, and merge them with the other sources.
 
-        A value that the namespace has beforehand is the program's, and counts as a flag.
+        A value that `namespace` has beforehand counts as one that a program assigned.
         """
         options = argparse.Namespace() if namespace is None else namespace
-        before = getattr(options, BACKGROUND, {})
-        for setting in table():
-            name = setting.name
-            # A flag may well repeat a default: only this mark tells that there was none.
-            if getattr(options, name, None) is before.get(name):
-                setattr(options, name, _NOT_GIVEN)
-        options, rest = super().parse_known_args(args, options)
-        given = self._background(options.config)
-        background = {
-            name: value for name, value in given.items() if getattr(options, name) is _NOT_GIVEN
-        }
-        for name, value in background.items():
-            setattr(options, name, value)
-        setattr(options, BACKGROUND, background)
-        return options, rest
-
-    def _background(self, file: str | None) -> dict[str, Any]:
-        """The value of each setting that no flag gives."""
-        found = {setting.name: self.get_default(setting.name) for setting in table()}
+        named = self._named()
+        known = {name: each for name, each in by_name().items() if name in named}
+        if not known:  # the parser of a subcommand that a program added
+            return super().parse_known_args(args, options)
         try:
-            return found | from_process(os.environ, file) | dict(self.given)
+            before = layers_of(known, options)
+            for name in known:
+                # A flag may repeat a default: only this mark tells that there was no flag.
+                setattr(options, name, _NOT_GIVEN)
+            options, rest = super().parse_known_args(args, options)
+            texts = {name: getattr(options, name) for name in known}
+            flags = {name: text for name, text in texts.items() if text is not _NOT_GIVEN}
+            layers = Layers(
+                defaults=from_keywords(known, {name: self.get_default(name) for name in known}),
+                process=from_process(known, os.environ, options.config),
+                application=self.application,
+                program={**before.program, **from_flags(known, flags, named)},
+            )
         except ConfigurationError as error:
             self.error(str(error))
+        for name, value in layers.merged().items():
+            setattr(options, name, value)
+        setattr(options, LAYERS, layers)
+        return options, rest
+
+    def _named(self) -> dict[str, str]:
+        """Return how errors name the flags of each setting, which is argparse's own way."""
+        return {
+            action.dest: f"argument {'/'.join(action.option_strings)}:" for action in self._actions
+        }
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and exit with status 2."""
+        """Print the error in one line, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see --help)\n")
 
 
 class _NoFlag(argparse.Action):
-    """A secret on the command line is refused without repeating it."""
+    """Refuses a secret on the command line without repeating it."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
         super().__init__(option_strings, dest, **{**more, "help": argparse.SUPPRESS})
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Refuse it."""
-        name = f"{ENVIRONMENT_PREFIX}{self.dest.upper()}"
+        """Exit with an error that names the safe sources."""
         parser.error(
-            f"{self.dest} is no flag, for others could read it: set {name}, or have it in -c FILE"
+            f"--{self.dest} is not a flag, since other users could read it: set "
+            f"{ENVIRONMENT_PREFIX}{self.dest.upper()}, or put {self.dest} into the file of -c"
         )
 
 
-def default_parser(given: Mapping[str, Any] | None = None) -> OptionParser:
-    """The parser of the command `fws_server`, for programs that add options of their own.
+def default_parser(config: Mapping[str, Any] | None = None) -> OptionParser:
+    """Return the parser of the command `fws_server`; `config` is a Flask application's.
 
-    Settings in `given` go over the environment and the configuration file, and under the flags.
+    Raises ConfigurationError for a setting in `config` that is wrong.
     """
     parser = OptionParser(
-        prog=None,
-        description="A WebSocket server composed of filters.",
-        epilog="Each option has an environment name: FWS_ and its long name in capitals. "
-        "Flags go over the configuration file, that over the environment.",
+        description="Serve WebSockets with chains of filters.",
+        epilog="Each option has an environment variable, FWS_ and its long name in capitals, and "
+        "its long name as a key in the JSON file. A flag wins over the file, and the file over "
+        "the environment.",
         allow_abbrev=False,
     )
-    parser.given = given or {}
+    parser.application = from_flask(by_name(), config or {})
     parser.add_argument(
         "-c", "--config", metavar="FILE.json", help="JSON file with long option names as keys"
     )
@@ -107,21 +112,11 @@ def default_parser(given: Mapping[str, Any] | None = None) -> OptionParser:
 
 
 def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
-    flags = setting.metadata["flags"] or (f"--{setting.name}",)
-    parse = setting.metadata["parse"]
-
-    def convert(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{error}{but_not(setting, text)}") from None
-
     default = default_of(setting)
     shown = " ".join(default) if isinstance(default, tuple) else default
     parser.add_argument(
-        *flags,
+        *(setting.metadata["flags"] or (f"--{setting.name}",)),
         dest=setting.name,
-        type=convert,
         nargs="*" if setting.metadata["many"] else None,
         default=default,
         metavar=setting.name.rsplit("_", 1)[-1].upper(),

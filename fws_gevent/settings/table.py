@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import Field, dataclass, fields
+import os
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
 from ..errors import ConfigurationError
 from ..protocol.forwarded import Network, parse_networks
-from .fields import checked
 from .fields import setting as _setting
+from .layers import Layers, layers_of
+from .sources import from_flask, from_keywords, from_process
 from .texts import (
     UNIX_PREFIX,
     channel,
@@ -212,23 +215,60 @@ class Settings:
         return parse_networks(self.trusted_proxies)
 
     @classmethod
-    def from_options(cls, options: argparse.Namespace) -> Settings:
-        """The settings of parsed options; what they lack has its default.
+    def load(cls, config: Mapping[str, Any] | None = None, /, **given: Any) -> Settings:
+        """Return the settings of this process, as a program without flags has them.
 
-        Raises ConfigurationError.
+        Args:
+            config: A Flask application's config; its FWS_… values go over the environment and
+                the file that FWS_CONFIG names.
+            **given: Settings by name, which go over everything else.
+
+        Raises:
+            ConfigurationError: A setting is unknown or wrong, or two don't fit together.
         """
-        given = {}
-        for each in fields(cls):
-            value = getattr(options, each.name, None)
-            if value is not None:
-                given[each.name] = checked(each, value, f"--{each.name}")
-        return cls(**given)
+        known = by_name()
+        layers = Layers(
+            process=from_process(known, os.environ),
+            application=from_flask(known, config or {}),
+            program=from_keywords(known, given),
+        )
+        return cls(**layers.merged())
+
+    @classmethod
+    def from_options(
+        cls, options: argparse.Namespace, config: Mapping[str, Any] | None = None
+    ) -> Settings:
+        """Return the settings of options that `default_parser` parsed, or that a program made.
+
+        Args:
+            options: What it lacks has its default. An attribute that a program assigned counts
+                as a flag.
+            config: A Flask application's config; its FWS_… values go over everything but flags.
+
+        Raises:
+            ConfigurationError: A setting is unknown or wrong, or two don't fit together.
+        """
+        layers = layers_of(by_name(), options)
+        if config is not None:
+            layers = replace(layers, application=from_flask(by_name(), config))
+        return cls(**layers.merged())
+
+    def checked(self) -> Settings:
+        """Return the same settings, each value checked and converted.
+
+        Raises:
+            ConfigurationError: A value is wrong.
+        """
+        known = by_name()
+        values = {name: getattr(self, name) for name in known}
+        return Settings(**from_keywords(known, values, "settings."))
 
 
 def table() -> tuple[Field[Any], ...]:
-    """The settings as dataclass fields; `metadata` has parse, help, flags, flag, many, secret.
-
-    A secret one's value is shown nowhere. Those without a `flag` stand in files or the environment
-    alone, since any user of a machine reads the command lines of the others.
-    """
+    """Return the settings as dataclass fields; see `fields.setting` for their `metadata`."""
     return fields(Settings)
+
+
+def by_name() -> dict[str, Field[Any]]:
+    """Return the settings by their names."""
+    return {each.name: each for each in table()}

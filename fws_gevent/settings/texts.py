@@ -51,7 +51,7 @@ _SCRYPT_DIGITS = 128
 def text(value: str) -> str:
     """Return a text in Unicode that is not blank and has no control characters."""
     if not value.strip():
-        raise ValueError("must not be empty")
+        raise ValueError("must be a non-empty string")
     if any(unicodedata.category(each) in ("Cc", "Cs") for each in value):
         raise ValueError("must be valid Unicode without control characters")
     return value
@@ -60,7 +60,7 @@ def text(value: str) -> str:
 def secret(value: str) -> str:
     """Return a text that is not blank; what it is for checks the rest."""
     if not value.strip():
-        raise ValueError("must not be empty")
+        raise ValueError("must be a non-empty string")
     return value
 
 

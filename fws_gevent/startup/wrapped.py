@@ -21,7 +21,7 @@ EXTENSION = "fws"
 """The key in `app.extensions`."""
 
 _MOST = 20_000  # objects that are looked at
-_OURS = f"{__package__}."  # nothing of this package calls an application but its door
+_OURS = "fws_gevent."  # nothing of this package calls an application but its middleware
 _NOT_ENTERED = (type, ModuleType, FrameType, CodeType)
 
 

@@ -101,7 +101,7 @@ def test_a_path_of_the_commands_own_is_any_path(start: Start, connect: Connect) 
         (["--app", "site_of_mine:nothing"], "--app site_of_mine:nothing: "),
         (["--app", "my_filters"], "--app my_filters: "),
         (["--app", "bare"], "--app bare: bare has no WebSockets; add FilteredWebSocket(app) to it"),
-        (["--app", "wrong"], "app.config: unknown setting FWS_PROT; did you mean FWS_PORT?"),
+        (["--app", "wrong"], "unknown setting FWS_PROT in app.config; did you mean FWS_PORT?"),
     ],
 )
 def test_an_application_that_can_not_be_served_is_told_in_one_line(

@@ -83,7 +83,7 @@ def test_run_without_an_application_says_which_is_missing(tmp_path: Path) -> Non
 def test_run_complains_in_one_line(folder: Path) -> None:
     for app, arguments, says in (
         ("bare", (), "bare has no WebSockets"),
-        ("wrong", (), "app.config: FWS_AUTH"),
+        ("wrong", (), "FWS_AUTH in app.config must"),
         ("nowhere", (), "--app nowhere: Could not import 'nowhere'"),
         ("site_of_mine", ("--prot", "1"), "--prot"),
         ("open_to_all", ("--host", "0.0.0.0"), "FWS_SIGNING_KEY"),

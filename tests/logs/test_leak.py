@@ -13,7 +13,7 @@ from werkzeug.security import generate_password_hash
 
 from fws_gevent.cli.command import main
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.settings import Settings, from_flask
+from fws_gevent.settings import Settings
 from fws_gevent.startup.storage import storage_of
 from fws_gevent.tokens.keys import KeyRing
 
@@ -206,7 +206,7 @@ def test_a_wrong_value_is_not_repeated(
 
 def begin_with(config: dict[str, Any]) -> None:
     """What a Flask application's extension does with a config."""
-    settings = Settings(**from_flask(config))
+    settings = Settings.load(config)
     storage_of(settings, None)
     KeyRing.from_settings(settings)
 

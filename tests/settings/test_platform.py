@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.settings import from_environment
+from fws_gevent.settings import by_name
 from fws_gevent.settings.platform import is_of_platform
+from fws_gevent.settings.sources import from_environment
 
 
 def service(name: str, port: int, protocol: str = "tcp") -> dict[str, str]:
@@ -47,8 +48,8 @@ LINK = {
     ],
 )
 def test_a_service_of_our_name_sets_nothing_of_ours(environ: dict[str, str]) -> None:
-    assert from_environment(environ) == {}
-    assert from_environment({**environ, "FWS_GRACE": "1"}) == {"grace": 1.0}
+    assert from_environment(by_name(), environ) == {}
+    assert from_environment(by_name(), {**environ, "FWS_GRACE": "1"}) == {"grace": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -70,5 +71,5 @@ def test_nothing_else_is_a_platforms(name: str, text: str) -> None:
 
 
 def test_a_port_that_is_wrong_is_still_refused() -> None:
-    with pytest.raises(ConfigurationError, match="FWS_PORT must be a whole number"):
-        from_environment({"FWS_PORT": "http://10.0.0.1:9000"})
+    with pytest.raises(ConfigurationError, match="FWS_PORT in the environment must"):
+        from_environment(by_name(), {"FWS_PORT": "http://10.0.0.1:9000"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import gevent
 import pytest
 from flask import Flask
 
-from fws_gevent.extension import FilteredWebSocket, options_of
+from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters.base import FilterBase
 from fws_gevent.server import build_server
 
@@ -39,7 +38,7 @@ def make_site(clients_file: str) -> Iterator[MakeSite]:
                  "token_clients": clients_file, **settings}  # fmt: skip
         app.config.update({f"FWS_{name.upper()}": value for name, value in given.items()})
         fws = FilteredWebSocket(app, filters=filters)
-        server = build_server(Namespace(**options_of(app)), application=app)
+        server = build_server(application=app)
         site = Site(app, fws, server)
         sites.append(site)
         server.start()
