@@ -20,7 +20,7 @@ import pytest
 
 from fws_gevent import RedisStorageObject, signals
 from fws_gevent.cluster import cleanup, gaps, nodes
-from fws_gevent.cluster.membership import KEPT
+from fws_gevent.cluster.member_keys import KEPT
 from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter
 from fws_gevent.filters.broadcast_pubsub import BroadcastPubSubFilter
 from fws_gevent.filters.notify_gap import NotifyGapFilter

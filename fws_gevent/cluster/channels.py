@@ -1,4 +1,4 @@
-"""The channels that feed the consumer chain: each PUBLISH on them runs it once on each node."""
+"""The channels that lead to the consumer chain: each PUBLISH on them runs it once on each node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import redis
 from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..redis_io.servers import RedisServers
-from .subscription import Link
+from .subscription import Subscription
 
 _log = get_logger("redis")
 
@@ -35,11 +35,11 @@ class Channels:
         self._put = put
         self._patterns = [(name.encode(), glob(name)) for name in names if _GLOB.search(name)]
         self._exact = {name.encode() for name in names if not _GLOB.search(name)}
-        self.link = Link("channels", lambda: servers.connection(""), self, clock)
+        self.subscription = Subscription("channels", lambda: servers.connection(""), self, clock)
         for name in self._exact:
-            self.link.subscribe(name)
+            self.subscription.subscribe(name)
         for name, _ in self._patterns:
-            self.link.subscribe(name, "PSUBSCRIBE")
+            self.subscription.subscribe(name, "PSUBSCRIBE")
 
     def on_listening(self, channel: bytes) -> None:
         """A subscription was confirmed."""
@@ -48,13 +48,13 @@ class Channels:
         """A subscription ended: begin anew. Only channels of streams belong to one server."""
         raise redis.ConnectionError(f"the server ended the subscription to {channel!r}")
 
-    def on_up(self, link: Link) -> None:
-        """The link listens; what was sent before is nowhere kept."""
-        if link.losses:
+    def on_up(self, subscription: Subscription) -> None:
+        """The subscription listens; what was sent before is nowhere kept."""
+        if subscription.losses:
             _log.warning("channels: listening again; what was sent to them meanwhile is gone")
 
-    def on_down(self, _link: Link) -> None:
-        """The link doesn't listen."""
+    def on_down(self, _subscription: Subscription) -> None:
+        """The subscription doesn't listen."""
 
     def on_message(self, kind: bytes, message: list[bytes]) -> int:
         """A message came, once for each subscription that it fits."""

@@ -13,7 +13,7 @@ from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
 from ..redis_io.keys import Keys
 from ..redis_io.servers import RedisServers
-from .membership import GROUPS, MemberKeys, try_each
+from .member_keys import GROUPS, MemberKeys, try_each
 
 _log = get_logger("redis")
 
@@ -143,7 +143,7 @@ class Cleanup:
 
     def _take_away(self, name: str, groups: Sequence[str]) -> Exception | None:
         """Take members of a node away; return what failed. Raises redis.RedisError."""
-        portions = self._members.by_place(groups)
+        portions = self._members.by_server(groups)
         outcomes = try_each(portions, partial(self._members.take_away, name))
         gone = [group for group, outcome in outcomes.items() if outcome == 0]
         if gone:

@@ -17,7 +17,7 @@ from ..signals import Member
 
 
 class When(Enum):
-    """When an effect takes place."""
+    """When an effect happens."""
 
     NOW = "now"
     IN_TURN = "in turn"

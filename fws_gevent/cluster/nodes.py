@@ -20,7 +20,7 @@ from ..redis_io.keys import Keys
 from ..redis_io.servers import RedisServers
 from .cleanup import Cleanup
 from .leases import ENDED, Leases
-from .membership import KEPT, MemberKeys, encode
+from .member_keys import KEPT, MemberKeys, encode
 from .presence import Presence
 
 _log = get_logger("redis")

@@ -11,8 +11,8 @@ from gevent.event import Event
 from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from ..loop.supervision import Loop
-from ..redis_io.servers import Place
-from .membership import GROUPS, Change, MemberKeys, Outcome, encode
+from ..redis_io.servers import ServerName
+from .member_keys import GROUPS, Change, MemberKeys, Outcome, encode
 
 _log = get_logger("redis")
 
@@ -52,8 +52,8 @@ class Presence:
         self._telling: frozenset[str] = frozenset()
         self._aside: dict[str, float] = {}  # with the moment at which it is tried again
         self._next_aside = 0.0
-        self._attempts: dict[str | tuple[Place | None], int] = {}
-        self._away: dict[Place | None, float] = {}
+        self._attempts: dict[str | tuple[ServerName | None], int] = {}
+        self._away: dict[ServerName | None, float] = {}
         self._suspects: set[str] = set()
         """Groups that were in a batch which failed as a whole: each is tried alone."""
         self._something = Event()
@@ -115,9 +115,9 @@ class Presence:
         while not self._cut_off:
             self.registered.wait()
             self._something.clear()
-            place, batch = self._next_batch()
+            server, batch = self._next_batch()
             if batch:
-                self._tell(place, batch)
+                self._tell(server, batch)
             elif self._changes:
                 continue  # those that were looked at are put aside
             elif self._stopping:
@@ -145,21 +145,21 @@ class Presence:
 
     # What is told next.
 
-    def _next_batch(self) -> tuple[Place | None, list[str]]:
+    def _next_batch(self) -> tuple[ServerName | None, list[str]]:
         """Return groups of one server of which there is something to tell."""
         self._bring_back()
         now, batch = self._clock.monotonic(), list[str]()
-        first: Place | None = None
+        first: ServerName | None = None
         for group in tuple(islice(self._changes, _LOOK)):
-            place = self._keys.place_of(group)
-            until = self._away.get(place, 0.0)
+            server = self._keys.server_of(group)
+            until = self._away.get(server, 0.0)
             if until > now:
                 self._put_aside(group, until)
             elif group in self._suspects:
                 if not batch:
-                    return place, [group]
-            elif not batch or place == first:
-                first = place
+                    return server, [group]
+            elif not batch or server == first:
+                first = server
                 batch.append(group)
                 if len(batch) == GROUPS:
                     break
@@ -182,20 +182,20 @@ class Presence:
 
     # Telling.
 
-    def _tell(self, place: Place | None, batch: list[str]) -> None:
+    def _tell(self, server: ServerName | None, batch: list[str]) -> None:
         """Tell what there is of some groups; those that fail are put aside."""
         self._telling = frozenset(batch)
         outcomes: dict[str, Outcome[int]] = {}
         try:
             outcomes = self._try(batch)
         except (redis.RedisError, OSError) as error:
-            self._is_away(place, error)
+            self._is_away(server, error)
         except Exception:
             self._suspects.update(batch)
             raise
         else:
-            self._away.pop(place, None)
-            self._attempts.pop((place,), None)
+            self._away.pop(server, None)
+            self._attempts.pop((server,), None)
         finally:
             self._telling = frozenset()
             for group in batch:
@@ -204,7 +204,7 @@ class Presence:
                     self._suspects.discard(group)
                     self._attempts.pop(group, None)
                 else:
-                    self._failed(place, group, outcome)
+                    self._failed(server, group, outcome)
 
     def _try(self, batch: list[str]) -> dict[str, Outcome[int]]:
         """Raises redis.RedisError."""
@@ -257,16 +257,16 @@ class Presence:
 
     # What failed.
 
-    def _is_away(self, place: Place | None, error: Exception) -> None:
-        self._away[place] = self._clock.monotonic() + self._pause((place,), AWAY)
-        if isinstance(error, redis.ResponseError) and self._attempts[place,] == 3:
+    def _is_away(self, server: ServerName | None, error: Exception) -> None:
+        self._away[server] = self._clock.monotonic() + self._pause((server,), AWAY)
+        if isinstance(error, redis.ResponseError) and self._attempts[server,] == 3:
             _log.warning("can't tell who is in any group: %s; trying again", error)
         else:
             _log.debug("can't tell who is where: %s", error)
 
-    def _failed(self, place: Place | None, group: str, outcome: object) -> None:
+    def _failed(self, server: ServerName | None, group: str, outcome: object) -> None:
         """Try again later: some of it may have been told, so it is compared then."""
-        until = self._away.get(place)
+        until = self._away.get(server)
         if until is None:
             until = self._clock.monotonic() + self._pause(group, LONGEST)
             if self._attempts[group] == 3:
@@ -275,7 +275,7 @@ class Presence:
                 )
         self._put_aside(group, until)
 
-    def _pause(self, what: str | tuple[Place | None], longest: float) -> float:
+    def _pause(self, what: str | tuple[ServerName | None], longest: float) -> float:
         """Return how long something that failed is put aside for: it doubles each time."""
         attempts = self._attempts[what] = self._attempts.get(what, 0) + 1
         return min(longest, FIRST * 2.0 ** min(attempts, 20))

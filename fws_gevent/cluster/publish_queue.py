@@ -26,7 +26,7 @@ from ..redis_io.backoff import Backoff, pause_after
 from ..redis_io.keys import Keys
 from ..redis_io.publishing import PASSING, Publication, RedisClock, StreamTerms, id_of
 from ..redis_io.scripts import PUBLISH
-from ..redis_io.servers import Place, RedisServers
+from ..redis_io.servers import RedisServers, ServerName
 
 _log = get_logger("redis")
 
@@ -44,7 +44,7 @@ _ONE_STREAMS = (AskError, ClusterDownError, TryAgainError)
 
 
 class Waiting:
-    """A message, the stream that it goes to, and the place for its answer."""
+    """A message, the stream that it goes to, and its answer."""
 
     __slots__ = ("answer", "publication", "stream")
 
@@ -65,12 +65,12 @@ class _Aside:
         self.waiting: deque[Waiting] = deque()
 
 
-class Lane:
+class PublishQueue:
     """Publishes in the order of the calls; each waits for its answer, until its deadline.
 
-    A Redis Cluster has a lane for each server, so that one that is away holds up nobody else's.
+    A Redis Cluster has a queue for each server, so that one that is away holds up nobody else's.
     Likewise a stream whose messages Redis does not take just now is put aside, and the others go
-    on. `lane_of` finds the lane of a stream that another server may have by now.
+    on. `publish_queue_of` finds the queue of a stream that another server may have by now.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class Lane:
         servers: RedisServers,
         keys: Keys,
         terms: StreamTerms,
-        place: Place = "",
-        lane_of: Callable[[bytes], Lane] | None = None,
+        server: ServerName = "",
+        publish_queue_of: Callable[[bytes], PublishQueue] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.failing = False
         self._servers = servers
         self._keys = keys
         self._terms = terms
-        self._place = place
-        self._lane_of = lane_of if servers.sharded else None
+        self._server = server
+        self._publish_queue_of = publish_queue_of if servers.sharded else None
         self._clock = clock
         self._redis_clock = RedisClock(servers, clock)
         self._waiting: deque[Waiting] = deque()
@@ -119,7 +119,7 @@ class Lane:
         self.loop.join(timeout)
 
     def take(self, waiting: Waiting) -> None:
-        """Publish what waits already, perhaps in another lane until now."""
+        """Publish what waits already, perhaps in another queue until now."""
         self._waiting.append(waiting)
         self._something.set()
 
@@ -146,9 +146,9 @@ class Lane:
         for each in self._candidates():
             if each.publication.left <= 0:
                 continue  # its sender has been told that it failed
-            lane = self if self._lane_of is None else self._lane_of(each.stream)
-            if lane is not self:
-                lane.take(each)
+            queue = self if self._publish_queue_of is None else self._publish_queue_of(each.stream)
+            if queue is not self:
+                queue.take(each)
                 continue
             batch.append(each)
             size += len(each.publication.data)
@@ -220,7 +220,7 @@ class Lane:
     def _call(self, publications: list[Publication]) -> list[Any]:
         servers, first = self._servers, publications[0]
         offset = self._redis_clock.at(0.0, self._keys.stream(first.group))
-        pipeline = servers.pipeline(self._place)
+        pipeline = servers.pipeline(self._server)
         for each in publications:
             latest = offset + int(each.deadline * 1000)
             keys, args = each.call(self._keys, self._terms, servers.publish_command, latest)

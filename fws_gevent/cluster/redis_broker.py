@@ -25,11 +25,11 @@ from ..signals import Member
 from .channels import Channels
 from .cleanup import Cleanup
 from .effects import Effects
-from .membership import MemberKeys
+from .member_keys import MemberKeys
 from .nodes import Nodes, new_node_name
 from .presence import Presence
+from .remote_members import RemoteMembers
 from .revocations import Revocations
-from .roster import Roster
 from .shard import Shards
 from .stream_readers import StreamReaders
 from .token_store import RedisTokenStore
@@ -73,7 +73,7 @@ class RedisBroker(Broker):
         self._local = settings.redis_away == "local"
         self._publisher = Publisher(servers, keys.prefix, self._terms.deadline, self._terms, clock)
         self._member_keys = MemberKeys(servers, keys, self._terms)
-        self._roster = Roster(servers, keys, self._member_keys, None)
+        self._remote_members = RemoteMembers(servers, keys, self._member_keys, None)
         self._started = False
 
     def attach(self, host: BrokerHost) -> None:
@@ -99,9 +99,9 @@ class RedisBroker(Broker):
             servers, keys, self._terms, self._presence, self._nodes, members,
             self._members_here, self._groups, clock,
         )  # fmt: skip
-        self._roster = Roster(servers, keys, members, self._nodes)
+        self._remote_members = RemoteMembers(servers, keys, members, self._nodes)
         self._channels = Channels(servers, self._channel_names, self.host.queue.offer, clock)
-        self._channels.link.start()
+        self._channels.subscription.start()
         self._readers = StreamReaders(
             self._shards, keys, self._effects, self._gap, lambda: Inbox(self.host.reactor)
         )
@@ -112,7 +112,7 @@ class RedisBroker(Broker):
                        servers.name)  # fmt: skip
 
     def on_fork(self) -> None:
-        """In a forked child: follow nothing. What is sent is published over a link of its own."""
+        """Follow nothing, in a forked child: it publishes over connections of its own."""
         self._started = False
         self._tokens.following = False
 
@@ -124,7 +124,7 @@ class RedisBroker(Broker):
         told_all = self._presence.stop(END)
         parts = [gevent.spawn(stop, END) for stop in
                  (self._nodes.stop, self._upkeep.stop, self._cleanup.stop, self._revocations.stop,
-                  self._channels.link.stop, self._shards.stop)]  # fmt: skip
+                  self._channels.subscription.stop, self._shards.stop)]  # fmt: skip
         gevent.joinall(parts, timeout=3 * END)
         self._nodes.leave(told_all)
 
@@ -133,7 +133,7 @@ class RedisBroker(Broker):
         """Return whether this node hears the others."""
         if not self._started:
             return True
-        return self._shards.up and self._channels.link.up and self._readers.everybody.live
+        return self._shards.up and self._channels.subscription.up and self._readers.everybody.live
 
     @property
     def node_name(self) -> str:
@@ -156,7 +156,7 @@ class RedisBroker(Broker):
         if not self._started:
             return []
         own = [self._presence.loop, self._nodes.loop, self._upkeep.loop, self._cleanup.loop,
-               self._revocations.loop, self._channels.link.loop]  # fmt: skip
+               self._revocations.loop, self._channels.subscription.loop]  # fmt: skip
         return [*own, *self._shards.loops]
 
     @property
@@ -187,13 +187,13 @@ class RedisBroker(Broker):
 
     def _send_locally(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
         """While Redis is away, by setting: this node's clients alone, and told that it is so."""
-        feed = self._shards.feeds.get(self._keys.stream(group))
+        reader = self._shards.readers.get(self._keys.stream(group))
         notice = json.dumps({"fws": "local", "group": group}).encode()
         self.host.spread(TEXT, notice, group, exclude)
         self.host.spread(opcode, data, group, exclude)
-        if feed is not None:
-            feed.local_only = True
-            feed.behind()
+        if reader is not None:
+            reader.local_only = True
+            reader.behind()
 
     def disconnect(self, subject: str | None, name: str | None, code: int, reason: str) -> int:
         """Close a subject's connections, or the one with an id, on all nodes; return how many.
@@ -219,7 +219,7 @@ class RedisBroker(Broker):
         else:
             stream = self._keys.stream(publication.group)
             self._readers.wait_for_joins(stream, publication.left / 2)
-            self._shards.of(stream).lane.publish(publication)
+            self._shards.of(stream).publish_queue.publish(publication)
 
     # Following.
 
@@ -255,7 +255,7 @@ class RedisBroker(Broker):
 
     def members(self, group: str) -> list[Member]:
         """Return a group's members on all nodes. Raises StorageAway unless they are all."""
-        return self.members_here(group) + self._roster.members(group)
+        return self.members_here(group) + self._remote_members.members(group)
 
     def _is_mine(self, node: str) -> bool:
         return self._nodes.is_mine(node) if self._started else node == self._first_name

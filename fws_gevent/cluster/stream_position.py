@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..redis_io.entries import Entry, Id
 
 
-class Place(NamedTuple):
+class StreamPosition(NamedTuple):
     """The last entry seen. The nonce proves that a stream found later is still the same."""
 
     id: Id
@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
 
 class Verdict(Enum):
-    """What an entry is to a follower."""
+    """What an entry is to a cursor."""
 
     NEXT = "next"
     SEEN = "seen"
@@ -25,31 +25,31 @@ class Verdict(Enum):
     """Something between the last entry and this one is missing, or the stream is another."""
 
 
-class Follower:
-    """One who reads a stream; `place` is None before its beginning is known."""
+class StreamCursor:
+    """One who reads a stream; `position` is None before its beginning is known."""
 
-    __slots__ = ("place",)
+    __slots__ = ("position",)
 
     def __init__(self) -> None:
-        self.place: Place | None = None
+        self.position: StreamPosition | None = None
 
     def is_foreign(self, entry: Entry) -> bool:
         """Return whether an entry is of another stream than the last one seen."""
-        return self.place is None or entry.epoch != self.place.epoch
+        return self.position is None or entry.epoch != self.position.epoch
 
     def is_hole(self, entry: Entry) -> bool:
         """Whether something between the last entry and this one is missing, or it is foreign."""
-        place = self.place
-        if place is None or entry.epoch != place.epoch:
+        position = self.position
+        if position is None or entry.epoch != position.epoch:
             return True
-        return entry.id > place.id and entry.previous != place.id
+        return entry.id > position.id and entry.previous != position.id
 
     def offer(self, entry: Entry) -> Verdict:
         """What an entry is that came over the channel; the next one becomes the last seen."""
-        place = self.place
-        if place is None or entry.epoch != place.epoch:
+        position = self.position
+        if position is None or entry.epoch != position.epoch:
             return Verdict.HOLE
-        if entry.previous == place.id:
-            self.place = Place(entry.id, entry.nonce, entry.epoch)
+        if entry.previous == position.id:
+            self.position = StreamPosition(entry.id, entry.nonce, entry.epoch)
             return Verdict.NEXT
-        return Verdict.SEEN if entry.id <= place.id else Verdict.HOLE
+        return Verdict.SEEN if entry.id <= position.id else Verdict.HOLE

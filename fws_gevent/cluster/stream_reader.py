@@ -13,7 +13,7 @@ from ..redis_io import entries
 from ..redis_io.entries import Entry, MalformedEntry
 from .effects import Effect, Effects, When
 from .gaps import GAPS, LATE, LOCAL, LOST, OVERRUN
-from .stream_position import Follower, Place, Verdict
+from .stream_position import StreamCursor, StreamPosition, Verdict
 
 _log = get_logger("redis")
 
@@ -32,21 +32,21 @@ RECENT = 512
 """Entries of which it is known that they were seen, should Redis forget it and get them again."""
 
 
-class Feed:
+class StreamReader:
     """Follows the stream of `group`; None is everybody's.
 
-    `catch_up` is called with the feed, and the seconds until then, when it must read what it
+    `catch_up` is called with the reader, and the seconds until then, when it must read what it
     missed; until that is done, it keeps what comes. `gap` tells of a gap, `make_inbox` makes a
-    place for what has to wait.
+    position for what has to wait.
     """
 
     __slots__ = (
         "_again",
         "_asked",
         "_catch_up",
+        "_cursor",
         "_doubts",
         "_effects",
-        "_follower",
         "_foreign",
         "_gap",
         "_held",
@@ -76,7 +76,7 @@ class Feed:
         channel: bytes,
         effects: Effects,
         gap: Callable[[str | None, str], None],
-        catch_up: Callable[[Feed, float], None],
+        catch_up: Callable[[StreamReader, float], None],
         make_inbox: Callable[[], Inbox],
     ) -> None:
         self.group = group
@@ -101,7 +101,7 @@ class Feed:
         self._gap = gap
         self._catch_up = catch_up
         self._make_inbox = make_inbox
-        self._follower = Follower()
+        self._cursor = StreamCursor()
         self._held: deque[Entry] = deque()
         self._held_size = 0
         self._asked = 0  # of those held, the first ones, which Redis was asked about
@@ -115,9 +115,9 @@ class Feed:
         self._inbox: Inbox | None = None
 
     @property
-    def place(self) -> Place | None:
+    def position(self) -> StreamPosition | None:
         """The last entry seen."""
-        return self._follower.place
+        return self._cursor.position
 
     def on_push(self, pushed: bytes) -> int:
         """An entry came over the channel. Returns the work that it was."""
@@ -141,9 +141,12 @@ class Feed:
         self._asked = len(self._held)
 
     def resumed(
-        self, state: bytes, place: Place, found: Sequence[tuple[bytes, dict[bytes, bytes]]],
+        self,
+        state: bytes,
+        position: StreamPosition,
+        found: Sequence[tuple[bytes, dict[bytes, bytes]]],
         more: bool,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """How the stream goes on, as `resume.lua` has it; whether it must be asked again."""
         if more and not found:
             return True  # what there is to tell comes with the entries
@@ -165,7 +168,7 @@ class Feed:
                 self._ignore(error)
             else:
                 self._do(entry)
-        self._follower.place = _place_of(*found[-1]) if more else place
+        self._cursor.position = _position_of(*found[-1]) if more else position
         if more:
             return True
         self.live = True
@@ -179,7 +182,7 @@ class Feed:
         asked, self._asked = self._asked, 0
         doubtful: list[Entry] = []
         for number, entry in enumerate(held):
-            if number < asked and self._follower.is_hole(entry):
+            if number < asked and self._cursor.is_hole(entry):
                 # It came before Redis was asked, and Redis does not have it.
                 doubtful += self._doubt(entry)
             else:
@@ -194,7 +197,7 @@ class Feed:
 
     def _doubt(self, entry: Entry) -> list[Entry]:
         """Drop an entry that Redis does not have, unless it may be about to have it."""
-        if not self._follower.is_foreign(entry):
+        if not self._cursor.is_foreign(entry):
             return [entry]
         self._foreign = True
         self._ignore("an entry of another stream: is its program's database another one?")
@@ -213,12 +216,12 @@ class Feed:
         self.behind(DOUBT)
 
     def _offer(self, entry: Entry) -> int:
-        if self._foreign and self._follower.is_foreign(entry):
+        if self._foreign and self._cursor.is_foreign(entry):
             return 1
         if not self.live:
             self._hold(entry)
             return 1
-        verdict = self._follower.offer(entry)
+        verdict = self._cursor.offer(entry)
         if verdict is Verdict.NEXT:
             return self._do(entry)
         if verdict is Verdict.HOLE:
@@ -250,7 +253,7 @@ class Feed:
         except MalformedEntry as error:
             self._ignore(error)
             return 1
-        except Exception:  # noqa: BLE001 - one entry must stop neither the link nor the reader
+        except Exception:  # noqa: BLE001 - one entry must stop neither the subscription nor the reader
             _log.exception("group %s: an entry failed", self._name)
             return 1
         if not isinstance(done, int):
@@ -288,5 +291,7 @@ class Feed:
         return "of everybody" if self.group is None else repr(self.group)
 
 
-def _place_of(stream_id: bytes, fields: dict[bytes, bytes]) -> Place:
-    return Place(entries.parse_id(stream_id), fields.get(b"nonce", b""), fields.get(b"epoch", b""))
+def _position_of(stream_id: bytes, fields: dict[bytes, bytes]) -> StreamPosition:
+    return StreamPosition(
+        entries.parse_id(stream_id), fields.get(b"nonce", b""), fields.get(b"epoch", b"")
+    )

@@ -12,7 +12,7 @@ from ..loop.inbox import Inbox
 from ..redis_io.keys import Keys
 from .effects import Effects
 from .shard import Shards
-from .stream_reader import Feed
+from .stream_reader import StreamReader
 
 JOIN_TIMEOUT = 2.0
 """Seconds that a join waits at most until Redis has confirmed that the group is followed."""
@@ -54,7 +54,7 @@ class StreamReaders:
         With `wait`, return when Redis has confirmed it or `JOIN_TIMEOUT` is over, but in the hub
         never wait.
         """
-        reader = self._add(group) if first else self._shards.feeds.get(self._keys.stream(group))
+        reader = self._add(group) if first else self._shards.readers.get(self._keys.stream(group))
         if reader is None or reader.ready.is_set():
             return  # without one, all have left again while Redis was told
         if wait and getcurrent() is not get_hub():
@@ -64,7 +64,7 @@ class StreamReaders:
 
     def leave(self, group: str) -> None:
         """Follow a group's stream no more. Never waits."""
-        reader = self._shards.feeds.get(self._keys.stream(group))
+        reader = self._shards.readers.get(self._keys.stream(group))
         if reader is not None:
             self._shards.leave(reader)
 
@@ -73,24 +73,24 @@ class StreamReaders:
 
         What is published after that comes to their connections too.
         """
-        reader = self._shards.feeds.get(stream)
+        reader = self._shards.readers.get(stream)
         if reader is not None and not (reader.ready.is_set() or reader.promised):
             reader.ready.wait(seconds)
 
-    def _add(self, group: str | None) -> Feed:
+    def _add(self, group: str | None) -> StreamReader:
         stream = self._keys.stream(group)
-        reader = Feed(
+        reader = StreamReader(
             group, stream, self._effects, self._gap, self._shards.catch_up, self._make_inbox
         )
-        self._shards.feeds[stream] = reader
+        self._shards.readers[stream] = reader
         return reader
 
-    def _finish_join(self, reader: Feed, *, first: bool) -> None:
+    def _finish_join(self, reader: StreamReader, *, first: bool) -> None:
         """Wait until a stream is followed; where that takes long, a gap is told afterwards."""
         if first:
             self._shards.follow(reader)
         if reader.closed:
             return
-        failing = self._shards.of(reader.channel).link.failing
+        failing = self._shards.of(reader.channel).subscription.failing
         if failing or not reader.ready.wait(JOIN_TIMEOUT):
             reader.promised = not reader.ready.is_set()

@@ -28,14 +28,14 @@ PING_INTERVAL = 3.0
 """Seconds between two pings, which are answered over the same subscription."""
 
 PING_TIMEOUT = 3.0
-"""Seconds of silence after a ping until the link counts as dead."""
+"""Seconds of silence after a ping until the subscription counts as dead."""
 
 _CHUNK = 500  # channels in one command
 _TURN = 1000  # messages handed on until others have their turn
 
 
 class Listener(Protocol):
-    """Who is told what a link hears; none of it may block."""
+    """Who is told what a subscription hears; none of it may block."""
 
     def on_listening(self, channel: bytes) -> None:
         """Redis confirmed a subscription: what is sent over the channel comes from here on."""
@@ -46,11 +46,11 @@ class Listener(Protocol):
     def on_taken(self, channel: bytes) -> None:
         """The server ended a subscription that is wanted. A ConnectionError begins anew."""
 
-    def on_up(self, link: Link) -> None:
-        """The link listens."""
+    def on_up(self, subscription: Subscription) -> None:
+        """The subscription listens."""
 
-    def on_down(self, link: Link) -> None:
-        """The link doesn't listen any more; a new attempt follows."""
+    def on_down(self, subscription: Subscription) -> None:
+        """The subscription doesn't listen any more; a new attempt follows."""
 
 
 class _Command(NamedTuple):
@@ -66,7 +66,7 @@ _CONFIRMED = {b"subscribe", b"psubscribe", b"ssubscribe"}
 _LEFT = {b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 
 
-class Link:
+class Subscription:
     """Listens to channels of one server, over connections that `connect` makes.
 
     `up` says whether it does now.
@@ -79,7 +79,7 @@ class Link:
         self.name = name
         self.up = False
         self.ready = Event()
-        """Set while the link is up."""
+        """Set while the subscription is up."""
         self.failing = False
         """Whether the last attempt to listen failed, or what it led to."""
         self.losses = 0

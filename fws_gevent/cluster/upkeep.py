@@ -17,7 +17,7 @@ from ..redis_io.keys import Keys
 from ..redis_io.publishing import StreamTerms
 from ..redis_io.servers import RedisServers
 from .leases import ENDED
-from .membership import KEPT, MemberKeys, Outcome, encode, try_each
+from .member_keys import KEPT, MemberKeys, Outcome, encode, try_each
 from .nodes import LEASE, Nodes
 from .presence import Presence
 
@@ -101,7 +101,7 @@ class Upkeep:
 
     def _look(self, groups: list[str]) -> int:
         """Renew what Redis has of some groups; return of how many it has lost members."""
-        portions = self._member_keys.by_place(groups)
+        portions = self._member_keys.by_server(groups)
         outcomes = try_each(portions, partial(self._renew, self._presence.node))
         lost: list[str] = []
         for group, outcome in outcomes.items():

@@ -19,7 +19,7 @@ from redis.exceptions import (
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import PublishFailed
 from .keys import Keys
-from .servers import Place, RedisServers
+from .servers import RedisServers, ServerName
 
 PASSING = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError, NoScriptError)
 """Answers of a Redis that is about to change, an AskError being a MovedError too: try again."""
@@ -100,7 +100,7 @@ class RedisClock:
     def __init__(self, servers: RedisServers, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._servers = servers
-        self._offsets: dict[Place, tuple[float, float]] = {}  # with the end of each
+        self._offsets: dict[ServerName, tuple[float, float]] = {}  # with the end of each
 
     def forget(self) -> None:
         """Another server may answer from now on."""
@@ -108,14 +108,14 @@ class RedisClock:
 
     def at(self, moment: float, key: bytes) -> int:
         """Milliseconds since 1970 there at `moment` of our clock. Raises RedisError."""
-        place = self._servers.place_of(key)
-        offset, until = self._offsets.get(place, (0.0, 0.0))
+        server = self._servers.server_of(key)
+        offset, until = self._offsets.get(server, (0.0, 0.0))
         if self._clock.monotonic() >= until:
             seconds = self._servers.time(key)
             # However long the answer took: a deadline may be too early there, but never too late.
             now = self._clock.monotonic()
             offset = seconds - now
-            self._offsets[place] = offset, now + _CLOCK_KEPT
+            self._offsets[server] = offset, now + _CLOCK_KEPT
         return int((moment + offset) * 1000)
 
 

@@ -35,7 +35,7 @@ CONNECTION: Mapping[str, Any] = {
 }
 """What every connection is made with, where a URL doesn't say otherwise."""
 
-Place = str
+ServerName = str
 """Names a server among several."""
 
 
@@ -77,11 +77,11 @@ class RedisServers(ABC):
                 client.close()
         self._clients.clear()
 
-    def place_of(self, key: bytes) -> Place:  # noqa: ARG002 - the same place for all
+    def server_of(self, key: bytes) -> ServerName:  # noqa: ARG002 - the same server for all
         """The server that has a key. Raises redis.RedisError where that is not known."""
         return ""
 
-    def connection(self, place: Place) -> Any:  # noqa: ARG002 - there is but one place
+    def connection(self, server: ServerName) -> Any:  # noqa: ARG002 - there is but one server
         """A new connection to a server, not connected yet."""
         return _outside(self.client.connection_pool)
 
@@ -92,7 +92,7 @@ class RedisServers(ABC):
         """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
         return _seconds(self.client.time())
 
-    def pipeline(self, place: Place) -> Any:  # noqa: ARG002 - there is but one place
+    def pipeline(self, server: ServerName) -> Any:  # noqa: ARG002 - there is but one server
         """Return a pipeline to one server, whose errors are answers: none of them is followed.
 
         Raises redis.RedisError where that server is no longer there.
@@ -187,25 +187,25 @@ class ClusterServers(RedisServers):
             **self._options,
         )
 
-    def place_of(self, key: bytes) -> Place:
+    def server_of(self, key: bytes) -> ServerName:
         """The master that has a key's slot. Raises redis.RedisError while there is none."""
         node = self.client.get_node_from_key(key)
         if node is None:
             raise redis.ConnectionError("no server of the cluster has that key's slot")
-        name: Place = node.name
+        name: ServerName = node.name
         return name
 
-    def connection(self, place: Place) -> Any:
+    def connection(self, server: ServerName) -> Any:
         """A new connection to a server, or to any one if that is no longer there."""
-        node = self.client.get_node(node_name=place) or self.client.get_random_node()
+        node = self.client.get_node(node_name=server) or self.client.get_random_node()
         return _outside(self.client.get_redis_connection(node).connection_pool)
 
-    def pipeline(self, place: Place) -> Any:
+    def pipeline(self, server: ServerName) -> Any:
         """Return a pipeline to one server. Raises redis.RedisError where it is not there.
 
         redis-py's own follows redirections one by one, while all other answers wait.
         """
-        return self._server_at(place).pipeline(transaction=False)
+        return self._server_at(server).pipeline(transaction=False)
 
     def run_at(
         self, where: AskError, script: Script, keys: Sequence[bytes], args: Sequence[Any]
@@ -223,13 +223,13 @@ class ClusterServers(RedisServers):
 
     def time(self, key: bytes) -> float:
         """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
-        return _seconds(self._server_at(self.place_of(key)).time())
+        return _seconds(self._server_at(self.server_of(key)).time())
 
-    def _server_at(self, place: Place) -> Any:
+    def _server_at(self, server: ServerName) -> Any:
         """Return the client of one server. Raises redis.ConnectionError if it is not there."""
-        node = self.client.get_node(node_name=place)
+        node = self.client.get_node(node_name=server)
         if node is None:
-            raise redis.ConnectionError(f"no server of the cluster is at {place or 'that slot'}")
+            raise redis.ConnectionError(f"no server of the cluster is at {server or 'that slot'}")
         return self.client.get_redis_connection(node)
 
     def run(

@@ -102,13 +102,13 @@ def subscribe(redis_server: RedisProcess, client: redis.Redis) -> Iterator[Subsc
 
         channels = Channels(servers, names, put)
         open_ones.append((channels, servers))
-        channels.link.start()
-        until(lambda: channels.link.up and not channels.link._unconfirmed)
+        channels.subscription.start()
+        until(lambda: channels.subscription.up and not channels.subscription._unconfirmed)
         return channels, events
 
     yield begin
     for channels, servers in open_ones:
-        channels.link.stop(5)
+        channels.subscription.stop(5)
         servers.close()
 
 
@@ -171,7 +171,13 @@ def test_after_a_loss_it_listens_again_and_says_that_some_may_be_gone(
     channels, events = subscribe("global", "n*")
     (mine,) = [each["id"] for each in client.client_list(_type="pubsub")]
     client.client_kill_filter(_id=str(mine))
-    until(lambda: channels.link.losses and channels.link.up and not channels.link._unconfirmed)
+    until(
+        lambda: (
+            channels.subscription.losses
+            and channels.subscription.up
+            and not channels.subscription._unconfirmed
+        )
+    )
     client.publish("global", "1")
     client.publish("news", "2")
     until(lambda: len(events) == 2)

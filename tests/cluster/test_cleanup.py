@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from fws_gevent.cluster import cleanup, nodes
-from fws_gevent.cluster.membership import MemberKeys
+from fws_gevent.cluster.member_keys import MemberKeys
 
 from ..conftest import Connect, Serve
 from ..redis_processes import RedisProcess

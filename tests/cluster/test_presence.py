@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.cluster import membership, presence
+from fws_gevent.cluster import member_keys, presence
 from fws_gevent.cluster.redis_broker import RedisBroker
 from fws_gevent.errors import StorageAway
 from fws_gevent.filters.base import WebSocketMessageFilter
@@ -23,7 +23,7 @@ from ..redis_processes import RedisProcess
 from ..waiting import until
 
 Node = Callable[..., FilteredWebSocketServer]
-Place = tuple[str, str]
+ServerName = tuple[str, str]
 Heard = list[tuple[str, Member]]
 
 
@@ -84,7 +84,7 @@ def ask(client: Client, order: str) -> str:
     return answer
 
 
-def ids(server: FilteredWebSocketServer, group: str = "room") -> set[Place]:
+def ids(server: FilteredWebSocketServer, group: str = "room") -> set[ServerName]:
     """The members with their nodes, of whom nobody may be there twice; none if it can't tell."""
     try:
         found = [(each.id, each.node) for each in server.members(group)]
@@ -292,7 +292,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
     monkeypatch.setattr("fws_gevent.loop.supervision.PAUSE", 0.01)
     one, two = node(), node()
     wrong = f"fws:{{bad}}:members:{name(one)}"
-    encode = membership.encode
+    encode = member_keys.encode
 
     def fail(text: str | bytes) -> bytes:
         if text == "bad":
@@ -300,7 +300,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
         return encode(text)
 
     if fault == "unforeseen":
-        monkeypatch.setattr(membership, "encode", fail)
+        monkeypatch.setattr(member_keys, "encode", fail)
     else:
         plain.set(wrong, "of another type")
     client = connect(one)
@@ -309,7 +309,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
         member = ask(client, f"join {group}")
     until(lambda: all(ids(two, group) == {(member, name(one))} for group in groups))
     assert [each.failing for each in one.broker.loops].count(True) <= 1
-    monkeypatch.setattr(membership, "encode", encode)
+    monkeypatch.setattr(member_keys, "encode", encode)
     plain.delete(wrong)
     until(lambda: plain.type(wrong) == b"hash")
     until(lambda: ids(two, "bad") == {(member, name(one))})
@@ -318,7 +318,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
 def test_a_group_of_any_size_is_compared_and_told_in_portions(
     node: Node, connect: Connect, plain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "CHANGES", 3)
+    monkeypatch.setattr(member_keys, "CHANGES", 3)
     one, two = node(), node()
     clients = [connect(one) for _ in range(10)]
     here = {(ask(client, "join room"), name(one)) for client in clients}

@@ -1,4 +1,4 @@
-"""Feeds over a real link: what is pushed, missed and read on, through the faults of Redis."""
+"""Streams of one server: what is pushed, missed and read on, through the faults of Redis."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, cast
 import gevent
 import pytest
 
-from fws_gevent.cluster import subscription as link_module
+from fws_gevent.cluster import subscription as subscription_module
 from fws_gevent.cluster.effects import Effect, Effects, When
 from fws_gevent.cluster.shard import Shards
-from fws_gevent.cluster.stream_reader import Feed
+from fws_gevent.cluster.stream_reader import StreamReader
 from fws_gevent.loop.inbox import Inbox
 from fws_gevent.loop.reactor import Reactor
 from fws_gevent.publisher import Publisher
@@ -38,20 +38,20 @@ class Node:
         self.got: dict[str | None, list[Any]] = {}
         self._reactor = reactor
 
-    def follow(self, group: str | None = "kitchen") -> Feed:
+    def follow(self, group: str | None = "kitchen") -> StreamReader:
         def of(group: str | None, entry: Entry) -> Effect | None:
             if entry.kind == b"begin":
                 return None
             return Effect(self.note, (group, entry.data), When.IN_TURN, len(entry.data))
 
         effects = cast("Effects", type("Made", (), {"of": staticmethod(of)}))
-        feed = Feed(
+        reader = StreamReader(
             group, KEYS.stream(group), effects, self.note, self.shards.catch_up,
             lambda: Inbox(self._reactor),
         )  # fmt: skip
-        self.shards.feeds[feed.channel] = feed
-        self.shards.follow(feed)
-        return feed
+        self.shards.readers[reader.channel] = reader
+        self.shards.follow(reader)
+        return reader
 
     def note(self, group: str | None, what: Any) -> None:
         self.got.setdefault(group, []).append(what)
@@ -61,13 +61,13 @@ class Node:
             self.publisher.publish(str(number), group)
 
     @property
-    def link(self) -> Any:
-        return self.shards.of(b"").link
+    def subscription(self) -> Any:
+        return self.shards.of(b"").subscription
 
     def close(self) -> None:
         parts = list(self.shards._shards.values())
         self.shards.stop(5)
-        assert all(each.lane.loop.ended for each in parts)
+        assert all(each.publish_queue.loop.ended for each in parts)
         assert all(each.catch_up.loop.ended for each in parts)
         self.servers.close()
 
@@ -78,8 +78,8 @@ MakeNode = Callable[[int], Node]
 @pytest.fixture
 def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeNode]:
     """Makes a node at the Redis of a port."""
-    monkeypatch.setattr(link_module, "PING_INTERVAL", 0.1)
-    monkeypatch.setattr(link_module, "PING_TIMEOUT", 0.2)
+    monkeypatch.setattr(subscription_module, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(subscription_module, "PING_TIMEOUT", 0.2)
     reactor = Reactor(max_runners=2)
     reactor.start()
     nodes: list[Node] = []
@@ -112,8 +112,8 @@ def cut(redis_server: RedisProcess) -> None:
 
 @pytest.mark.parametrize("group", ["kitchen", None])
 def test_a_feed_gets_what_is_published_once_it_is_ready(node: Node, group: str | None) -> None:
-    feed = node.follow(group)
-    until(feed.ready.is_set)
+    reader = node.follow(group)
+    until(reader.ready.is_set)
     assert node.shards.up
     node.publish(*range(100), group=group)
     until(lambda: len(node.got.get(group, [])) == 100)
@@ -121,23 +121,23 @@ def test_a_feed_gets_what_is_published_once_it_is_ready(node: Node, group: str |
 
 
 def test_what_its_own_lane_publishes_comes_the_same_way(node: Node) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
     publication = node.publisher.publication("kitchen", b"text", b"mine")
-    found = node.shards.of(feed.channel).lane.publish(publication)
+    found = node.shards.of(reader.channel).publish_queue.publish(publication)
     until(lambda: node.got)
     assert node.got == {"kitchen": [b"mine"]}
-    assert feed.place is not None
-    assert found == f"{feed.place.id[0]}-{feed.place.id[1]}"
+    assert reader.position is not None
+    assert found == f"{reader.position.id[0]}-{reader.position.id[1]}"
 
 
 def test_a_push_that_was_missed_is_read_before_the_next(
     redis_server: RedisProcess, node: Node
 ) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
-    pushed, dropped = feed.on_push, []
-    shard = node.shards.of(feed.channel)
+    reader = node.follow()
+    until(reader.ready.is_set)
+    pushed, dropped = reader.on_push, []
+    shard = node.shards.of(reader.channel)
 
     def lossy(_kind: bytes, message: list[bytes]) -> int:
         if message[2].endswith((b"\n1", b"\n2", b"\n5")):
@@ -156,14 +156,14 @@ def test_after_a_reconnect_all_feeds_go_on_without_loss(
     redis_server: RedisProcess, node: Node
 ) -> None:
     groups = [f"g{number}" for number in range(300)]
-    feeds = [node.follow(group) for group in groups]
-    until(lambda: all(feed.live for feed in feeds))
+    readers = [node.follow(group) for group in groups]
+    until(lambda: all(reader.live for reader in readers))
     for round_ in range(2):
         cut(redis_server)
         for group in groups:
             node.publish(2 * round_, 2 * round_ + 1, group=group)
     until(lambda: all(len(node.got.get(group, [])) == 4 for group in groups))
-    until(lambda: all(feed.live for feed in feeds))
+    until(lambda: all(reader.live for reader in readers))
     assert node.got == {group: data(0, 1, 2, 3) for group in groups}
     assert node.shards.losses == 2
     assert node.shards.up
@@ -172,8 +172,8 @@ def test_after_a_reconnect_all_feeds_go_on_without_loss(
 def test_what_is_published_throughout_arrives_once_and_in_order_whatever_is_cut(
     redis_server: RedisProcess, node: Node
 ) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
 
     def talk() -> None:
         for number in range(400):
@@ -183,11 +183,11 @@ def test_what_is_published_throughout_arrives_once_and_in_order_whatever_is_cut(
     talker = gevent.spawn(talk)
     losses = 0
     while not talker.ready():
-        until(lambda: node.link.up)
+        until(lambda: node.subscription.up)
         cut(redis_server)
         until(lambda before=losses: node.shards.losses > before)  # type: ignore[misc]
         losses = node.shards.losses
-        until(lambda: feed.live or talker.ready())
+        until(lambda: reader.live or talker.ready())
     talker.get()
     until(lambda: len(node.got["kitchen"]) >= 400)
     assert losses > 1
@@ -199,12 +199,12 @@ def test_while_redis_is_frozen_it_is_not_up_and_goes_on_after_it(
 ) -> None:
     redis_server = start_redis()
     node = make_node(redis_server.port)
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
     redis_server.freeze()
     try:
         until(lambda: not node.shards.up)
-        assert not feed.live
+        assert not reader.live
     finally:
         redis_server.thaw()
     node.publish(1)
@@ -219,8 +219,8 @@ def test_a_restart_is_a_gap_only_if_redis_comes_back_empty(
 ) -> None:
     redis_server = start_redis(persistent=persistent)
     node = make_node(redis_server.port)
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
     node.publish(1)
     until(lambda: node.got)
     redis_server.kill()
@@ -234,8 +234,8 @@ def test_a_restart_is_a_gap_only_if_redis_comes_back_empty(
 def test_flushall_is_a_gap_told_before_the_next_message(
     redis_server: RedisProcess, node: Node
 ) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
     node.publish(1)
     until(lambda: node.got)
     with redis_server.client() as client:
@@ -248,11 +248,11 @@ def test_flushall_is_a_gap_told_before_the_next_message(
 def test_a_poison_message_on_the_channel_harms_nothing(
     redis_server: RedisProcess, node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
     with redis_server.client() as client:
         for poison in (b"", b"\xff\x00", b"1-1 0-0 e n text \nfake", b"x" * 100_000):
-            client.publish(feed.channel.decode(), poison)
+            client.publish(reader.channel.decode(), poison)
     node.publish(1)
     until(lambda: node.got)
     assert node.got == {"kitchen": data(1)}
@@ -276,18 +276,18 @@ def test_a_group_that_is_left_is_listened_to_no_more(
     until(lambda: node.shards.losses)
     until(lambda: kept.live)
     assert node.got == {"kept": data(2)}
-    assert node.shards.feeds == {kept.channel: kept}
+    assert node.shards.readers == {kept.channel: kept}
 
 
 def test_a_group_that_is_left_and_joined_in_haste_is_followed_anew(node: Node) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
+    reader = node.follow()
+    until(reader.ready.is_set)
     node.publish(1)
     until(lambda: node.got)
     for _ in range(5):
-        node.shards.leave(feed)
-        feed = node.follow()
-    until(feed.ready.is_set)
+        node.shards.leave(reader)
+        reader = node.follow()
+    until(reader.ready.is_set)
     node.publish(2)
     until(lambda: len(node.got["kitchen"]) == 2)
     assert node.got == {"kitchen": data(1, 2)}
@@ -295,13 +295,13 @@ def test_a_group_that_is_left_and_joined_in_haste_is_followed_anew(node: Node) -
 
 
 def test_a_feed_that_nobody_has_any_more_gets_no_late_push(node: Node) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
-    shard = node.shards.of(feed.channel)
-    node.shards.leave(feed)
-    assert shard.on_message(b"message", [b"message", feed.channel, b"late"]) == 1
-    shard.on_listening(feed.channel)
-    assert not feed.queued
+    reader = node.follow()
+    until(reader.ready.is_set)
+    shard = node.shards.of(reader.channel)
+    node.shards.leave(reader)
+    assert shard.on_message(b"message", [b"message", reader.channel, b"late"]) == 1
+    shard.on_listening(reader.channel)
+    assert not reader.queued
 
 
 def test_who_listens_to_nothing_is_up(node: Node) -> None:
@@ -316,12 +316,12 @@ def test_a_redis_that_is_away_at_the_start_is_followed_when_it_comes(
     redis_server = start_redis()
     redis_server.kill()
     node = make_node(redis_server.port)
-    feed = node.follow()
+    reader = node.follow()
     gevent.sleep(0.01)
     assert not node.shards.up
-    assert not feed.ready.is_set()
+    assert not reader.ready.is_set()
     redis_server.start()
-    until(feed.ready.is_set)
+    until(reader.ready.is_set)
     node.publish(1)
     until(lambda: node.got)
     assert node.got == {"kitchen": data(1)}
@@ -336,15 +336,15 @@ def test_a_group_that_is_left_while_its_server_is_looked_for_is_not_listened_to(
     of = node.shards.of
 
     def of_a_group_that_is_left(key: bytes) -> Any:
-        feed = node.shards.feeds.get(key)
-        if feed is not None:
-            node.shards.leave(feed)
+        reader = node.shards.readers.get(key)
+        if reader is not None:
+            node.shards.leave(reader)
         return of(key)
 
     monkeypatch.setattr(node.shards, "of", of_a_group_that_is_left)
-    feed = node.follow()
-    assert feed.closed
-    assert feed.channel not in node.link.wanted
+    reader = node.follow()
+    assert reader.closed
+    assert reader.channel not in node.subscription.wanted
     monkeypatch.undo()
     again = node.follow()
     until(again.ready.is_set)
@@ -356,29 +356,29 @@ def test_a_group_that_is_joined_while_it_is_left_stays_listened_to(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = node.follow()
-    monkeypatch.setattr(node.servers, "place_of", lambda key: "elsewhere")
+    monkeypatch.setattr(node.servers, "server_of", lambda key: "elsewhere")
     second = node.follow("other")
     until(lambda: first.ready.is_set() and second.ready.is_set())
-    links = [each.link for each in node.shards._shards.values()]
-    assert len(links) == 2
-    unsubscribe, followed = links[0].unsubscribe, list[Feed]()
+    subscriptions = [each.subscription for each in node.shards._shards.values()]
+    assert len(subscriptions) == 2
+    unsubscribe, followed = subscriptions[0].unsubscribe, list[StreamReader]()
 
     def follow_meanwhile(channel: bytes) -> None:
         unsubscribe(channel)
         followed.append(node.follow())
 
-    monkeypatch.setattr(links[0], "unsubscribe", follow_meanwhile)
+    monkeypatch.setattr(subscriptions[0], "unsubscribe", follow_meanwhile)
     node.shards.leave(first)
     until(lambda: followed and followed[0].ready.is_set())
-    assert followed[0].channel in links[1].wanted
+    assert followed[0].channel in subscriptions[1].wanted
     node.publish(1)
     until(lambda: node.got == {"kitchen": data(1)})
 
 
 def test_a_group_that_is_left_twice_is_left(node: Node) -> None:
-    feed = node.follow()
-    until(feed.ready.is_set)
-    node.shards.leave(feed)
+    reader = node.follow()
+    until(reader.ready.is_set)
+    node.shards.leave(reader)
     again = node.follow()
-    node.shards.leave(feed)
-    assert node.shards.feeds == {again.channel: again}
+    node.shards.leave(reader)
+    assert node.shards.readers == {again.channel: again}

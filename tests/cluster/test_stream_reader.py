@@ -1,4 +1,4 @@
-"""A feed with pushes, answers and subscribers all made up here: order, once each, gaps told."""
+"""A reader with pushes, answers and subscribers all made up here: order, once each, gaps told."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from gevent.event import Event
 
-from fws_gevent.cluster import stream_reader as feed_module
+from fws_gevent.cluster import stream_reader as reader_module
 from fws_gevent.cluster.effects import Effect, Effects, When
-from fws_gevent.cluster.stream_position import Place
-from fws_gevent.cluster.stream_reader import Feed
+from fws_gevent.cluster.stream_position import StreamPosition
+from fws_gevent.cluster.stream_reader import StreamReader
 from fws_gevent.loop import inbox as inbox_module
 from fws_gevent.loop.inbox import Inbox
 from fws_gevent.loop.reactor import Reactor
@@ -22,14 +22,14 @@ Found = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 class World:
-    """A feed and all that it works on; `done` is what happened, in order."""
+    """A reader and all that it works on; `done` is what happened, in order."""
 
     def __init__(self, reactor: Reactor) -> None:
         self.done: list[Any] = []
         self.asked = 0
         self.pauses: list[float] = []
         self.release = Event()
-        self.feed = Feed(
+        self.reader = StreamReader(
             "kitchen", b"fws:{kitchen}:stream", cast("Effects", self), self.gap, self.ask,
             lambda: Inbox(reactor),
         )  # fmt: skip
@@ -63,8 +63,8 @@ class World:
         self.release.wait(PATIENCE)
         self.done.append((group, reason))
 
-    def ask(self, feed: Feed, pause: float) -> None:
-        assert feed is self.feed
+    def ask(self, reader: StreamReader, pause: float) -> None:
+        assert reader is self.reader
         self.asked += 1
         self.pauses.append(pause)
 
@@ -75,17 +75,17 @@ class World:
         before = number - 1 if previous is None else previous
         payload = b"%d" % number if data is None else data
         head = b"%d-0 %d-0 %s n%d %s " % (number, before, epoch, number, kind)
-        return self.feed.on_push(head + b"\n" + payload)
+        return self.reader.on_push(head + b"\n" + payload)
 
     def resume(
         self, state: bytes, last: int, *numbers: int, more: bool = False, epoch: bytes = b"e"
     ) -> bool:
         found = [stored(number, epoch=epoch) for number in numbers]
-        return self.feed.resumed(state, place(last, epoch), found, more)
+        return self.reader.resumed(state, position(last, epoch), found, more)
 
 
-def place(number: int, epoch: bytes = b"e") -> Place:
-    return Place((number, 0), b"n%d" % number, epoch)
+def position(number: int, epoch: bytes = b"e") -> StreamPosition:
+    return StreamPosition((number, 0), b"n%d" % number, epoch)
 
 
 def stored(
@@ -109,19 +109,19 @@ def world() -> Any:
 
 @pytest.fixture
 def live(world: World) -> World:
-    """A feed that follows from 10 on."""
+    """A reader that follows from 10 on."""
     assert not world.resume(b"begun", 10)
     return world
 
 
 def test_it_is_ready_once_it_is_known_where_the_stream_stands(world: World) -> None:
-    assert not world.feed.ready.is_set()
-    assert not world.feed.live
-    assert world.feed.place is None
+    assert not world.reader.ready.is_set()
+    assert not world.reader.live
+    assert world.reader.position is None
     assert world.resume(b"begun", 10) is False
-    assert world.feed.ready.is_set()
-    assert world.feed.live
-    assert world.feed.place == place(10)
+    assert world.reader.ready.is_set()
+    assert world.reader.live
+    assert world.reader.position == position(10)
     assert world.done == []
 
 
@@ -129,7 +129,7 @@ def test_the_next_entry_takes_place_at_once_and_says_how_much_it_was(live: World
     assert live.push(11) == 7
     assert live.push(12) == 7
     assert live.done == [b"11", b"12"]
-    assert live.feed.place == place(12)
+    assert live.reader.position == position(12)
     assert live.asked == 0
 
 
@@ -139,13 +139,13 @@ def test_what_was_seen_takes_place_once(live: World) -> None:
     live.push(9)
     assert live.done == [b"11"]
     assert live.asked == 0
-    assert live.feed.live
+    assert live.reader.live
 
 
 def test_a_hole_is_read_before_what_comes_behind_it(live: World) -> None:
     live.push(13)
     assert live.asked == 1
-    assert not live.feed.live
+    assert not live.reader.live
     live.push(14)
     live.push(16)
     assert live.done == []
@@ -180,10 +180,10 @@ def test_what_comes_before_the_beginning_is_known_is_held_and_then_seen(world: W
 
 
 def test_it_asks_again_while_there_is_more(live: World) -> None:
-    live.feed.behind()
+    live.reader.behind()
     assert live.resume(b"proven", 20, 11, 12, more=True) is True
-    assert not live.feed.live
-    assert live.feed.place == place(12)
+    assert not live.reader.live
+    assert live.reader.position == position(12)
     live.push(21)
     assert live.done == [b"11", b"12"]
     assert live.resume(b"proven", 14, 13, 14) is False
@@ -195,24 +195,24 @@ def test_it_asks_again_while_there_is_more(live: World) -> None:
 def test_it_keeps_no_more_than_its_bound_and_reads_what_it_dropped(
     live: World, monkeypatch: pytest.MonkeyPatch, name: str, bound: int
 ) -> None:
-    monkeypatch.setattr(feed_module, name, bound)
-    live.feed.behind()
+    monkeypatch.setattr(reader_module, name, bound)
+    live.reader.behind()
     for number in range(12, 30):
         live.push(number)
-        assert len(live.feed._held) <= 3
+        assert len(live.reader._held) <= 3
     assert live.resume(b"proven", 15, 11, 12, 13, 14, 15) is True, "dropped: ask again"
-    assert not live.feed.live
+    assert not live.reader.live
     live.push(30)
     assert live.done == [b"11", b"12", b"13", b"14", b"15"]
     assert live.resume(b"proven", 29, *range(16, 30)) is False
     assert live.done == [b"%d" % number for number in range(11, 31)]
-    assert live.feed.live
+    assert live.reader.live
 
 
 def test_an_entry_larger_than_all_that_is_held_is_read(
     live: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_module, "HELD_SIZE", 10)
+    monkeypatch.setattr(reader_module, "HELD_SIZE", 10)
     live.push(12, data=b"x" * 11)
     assert live.asked == 1
     assert live.resume(b"proven", 12, 11, 12) is True
@@ -229,7 +229,7 @@ def test_an_entry_larger_than_all_that_is_held_is_read(
 def test_a_gap_is_told_before_the_messages_that_follow_it(
     live: World, state: bytes, reason: str
 ) -> None:
-    live.feed.behind()
+    live.reader.behind()
     live.release.clear()
     live.resume(state, 32, 31, 32)
     live.push(33)
@@ -242,40 +242,40 @@ def test_a_gap_is_told_before_the_messages_that_follow_it(
 
 
 def test_what_is_proven_is_no_gap(live: World) -> None:
-    live.feed.behind()
+    live.reader.behind()
     live.resume(b"proven", 10)
     live.push(11)
     assert live.done == [b"11"]
 
 
 def test_a_promise_given_while_redis_was_away_ends_in_a_gap(world: World) -> None:
-    world.feed.promised = True
+    world.reader.promised = True
     world.resume(b"begun", 10)
     world.push(11)
     until(lambda: len(world.done) == 2)
     assert world.done == [("kitchen", "late"), b"11"]
-    assert not world.feed.promised
-    world.feed.behind()
+    assert not world.reader.promised
+    world.reader.behind()
     world.resume(b"proven", 11)
     world.push(12)
     assert world.done[2:] == [b"12"], "told once"
 
 
 def test_messages_that_went_to_this_node_alone_end_in_a_gap(live: World) -> None:
-    live.feed.local_only = True
-    live.feed.behind()
+    live.reader.local_only = True
+    live.reader.behind()
     live.resume(b"proven", 11, 11)
     until(lambda: len(live.done) == 2)
     assert live.done == [("kitchen", "local"), b"11"]
-    live.feed.behind()
+    live.reader.behind()
     live.resume(b"proven", 11)
     live.push(12)
     assert live.done[2:] == [b"12"], "told once"
 
 
 def test_what_is_really_gone_is_told_rather_than_that_it_was_local(live: World) -> None:
-    live.feed.local_only = True
-    live.feed.behind()
+    live.reader.local_only = True
+    live.reader.behind()
     live.resume(b"gone", 1, epoch=b"new")
     until(lambda: live.done)
     assert live.done == [("kitchen", "lost")]
@@ -344,12 +344,12 @@ def test_more_bytes_than_can_wait_are_an_overrun_too(
 def test_a_push_that_is_no_entry_harms_nothing_and_redis_is_asked_in_a_while(
     live: World, pushed: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live.feed.on_push(pushed)
+    live.reader.on_push(pushed)
     assert "ignored" in caplog.text
-    assert live.feed.live
+    assert live.reader.live
     live.push(11)
     assert live.done == [b"11"]
-    assert live.pauses == [feed_module.FOREIGN], "the stream may have it all the same"
+    assert live.pauses == [reader_module.FOREIGN], "the stream may have it all the same"
 
 
 @pytest.mark.parametrize("kind", [b"strange", b"broken"])
@@ -358,22 +358,22 @@ def test_an_entry_that_can_not_be_done_is_passed_over(
 ) -> None:
     live.push(11, kind=kind)
     live.push(12)
-    live.feed.behind()
+    live.reader.behind()
     found: Found = [stored(13, kind=kind), (b"14-0", {b"somebody": b"else's"}), stored(15)]
-    live.feed.resumed(b"proven", place(15), found, False)
+    live.reader.resumed(b"proven", position(15), found, False)
     live.push(16)
     assert live.done == [b"12", b"15", b"16"]
-    assert live.feed.place == place(16)
+    assert live.reader.position == position(16)
     assert kind.decode() in caplog.text
 
 
 def test_somebody_elses_entry_as_the_last_one_read_so_far_is_where_it_goes_on(
     live: World,
 ) -> None:
-    live.feed.behind()
+    live.reader.behind()
     found: Found = [stored(11), (b"12-0", {b"somebody": b"else's"})]
-    assert live.feed.resumed(b"proven", place(20), found, True) is True
-    assert live.feed.place == Place((12, 0), b"", b"")
+    assert live.reader.resumed(b"proven", position(20), found, True) is True
+    assert live.reader.position == StreamPosition((12, 0), b"", b"")
 
 
 def test_an_entry_without_effect_moves_on(live: World) -> None:
@@ -390,10 +390,10 @@ def test_an_entry_of_another_stream_is_asked_about_once_and_ignored(
 ) -> None:
     live.push(7, epoch=b"elsewhere")
     assert live.asked == 1
-    live.feed.asking()
+    live.reader.asking()
     assert not live.resume(b"proven", 10)
-    assert live.feed.live
-    assert live.pauses == [0.0, feed_module.FOREIGN], "once more, for a failover"
+    assert live.reader.live
+    assert live.pauses == [0.0, reader_module.FOREIGN], "once more, for a failover"
     live.push(11)
     assert live.done == [b"11"]
     assert "ignored an entry of another stream" in caplog.text
@@ -401,7 +401,7 @@ def test_an_entry_of_another_stream_is_asked_about_once_and_ignored(
 
 def test_a_flood_from_another_stream_asks_nothing_and_holds_up_nothing(live: World) -> None:
     live.push(7, epoch=b"elsewhere")
-    live.feed.asking()
+    live.reader.asking()
     live.resume(b"proven", 10)
     asked = live.asked
     for number in range(1, 101):
@@ -415,10 +415,10 @@ def test_a_stream_that_is_begun_anew_amid_a_flood_is_read_when_redis_is_asked_ne
     live: World,
 ) -> None:
     live.push(7, epoch=b"elsewhere")
-    live.feed.asking()
+    live.reader.asking()
     live.resume(b"proven", 10)
     live.push(1, epoch=b"new")
-    live.feed.asking()
+    live.reader.asking()
     live.push(2, epoch=b"new")
     live.resume(b"other", 1, 1, epoch=b"new")
     until(lambda: len(live.done) == 3)
@@ -427,9 +427,9 @@ def test_a_stream_that_is_begun_anew_amid_a_flood_is_read_when_redis_is_asked_ne
 
 def test_a_stream_that_was_begun_anew_is_not_taken_for_another_ones(live: World) -> None:
     live.push(7, epoch=b"new")
-    live.feed.asking()
+    live.reader.asking()
     live.resume(b"proven", 10)  # by a server that is about to be replaced
-    live.feed.asking()
+    live.reader.asking()
     live.resume(b"other", 7, 7, epoch=b"new")
     until(lambda: len(live.done) == 2)
     live.push(8, epoch=b"new")
@@ -437,13 +437,13 @@ def test_a_stream_that_was_begun_anew_is_not_taken_for_another_ones(live: World)
 
 
 def test_what_came_after_redis_was_asked_is_asked_about_first(live: World) -> None:
-    live.feed.behind()
-    live.feed.asking()
+    live.reader.behind()
+    live.reader.asking()
     live.push(13)
     live.resume(b"proven", 10)
     assert live.asked == 2
-    assert not live.feed.live
-    live.feed.asking()
+    assert not live.reader.live
+    live.reader.asking()
     live.resume(b"proven", 13, 11, 12, 13)
     assert live.done == [b"11", b"12", b"13"]
     assert live.asked == 2
@@ -453,39 +453,39 @@ def test_an_entry_that_redis_should_have_is_asked_about_with_pauses_and_then_los
     live: World,
 ) -> None:
     live.push(13)
-    for number in range(feed_module.DOUBTS):
-        live.feed.asking()
+    for number in range(reader_module.DOUBTS):
+        live.reader.asking()
         live.resume(b"proven", 10)
-        assert live.pauses == [0.0] + [feed_module.DOUBT] * (number + 1)
+        assert live.pauses == [0.0] + [reader_module.DOUBT] * (number + 1)
         assert live.done == []
-        assert not live.feed.live
-    live.feed.asking()
+        assert not live.reader.live
+    live.reader.asking()
     live.resume(b"proven", 10)
-    assert live.feed.live
+    assert live.reader.live
     until(lambda: live.done == [("kitchen", "lost")])
     live.push(11)
     assert live.done[1:] == [b"11"]
     live.push(14)
-    assert live.asked == feed_module.DOUBTS + 2, "and so is the next one"
+    assert live.asked == reader_module.DOUBTS + 2, "and so is the next one"
 
 
 def test_an_entry_that_redis_has_after_all_is_read_in_its_place(live: World) -> None:
     live.push(13)
     for _ in range(3):
-        live.feed.asking()
+        live.reader.asking()
         live.resume(b"proven", 10)
         live.push(14)
-    live.feed.asking()
+    live.reader.asking()
     live.resume(b"proven", 14, 11, 12, 13, 14)
     live.push(15)
     assert live.done == [b"%d" % number for number in range(11, 16)]
 
 
 def test_an_answer_without_entries_though_there_are_more_tells_nothing_yet(live: World) -> None:
-    live.feed.behind()
+    live.reader.behind()
     assert live.resume(b"trimmed", 20, more=True) is True
-    assert live.feed.place == place(10)
-    assert not live.feed.live
+    assert live.reader.position == position(10)
+    assert not live.reader.live
     assert live.resume(b"trimmed", 20, 19, more=True) is True
     assert live.resume(b"proven", 20, 20) is False
     until(lambda: len(live.done) == 3)
@@ -496,5 +496,5 @@ def test_what_is_ignored_again_and_again_is_told_ever_less_often(
     live: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(100):
-        live.feed.on_push(b"hello")
+        live.reader.on_push(b"hello")
     assert caplog.text.count("ignored") == 7

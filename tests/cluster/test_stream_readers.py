@@ -48,7 +48,7 @@ def make() -> Iterator[MakeHost]:
 def readers_of(host: Host) -> dict[bytes, Any]:
     """The streams that a node follows, by their channels."""
     assert isinstance(host.broker, RedisBroker)
-    return host.broker._shards.feeds
+    return host.broker._shards.readers
 
 
 def in_the_hub(function: Callable[..., object], *arguments: Any) -> None:
@@ -78,10 +78,10 @@ def test_a_join_waits_until_redis_has_confirmed_it(
 def test_a_join_waits_no_longer_than_the_bound_and_a_gap_is_told_then(
     start_redis: StartRedis, make: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_readers, "JOIN_TIMEOUT", 0.05)
     redis = start_redis()
     host = make(redis.port)
     until(lambda: host.broker.healthy)
+    monkeypatch.setattr(stream_readers, "JOIN_TIMEOUT", 0.05)
     redis.freeze()
     host.enter("c", "room")
     assert not readers_of(host)[STREAM].ready.is_set()
@@ -108,10 +108,10 @@ def test_one_that_does_not_wait_is_in_the_group_though_redis_says_nothing(
 def test_one_that_does_not_wait_is_told_of_a_gap_where_that_takes_long(
     start_redis: StartRedis, make: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_readers, "JOIN_TIMEOUT", 0.05)
     redis = start_redis()
     host = make(redis.port)
     until(lambda: host.broker.healthy)
+    monkeypatch.setattr(stream_readers, "JOIN_TIMEOUT", 0.05)
     redis.freeze()
     host.enter("c", "room", wait=False)
     until(lambda: readers_of(host)[STREAM].promised)
@@ -155,7 +155,7 @@ def test_a_group_that_is_left_before_its_join_began_is_never_followed(
     host.enter("c", "room", wait=False)
     host.leave("c", "room")
     host.enter("d", "other")
-    assert STREAM not in host.broker._shards.of(STREAM).link.wanted  # type: ignore[attr-defined]
+    assert STREAM not in host.broker._shards.of(STREAM).subscription.wanted  # type: ignore[attr-defined]
 
 
 def test_all_members_wait_for_the_join_of_the_first_one(

@@ -1,4 +1,4 @@
-"""The supervised link, against Redis servers that are restarted, killed, frozen and cut off."""
+"""A subscription, against Redis servers that are restarted, killed, frozen and cut off."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import redis
 from gevent.event import Event
 from gevent.server import StreamServer
 
-from fws_gevent.cluster import subscription as link_module
-from fws_gevent.cluster.subscription import Link
+from fws_gevent.cluster import subscription as subscription_module
+from fws_gevent.cluster.subscription import Subscription
 from fws_gevent.redis_io.servers import OneServer
 from tests.clients import PATIENCE
 from tests.conftest import StartRedis
@@ -65,7 +65,7 @@ class Proxy:
 
 
 class Ear:
-    """Notes what a link tells it."""
+    """Notes what a subscription tells it."""
 
     def __init__(self) -> None:
         self.listening: list[bytes] = []
@@ -89,40 +89,40 @@ class Ear:
         if self.anew:
             raise redis.ConnectionError("taken away")
 
-    def on_up(self, link: Link) -> None:
-        assert link.up
+    def on_up(self, subscription: Subscription) -> None:
+        assert subscription.up
         self.ups += 1
 
-    def on_down(self, link: Link) -> None:
-        assert not link.up
+    def on_down(self, subscription: Subscription) -> None:
+        assert not subscription.up
         self.downs += 1
 
 
-Listen = Callable[..., tuple[Link, Ear]]
+Listen = Callable[..., tuple[Subscription, Ear]]
 
 
 @pytest.fixture
 def listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listen]:
-    """Starts a link that listens to channels of the Redis at a port; pings often."""
-    monkeypatch.setattr(link_module, "PING_INTERVAL", 0.1)
-    monkeypatch.setattr(link_module, "PING_TIMEOUT", 0.2)
-    links: list[tuple[Link, OneServer]] = []
+    """Starts a subscription that listens to channels of the Redis at a port; pings often."""
+    monkeypatch.setattr(subscription_module, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(subscription_module, "PING_TIMEOUT", 0.2)
+    subscriptions: list[tuple[Subscription, OneServer]] = []
 
-    def begin(port: int, *channels: bytes) -> tuple[Link, Ear]:
+    def begin(port: int, *channels: bytes) -> tuple[Subscription, Ear]:
         servers = OneServer(
             "here", {"host": "127.0.0.1", "port": port, "socket_timeout": 0.05},
         )  # fmt: skip
         ear = Ear()
-        link = Link("test", lambda: servers.connection(""), ear)
-        links.append((link, servers))
+        subscription = Subscription("test", lambda: servers.connection(""), ear)
+        subscriptions.append((subscription, servers))
         for channel in channels:
-            link.subscribe(channel)
-        link.start()
-        return link, ear
+            subscription.subscribe(channel)
+        subscription.start()
+        return subscription, ear
 
     yield begin
-    for link, servers in links:
-        link.stop(5)
+    for subscription, servers in subscriptions:
+        subscription.stop(5)
         servers.close()
 
 
@@ -154,18 +154,18 @@ def heard(redis_server: RedisProcess, ear: Ear, channel: bytes = b"a") -> None:
 def test_it_hears_channels_and_patterns_from_their_confirmation_on(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening == [b"a"])
-    assert link.up
-    assert link.ready.is_set()
+    assert subscription.up
+    assert subscription.ready.is_set()
     client.publish("a", b"\xff\x00")
-    link.subscribe(b"b*", "PSUBSCRIBE")
+    subscription.subscribe(b"b*", "PSUBSCRIBE")
     until(lambda: ear.listening == [b"a", b"b*"])
     client.publish("bc", b"2")
     until(lambda: len(ear.messages) == 2)
     assert ear.messages == [(b"a", b"\xff\x00"), (b"b*", b"bc", b"2")]
-    link.unsubscribe(b"a")
-    link.unsubscribe(b"b*")
+    subscription.unsubscribe(b"a")
+    subscription.unsubscribe(b"b*")
     until(lambda: client.pubsub_numsub("a") == [(b"a", 0)] and client.pubsub_numpat() == 0)
     assert ear.downs == 0
 
@@ -173,12 +173,12 @@ def test_it_hears_channels_and_patterns_from_their_confirmation_on(
 def test_a_link_without_channels_stays_up_and_takes_some_later(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port)
-    assert link.ready.wait(PATIENCE)
+    subscription, ear = listen(redis_server.port)
+    assert subscription.ready.wait(PATIENCE)
     with redis_server.client() as other:
         before = pings(other)
         until(lambda: pings(other) > before + 3)
-    link.subscribe(b"a")
+    subscription.subscribe(b"a")
     until(lambda: ear.listening == [b"a"])
     heard(redis_server, ear)
     assert (ear.ups, ear.downs) == (1, 0)
@@ -187,20 +187,20 @@ def test_a_link_without_channels_stays_up_and_takes_some_later(
 def test_what_was_subscribed_and_left_in_haste_is_confirmed_by_its_own_answer_alone(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port, b"other")
+    subscription, ear = listen(redis_server.port, b"other")
     until(lambda: ear.listening)
     # One turn of the loop, so that all answers are on their way when the first is read.
-    link.subscribe(b"a")
-    link.unsubscribe(b"a")
-    link.subscribe(b"a")
-    link.subscribe(b"end")
+    subscription.subscribe(b"a")
+    subscription.unsubscribe(b"a")
+    subscription.subscribe(b"a")
+    subscription.subscribe(b"end")
     until(lambda: b"end" in ear.listening)
     assert ear.listening == [b"other", b"a", b"end"]
     heard(redis_server, ear)
-    link.unsubscribe(b"a")
-    link.subscribe(b"a")
-    link.unsubscribe(b"a")
-    link.subscribe(b"end2")
+    subscription.unsubscribe(b"a")
+    subscription.subscribe(b"a")
+    subscription.unsubscribe(b"a")
+    subscription.subscribe(b"end2")
     until(lambda: b"end2" in ear.listening)
     assert ear.listening == [b"other", b"a", b"end", b"end2"]
     assert client.pubsub_numsub("a") == [(b"a", 0)]
@@ -210,63 +210,63 @@ def test_what_was_subscribed_and_left_in_haste_is_confirmed_by_its_own_answer_al
 def test_it_subscribes_again_after_its_connection_was_killed(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     for times in range(1, 4):
         until(lambda times=times: len(ear.listening) == times)  # type: ignore[misc]
         (mine,) = pubsub_ids(client)
         client.client_kill_filter(_id=mine)
     until(lambda: len(ear.listening) == 4)
     heard(redis_server, ear)
-    assert (ear.ups, ear.downs, link.losses) == (4, 3, 3)
+    assert (ear.ups, ear.downs, subscription.losses) == (4, 3, 3)
 
 
 def test_a_channel_that_redis_takes_away_has_it_begin_anew(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
-    link._send("UNSUBSCRIBE", b"a")  # as a Redis Cluster does when the slot moves
+    subscription._send("UNSUBSCRIBE", b"a")  # as a Redis Cluster does when the slot moves
     until(lambda: len(ear.listening) == 2)
     heard(redis_server, ear)
-    assert link.losses == 1
+    assert subscription.losses == 1
 
 
 def test_a_channel_that_redis_takes_away_costs_the_others_nothing(
     redis_server: RedisProcess, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port, b"a", b"b")
+    subscription, ear = listen(redis_server.port, b"a", b"b")
     ear.anew = False
     until(lambda: len(ear.listening) == 2)
-    link._send("UNSUBSCRIBE", b"b")
+    subscription._send("UNSUBSCRIBE", b"b")
     until(lambda: ear.taken == [b"b"])
     heard(redis_server, ear)
-    assert link.losses == 0
+    assert subscription.losses == 0
 
 
 def test_it_comes_back_after_kill_9_and_a_restart_however_long_it_took(
     start_redis: StartRedis, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server = start_redis()
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
     redis_server.kill()
     until(lambda: ear.downs)
-    assert not link.ready.is_set()
+    assert not subscription.ready.is_set()
     attempts: list[int] = []
-    connect = link._connect
+    connect = subscription._connect
 
     def counted() -> Any:
         attempts.append(1)
         return connect()
 
-    link._connect = counted
+    subscription._connect = counted
     until(lambda: len(attempts) >= 5)
-    link.subscribe(b"b")  # while nobody is there
+    subscription.subscribe(b"b")  # while nobody is there
     redis_server.start()
     until(lambda: sorted(ear.listening) == [b"a", b"a", b"b"])
     heard(redis_server, ear, b"a")
     heard(redis_server, ear, b"b")
-    assert (ear.ups, ear.downs, link.losses) == (2, 1, 1)
+    assert (ear.ups, ear.downs, subscription.losses) == (2, 1, 1)
     assert sum("lost" in record.getMessage() for record in caplog.records) == 1  # no flood
 
 
@@ -275,23 +275,23 @@ def test_it_waits_for_a_redis_that_is_not_there_yet(
 ) -> None:
     redis_server = start_redis()
     redis_server.kill()
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     gevent.sleep(0.02)
-    assert not link.up
+    assert not subscription.up
     redis_server.start()
     until(lambda: ear.listening)
-    assert (ear.downs, link.losses) == (0, 0)
+    assert (ear.downs, subscription.losses) == (0, 0)
 
 
 def test_a_frozen_redis_is_noticed_by_the_ping_that_it_does_not_answer(
     start_redis: StartRedis, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server = start_redis()
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
     redis_server.freeze()
     try:
-        until(lambda: not link.up)
+        until(lambda: not subscription.up)
     finally:
         redis_server.thaw()
     assert "no answer to a ping" in caplog.text
@@ -301,24 +301,24 @@ def test_a_frozen_redis_is_noticed_by_the_ping_that_it_does_not_answer(
 
 def test_a_black_holed_network_is_noticed(redis_server: RedisProcess, listen: Listen) -> None:
     proxy = Proxy(redis_server.port)
-    link, ear = listen(proxy.port, b"a")
+    subscription, ear = listen(proxy.port, b"a")
     until(lambda: ear.listening)
     proxy.silent = True
-    until(lambda: not link.up)
+    until(lambda: not subscription.up)
     proxy.silent = False
     until(lambda: len(ear.listening) == 2)
     heard_over = len(ear.messages)
     with redis_server.client() as client:
         client.publish("a", b"x")
     until(lambda: len(ear.messages) == heard_over + 1)
-    link.stop(5)
+    subscription.stop(5)
     proxy.close()
 
 
 def test_silence_with_answered_pings_is_no_loss(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    _link, ear = listen(redis_server.port, b"a")
+    _subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
     before = pings(client)
     until(lambda: pings(client) > before + 5)
@@ -329,7 +329,7 @@ def test_it_comes_back_after_redis_cut_it_off_for_reading_too_slowly(
     start_redis: StartRedis, listen: Listen
 ) -> None:
     redis_server = start_redis(["--client-output-buffer-limit", "pubsub 64kb 64kb 0"])
-    _link, ear = listen(redis_server.port, b"a")
+    _subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
     over = Event()
 
@@ -352,7 +352,7 @@ def test_a_listener_that_raises_does_not_end_the_reader(
     listen: Listen,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    _link, ear = listen(redis_server.port, b"a")
+    _subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
 
     def fail(message: list[bytes]) -> None:
@@ -369,10 +369,10 @@ def test_a_listener_that_raises_does_not_end_the_reader(
 def test_a_listener_that_raises_when_it_goes_down_does_not_end_the_reader(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen,
 ) -> None:  # fmt: skip
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
 
-    def fail(link: Link) -> None:
+    def fail(subscription: Subscription) -> None:
         ear.downs += 1
         raise ValueError("down")
 
@@ -380,14 +380,14 @@ def test_a_listener_that_raises_when_it_goes_down_does_not_end_the_reader(
     (mine,) = pubsub_ids(client)
     client.client_kill_filter(_id=mine)
     until(lambda: len(ear.listening) == 2)
-    assert link.up
+    assert subscription.up
     heard(redis_server, ear)
 
 
 def test_a_command_that_fails_never_brings_a_connection_that_listens_to_nothing(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
     busy, release = Event(), Event()
 
@@ -400,20 +400,20 @@ def test_a_command_that_fails_never_brings_a_connection_that_listens_to_nothing(
     client.publish("a", b"hold")
     assert busy.wait(PATIENCE)
     # The reader looks elsewhere while two commands are sent over a connection that broke.
-    link._connection._sock.shutdown(socket.SHUT_RDWR)
-    link.subscribe(b"b")
-    link.subscribe(b"c")
+    subscription._connection._sock.shutdown(socket.SHUT_RDWR)
+    subscription.subscribe(b"b")
+    subscription.subscribe(b"c")
     release.set()
     until(lambda: set(ear.listening[1:]) == {b"a", b"b", b"c"})
     heard(redis_server, ear, b"a")
-    assert link.losses == 1
+    assert subscription.losses == 1
 
 
 def test_many_channels_are_all_listened_to_again(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
     channels = [b"channel-%d" % number for number in range(2000)]
-    _link, ear = listen(redis_server.port, *channels)
+    _subscription, ear = listen(redis_server.port, *channels)
     until(lambda: len(ear.listening) == 2000)
     (mine,) = pubsub_ids(client)
     client.client_kill_filter(_id=mine)
@@ -425,7 +425,7 @@ def test_many_channels_are_all_listened_to_again(
 def test_a_flood_of_messages_arrives_whole_and_others_have_their_turn(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
-    _link, ear = listen(redis_server.port, b"a")
+    _subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
     pipeline = client.pipeline(transaction=False)
     for number in range(5000):
@@ -447,18 +447,18 @@ def test_stop_ends_it_and_leaves_neither_greenlet_nor_socket(
     state: str, start_redis: StartRedis, listen: Listen
 ) -> None:
     redis_server = start_redis()
-    link, ear = listen(redis_server.port, b"a")
+    subscription, ear = listen(redis_server.port, b"a")
     until(lambda: ear.listening)
-    connection = link._connection
+    connection = subscription._connection
     if state == "away":
         redis_server.kill()
-        until(lambda: not link.up)
+        until(lambda: not subscription.up)
     elif state == "frozen":
         redis_server.freeze()
-    greenlet = link.loop._greenlet
+    greenlet = subscription.loop._greenlet
     assert greenlet in links_alive()
     try:
-        link.stop(PATIENCE)
+        subscription.stop(PATIENCE)
     finally:
         if state == "frozen":
             redis_server.thaw()
@@ -466,9 +466,9 @@ def test_stop_ends_it_and_leaves_neither_greenlet_nor_socket(
     assert greenlet is not None
     assert greenlet.successful()
     assert connection._sock is None
-    assert link._connection is None
-    assert not link.up
-    assert (ear.downs, link.losses) == (1, 1 if state == "away" else 0)
+    assert subscription._connection is None
+    assert not subscription.up
+    assert (ear.downs, subscription.losses) == (1, 1 if state == "away" else 0)
     if state != "away":
         with redis_server.client() as client:
             until(lambda: not pubsub_ids(client))

@@ -23,7 +23,7 @@ class Resumed(NamedTuple):
     """What resume.lua answers."""
 
     state: bytes
-    place: list[bytes]
+    position: list[bytes]
     entries: list[tuple[bytes, Fields]]
     more: int
 
@@ -56,13 +56,13 @@ class Calls:
         return answer
 
     def resume(
-        self, place: list[bytes] | None = None, *, count: int = 256, size: int = 1 << 20,
+        self, position: list[bytes] | None = None, *, count: int = 256, size: int = 1 << 20,
         epoch: str = "e1", nonce: str = "begun", alone: bool = True,
     ) -> Resumed:  # fmt: skip
         answer = self.run(
             RESUME,
             [STREAM],
-            *(place or [b"", b"", b""]),
+            *(position or [b"", b"", b""]),
             count,
             size,
             epoch,

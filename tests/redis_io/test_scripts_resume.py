@@ -26,51 +26,53 @@ def test_who_has_seen_nothing_begins_behind_the_last_entry(calls: Calls) -> None
 
 
 def test_what_follows_the_last_entry_seen_is_proven_to_be_all(calls: Calls) -> None:
-    place = calls.resume().place
-    assert calls.resume(place) == (b"proven", place, [], 0)
+    position = calls.resume().position
+    assert calls.resume(position) == (b"proven", position, [], 0)
     sent = [calls.publish(b"%d" % number) for number in range(40)]
-    resumed = calls.resume(place)
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.more) == (b"proven", 0)
     assert resumed.entries == calls.stream()[1:]
-    assert resumed.place == [sent[-1], b"n40", b"e1"]
+    assert resumed.position == [sent[-1], b"n40", b"e1"]
 
 
 @pytest.mark.parametrize("number", [15, 16, 17, 32])
 def test_every_number_of_entries_is_answered_whole(calls: Calls, number: int) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     data = [b"%d" % each for each in range(number)]
     for each in data:
         calls.publish(each)
-    resumed = calls.resume(place)
+    resumed = calls.resume(position)
     assert (resumed.data, resumed.more) == (data, 0)
 
 
 def test_there_is_more_than_the_entries_asked_for(calls: Calls) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     data = [b"%d" % number for number in range(100)]
     for each in data:
         calls.publish(each)
-    read_all(calls, place, data, count=20, size=1 << 20)
+    read_all(calls, position, data, count=20, size=1 << 20)
 
 
 def test_there_is_more_than_the_bytes_asked_for(calls: Calls) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     data = [b"%d" % number * 1000 for number in range(100)]
     for each in data:
         calls.publish(each)
-    read_all(calls, place, data, count=1000, size=10_000)
+    read_all(calls, position, data, count=1000, size=10_000)
 
 
-def read_all(calls: Calls, place: list[bytes], data: list[bytes], *, count: int, size: int) -> None:
+def read_all(
+    calls: Calls, position: list[bytes], data: list[bytes], *, count: int, size: int
+) -> None:
     """Read on in parts, each of them small, until all of `data` has come."""
     read: list[bytes] = []
     more = True
     while more:
-        part = calls.resume(place, count=count, size=size)
+        part = calls.resume(position, count=count, size=size)
         assert part.state == b"proven"
         assert 0 < len(part.entries) < len(data) / 2
         entry_id, fields = part.entries[-1]
-        place = [entry_id, fields[b"nonce"], fields[b"epoch"]]
+        position = [entry_id, fields[b"nonce"], fields[b"epoch"]]
         read += part.data
         more = part.more == 1
     assert read == data
@@ -79,57 +81,57 @@ def read_all(calls: Calls, place: list[bytes], data: list[bytes], *, count: int,
 def test_an_answer_has_never_more_bytes_than_asked_for_but_for_a_single_entry(
     calls: Calls,
 ) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     for _ in range(4):
         calls.publish(b"x" * 400)
     large = calls.publish(b"y" * 5000)
     calls.publish(b"z")
-    first = calls.resume(place, size=1000)
+    first = calls.resume(position, size=1000)
     assert (len(first.entries), first.more) == (2, 1)
     entry_id, fields = calls.stream()[4]
-    place = [entry_id, fields[b"nonce"], b"e1"]
-    assert calls.resume(place, size=1000, alone=False)[2:] == ([], 1)
-    alone = calls.resume(place, size=1000)
+    position = [entry_id, fields[b"nonce"], b"e1"]
+    assert calls.resume(position, size=1000, alone=False)[2:] == ([], 1)
+    alone = calls.resume(position, size=1000)
     assert ([each for each, _ in alone.entries], alone.more) == ([large], 1)
 
 
 def test_all_that_another_program_put_into_an_entry_counts(calls: Calls) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     for _ in range(4):
         calls.client.xadd(STREAM, {"colour": "red" * 200})
-    resumed = calls.resume(place, size=1500)
+    resumed = calls.resume(position, size=1500)
     assert (len(resumed.entries), resumed.more) == (2, 1)
 
 
 def test_the_last_entry_is_known_as_the_last(calls: Calls) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     calls.publish(b"x" * 1000)
-    assert calls.resume(place, count=1, size=10).more == 0
+    assert calls.resume(position, count=1, size=10).more == 0
 
 
 def test_what_was_dropped_unseen_is_told_with_all_that_is_left(calls: Calls) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     for number in range(4):
         calls.publish(b"%d" % number)
     calls.client.xtrim(STREAM, maxlen=2, approximate=False)
-    resumed = calls.resume(place)
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.data) == (b"trimmed", [b"2", b"3"])
 
 
 def test_nothing_is_missing_if_all_that_was_dropped_was_seen(calls: Calls) -> None:
     calls.resume()
-    place = [calls.publish(nonce="seen"), b"seen", b"e1"]
+    position = [calls.publish(nonce="seen"), b"seen", b"e1"]
     calls.publish(b"2")
     calls.publish(b"3")
     calls.client.xtrim(STREAM, maxlen=2, approximate=False)
-    resumed = calls.resume(place)
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.data) == (b"proven", [b"2", b"3"])
 
 
 def test_a_stream_that_is_gone_begins_anew(calls: Calls, listener: Listener) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     calls.client.flushall()
-    resumed = calls.resume(place, epoch="e2", nonce="n2")
+    resumed = calls.resume(position, epoch="e2", nonce="n2")
     [(entry_id, fields)] = calls.stream()
     assert resumed == (b"gone", [entry_id, b"n2", b"e2"], [], 0)
     assert fields[b"epoch"] == b"e2"
@@ -138,13 +140,13 @@ def test_a_stream_that_is_gone_begins_anew(calls: Calls, listener: Listener) -> 
 
 
 def test_another_stream_is_told_with_all_its_entries(calls: Calls) -> None:
-    place = calls.resume().place
+    position = calls.resume().position
     calls.client.flushall()
     calls.publish(b"1", epoch="e2")
     calls.publish(b"2", epoch="e2")
-    resumed = calls.resume(place)
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.data) == (b"other", [b"1", b"2"])
-    assert resumed.place[2] == b"e2"
+    assert resumed.position[2] == b"e2"
 
 
 @pytest.mark.parametrize("nonce", ["another", "begun"])
@@ -152,22 +154,22 @@ def test_another_stream_with_the_same_id_is_not_taken_for_what_was_seen(
     calls: Calls, nonce: str
 ) -> None:
     """A Redis that came back empty, with its clock set back, may give the ids again."""
-    place = calls.resume().place
+    position = calls.resume().position
     calls.client.delete(STREAM)
     fields = {"epoch": "e2", "nonce": nonce, "previous": "0-0", "kind": "text", "data": "1"}
-    calls.client.xadd(STREAM, fields, id=place[0])
-    resumed = calls.resume(place)
+    calls.client.xadd(STREAM, fields, id=position[0])
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.data) == (b"other", [b"1"])
 
 
 def test_a_copy_that_lacks_what_was_seen_is_older(calls: Calls) -> None:
     """As a replica is that was promoted before it had the last entries."""
     first = calls.publish(b"1")
-    place = [calls.publish(b"2", nonce="seen"), b"seen", b"e1"]
-    calls.client.xdel(STREAM, place[0])
-    resumed = calls.resume(place)
+    position = [calls.publish(b"2", nonce="seen"), b"seen", b"e1"]
+    calls.client.xdel(STREAM, position[0])
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.data) == (b"older", [])
-    assert resumed.place == [first, b"n1", b"e1"]
+    assert resumed.position == [first, b"n1", b"e1"]
 
 
 def test_an_older_copy_that_went_on_is_told_from_what_was_seen(calls: Calls) -> None:
@@ -182,9 +184,9 @@ def test_an_older_copy_that_went_on_is_told_from_what_was_seen(calls: Calls) -> 
 def test_an_entry_of_somebody_else_at_the_end_is_a_place_too(calls: Calls) -> None:
     calls.publish(b"1")
     calls.client.xadd(STREAM, {"colour": "red"})
-    place = calls.resume().place
+    position = calls.resume().position
     calls.publish(b"2")
-    resumed = calls.resume(place)
+    resumed = calls.resume(position)
     assert (resumed.state, resumed.data) == (b"proven", [b"2"])
 
 

@@ -179,5 +179,5 @@ def test_the_login_the_database_and_the_options_are_used(redis_server: RedisProc
 def test_a_port_and_a_host_are_enough(redis_server: RedisProcess) -> None:
     servers = servers_at("127.0.0.1", redis_server.port)
     assert servers.client.ping()
-    assert servers.place_of(b"one") == servers.place_of(b"other")
+    assert servers.server_of(b"one") == servers.server_of(b"other")
     servers.close()

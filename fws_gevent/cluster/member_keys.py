@@ -17,7 +17,7 @@ from ..logs.loggers import get_logger
 from ..redis_io.keys import Keys
 from ..redis_io.publishing import StreamTerms
 from ..redis_io.scripts import PRESENCE
-from ..redis_io.servers import Place, RedisServers
+from ..redis_io.servers import RedisServers, ServerName
 
 _log = get_logger("redis")
 
@@ -44,7 +44,7 @@ Outcome: TypeAlias = T | Exception
 class MemberKeys:
     """Reads and changes the keys that say which members of groups nodes have.
 
-    Each method takes the groups of one server at a time (see `by_place`), and its answer has each
+    Each method takes the groups of one server at a time (see `by_server`), and its answer has each
     group's outcome. Raises redis.RedisError where that server doesn't answer at all.
     """
 
@@ -53,19 +53,19 @@ class MemberKeys:
         self._keys = keys
         self._terms = terms
 
-    def place_of(self, group: str) -> Place | None:
+    def server_of(self, group: str) -> ServerName | None:
         """Return the server that has a group; None while that is not known."""
         try:
-            return self._servers.place_of(self._keys.members(group, ""))
+            return self._servers.server_of(self._keys.members(group, ""))
         except redis.RedisError:
             return None
 
-    def by_place(self, groups: Iterable[str]) -> list[list[str]]:
+    def by_server(self, groups: Iterable[str]) -> list[list[str]]:
         """Return portions of groups, each of one server."""
-        places: dict[Place | None, list[str]] = {}
+        servers: dict[ServerName | None, list[str]] = {}
         for group in groups:
-            places.setdefault(self.place_of(group), []).append(group)
-        return [each[start : start + GROUPS] for each in places.values()
+            servers.setdefault(self.server_of(group), []).append(group)
+        return [each[start : start + GROUPS] for each in servers.values()
                 for start in range(0, len(each), GROUPS)]  # fmt: skip
 
     def list_groups(self, node: str, groups: Sequence[str]) -> None:

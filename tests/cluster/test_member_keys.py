@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from fws_gevent.cluster.membership import CHANGES, GROUPS, Change, MemberKeys, try_each
+from fws_gevent.cluster.member_keys import CHANGES, GROUPS, Change, MemberKeys, try_each
 from fws_gevent.redis_io.keys import Keys
 from fws_gevent.redis_io.publishing import StreamTerms
 from fws_gevent.redis_io.urls import servers_at
@@ -87,7 +87,7 @@ def test_no_name_can_make_a_call_fail(name: str, members: MemberKeys, plain: Any
 
 def test_groups_are_taken_in_portions(members: MemberKeys) -> None:
     groups = [f"g{number}" for number in range(2 * GROUPS + 1)]
-    portions = members.by_place(groups)
+    portions = members.by_server(groups)
     assert [len(each) for each in portions] == [GROUPS, GROUPS, 1]
     assert sorted(group for each in portions for group in each) == sorted(groups)
 

@@ -10,7 +10,7 @@ from ..redis_io.keys import Keys
 from ..redis_io.servers import RedisServers
 from ..signals import Member
 from .leases import ENDED
-from .membership import MemberKeys, encode
+from .member_keys import MemberKeys, encode
 from .nodes import Nodes
 
 ATTEMPTS, PAUSE = 7, 0.02
@@ -22,7 +22,7 @@ class _Unclear(Exception):
     """What Redis has can't be all there is; the text says why."""
 
 
-class Roster:
+class RemoteMembers:
     """Asks Redis for a group's members on other nodes.
 
     Two records are compared: which nodes a group names, and which groups a node names. On a Redis

@@ -22,7 +22,7 @@ ATTEMPTS = 20
 Server = TypeVar("Server")
 
 
-class Moves(Generic[Server]):
+class MovedChannels(Generic[Server]):
     """Finds the servers that have such channels by now; all other channels are heard meanwhile.
 
     `look_again()` asks the cluster which server has what, `server_of(channel)` says what is known
