@@ -26,7 +26,7 @@ _OPTIONS: Any = {
     "verify_iat": False,
 }
 
-_REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.InvalidAudienceError, "the token is for another audience"),
     (jwt.InvalidIssuerError, "the token has another issuer"),
     (jwt.InvalidSignatureError, "the token's signature doesn't fit"),
@@ -34,6 +34,7 @@ _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.exceptions.InvalidSubjectError, "claim sub must be a text"),
     (jwt.exceptions.InvalidJTIError, "claim jti must be a text"),
     (jwt.DecodeError, "the token is malformed"),
+    (RecursionError, "the token is malformed"),  # PyJWT before 2.15, for deeply nested JSON
 )
 
 
