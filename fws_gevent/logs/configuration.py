@@ -1,4 +1,4 @@
-"""Where the log lines go and what they look like: text for people, JSON for programs."""
+"""The configuration of the log: standard error, as text for people or JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class LineFormatter(logging.Formatter):
-    """One line a record: what a client sent can't begin another, nor command a terminal.
+    """Formats a record as one line: control characters that a client sent are escaped.
 
-    The lines of a traceback follow it, each with an indent that no record begins with.
+    The lines of a traceback follow, each with an indent, which no record begins with.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
@@ -36,7 +36,7 @@ class LineFormatter(logging.Formatter):
 
 
 class LogHandler(logging.Handler):
-    """Writes records to a stream without waiting for its reader, and says what was dropped."""
+    """Writes records to a stream without waiting for its reader, and reports dropped ones."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class LogHandler(logging.Handler):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Wait until all is written, for a bounded time; the end of the process calls this."""
+        """Wait until all is written, `DRAIN_TIME` at most; called at the end of the process."""
         self._output.drain()
 
     def _notice(self, count: int) -> str:
@@ -64,15 +64,15 @@ class LogHandler(logging.Handler):
 class ErrorStream:
     """`wsgi.errors` (PEP 3333): what an application writes there becomes records of the log.
 
-    One write is one record: its first line is the message, and what follows stands below it as
-    a traceback does.
+    One write is one record: its first line is the message, and the other lines follow as those of
+    a traceback do.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
 
     def write(self, text: str) -> None:
-        """Log a text; an empty one is nothing."""
+        """Log a text, unless it is empty."""
         first, _, rest = text.strip().partition("\n")
         if first:
             record = self._log.logger.makeRecord(
@@ -82,18 +82,18 @@ class ErrorStream:
             self._log.handle(record)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Log some lines as one text."""
+        """Log lines as one text."""
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: a text is logged at once."""
 
 
 class _Stopgap(LogHandler):
-    """A handler that nobody asked for: it is silent as soon as the program has one of its own."""
+    """The handler of a program that has not configured logging; silent once it has a handler."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record that no handler of the program's gets."""
+        """Write a record, unless the program has a handler."""
         if not logging.getLogger().handlers:
             super().emit(record)
 
@@ -112,11 +112,11 @@ def _configure(handler: logging.Handler, level: str, form: str, *, propagate: bo
 
 
 def configure_if_silent(level: str, form: str) -> None:
-    """Do so unless the program has configured logging by itself: start-up lines are for someone.
+    """Configure logging as above, unless the program has configured it.
 
-    A later call replaces what an earlier one did, since it knows more: an application calls this
-    first, then the command with its flags. Handlers that the program adds to the root logger later
-    take over.
+    A later call replaces the configuration of an earlier one: an application calls this first,
+    then the command with its flags. Handlers that the program adds to the root logger later
+    replace it.
     """
     logger = logging.getLogger(ROOT)
     stopgap = any(isinstance(handler, _Stopgap) for handler in logger.handlers)
@@ -125,6 +125,6 @@ def configure_if_silent(level: str, form: str) -> None:
 
 
 def flush_logs() -> None:
-    """Wait until the project's log lines are written, for a bounded time."""
+    """Wait until the project's log lines are written, `DRAIN_TIME` at most for each handler."""
     for handler in logging.getLogger(ROOT).handlers:
         handler.flush()

@@ -1,4 +1,4 @@
-"""The project's loggers: nothing switches them off, and no client writes lines of its own there."""
+"""The project's loggers, which stay enabled, and whose lines clients can't forge."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from ..clock import SYSTEM_CLOCK, Clock
 ROOT = "fws_gevent"
 
 INDENT = "  "
-"""Begins each line of a record but the first, so that none of these can pass for a record."""
+"""Begins each line of a record but the first, so that it can't be taken for a record."""
 
 _PAUSE = 60.0  # seconds between two errors of handlers that are printed for one logger
 
-# Control characters, what else breaks a line for some reader, what turns the direction of text,
-# and lone surrogates.
+# Control characters, other line ends of Unicode, marks of text direction, and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """Return a text as part of one line: what could end it, or command a terminal, is escaped."""
+    """Return a text for one line: line ends and control characters are escaped."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def indented(text: str) -> str:
-    """Return the lines of a traceback as those that follow a record's first line."""
+    """Return the lines of a traceback, escaped and indented, to follow a record's first line."""
     return "\n".join(INDENT + printable(line) for line in text.split("\n"))
 
 
@@ -39,13 +38,13 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):
-    """A logger that `logging.config` doesn't switch off by mistake, and that never raises.
+    """A logger that stays enabled, and that never raises.
 
-    `dictConfig` and `fileConfig` disable all loggers that exist and that they don't name, unless
-    they are told otherwise; those of an imported package exist. A level or a handler that a
-    configuration sets counts as ever. What a handler or a filter of the application raises ends
-    here: it would end whatever the line is about. It is printed as logging prints errors of
-    handlers, once in `_PAUSE` seconds for each logger.
+    By default `dictConfig` and `fileConfig` disable all existing loggers that they don't name,
+    those of an imported package among them. This one stays enabled; a level or a handler that they
+    set is kept. An exception of a handler or a filter of the application is caught, since it would
+    end the work that the line is about, and printed as `logging` prints errors of handlers, once
+    in `_PAUSE` seconds for each logger.
     """
 
     def __init__(self, logger: logging.Logger, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -54,27 +53,27 @@ class Log(logging.LoggerAdapter[logging.Logger]):
         self._silent_until = 0.0
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
-        """Return whether a record of this level is made."""
+        """Return whether lines of a level are logged."""
         self.logger.disabled = False
         return self.logger.isEnabledFor(level)
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Return a call's arguments as they are."""
+        """Return the arguments of a call as they are."""
         return msg, kwargs
 
     def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
         """Log a line, if the level is enabled."""
         if self.isEnabledFor(level):
-            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the caller's, not this one
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the caller's frame
             try:
                 self.logger.log(level, msg, *args, **kwargs)
             except Exception:  # noqa: BLE001 - whatever a handler of the application's raises
                 self._handler_failed()
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Hand a record that was made elsewhere to the handlers."""
+        """Log a record that was made elsewhere, if its level is enabled."""
         if self.isEnabledFor(record.levelno):
             try:
                 self.logger.handle(record)
@@ -82,7 +81,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
                 self._handler_failed()
 
     def _handler_failed(self) -> None:
-        """Print what a handler raised, as logging does."""
+        """Print the exception of a handler as logging does, once in `_PAUSE` seconds."""
         now = self._clock.monotonic()
         if now >= self._silent_until:
             self._silent_until = now + _PAUSE
@@ -97,8 +96,8 @@ class Log(logging.LoggerAdapter[logging.Logger]):
 def get_logger(name: str) -> Log:
     """Return the project's logger `fws_gevent.NAME`.
 
-    What is put into its messages is escaped, whatever formatter the record meets later, and a
-    traceback is indented. Fields that come as `extra` stay as they are.
+    The arguments of its messages are escaped, whatever formatter a handler has, and tracebacks are
+    indented. Fields given as `extra` stay as they are.
     """
     logger = logging.getLogger(f"{ROOT}.{name}")
     if make_safe not in logger.filters:
@@ -107,7 +106,7 @@ def get_logger(name: str) -> Log:
 
 
 def make_safe(record: logging.LogRecord) -> bool:
-    """Escape the texts in a record, which a client may have chosen; a filter of loggers."""
+    """Escape the arguments of a record, which a client may have sent; a filter of loggers."""
     if isinstance(record.args, tuple):
         record.args = tuple(map(_safe, record.args))
     if record.exc_info and not record.exc_text:
@@ -118,7 +117,7 @@ def make_safe(record: logging.LogRecord) -> bool:
 
 
 class _Escaped(str):
-    """A text that was escaped, and that `%r` shows as it was."""
+    """An escaped text, of which `%r` shows the original."""
 
     raw: str
 
@@ -127,7 +126,7 @@ class _Escaped(str):
 
 
 class _Shown:
-    """An object whose `str` and `repr` are escaped: they may have what a client chose in them."""
+    """An object whose `str` and `repr` are escaped: they may contain text of a client."""
 
     def __init__(self, shown: object) -> None:
         self._shown = shown
@@ -154,11 +153,11 @@ def _safe(argument: Any) -> Any:
 
 
 class Repeats:
-    """Bounds how often a line is logged that clients bring about, or that a lasting state does.
+    """Limits how often a line is logged that clients, or a lasting state, can repeat.
 
-    Of each key the first `most` lines in `seconds` are due; the next one after these is preceded
-    by a line with the number of those that were left out. It keeps `MAX_KEYS` keys, and forgets
-    the one that was longest unused.
+    Of each key the first `most` lines in `seconds` are due. A line with the number of those that
+    were left out precedes the next one that is due after that. It keeps `MAX_KEYS` keys and drops
+    the least recently used one.
     """
 
     MAX_KEYS = 1000
@@ -174,10 +173,10 @@ class Repeats:
         self._most = most
         self._seconds = seconds
         self._clock = clock
-        self._seen: OrderedDict[Hashable, list[float]] = OrderedDict()  # since when, and how many
+        self._seen: OrderedDict[Hashable, list[float]] = OrderedDict()  # start and count
 
     def due(self, key: Hashable = None) -> bool:
-        """Count a line; returns whether to log it."""
+        """Count a line; return whether to log it."""
         now = self._clock.monotonic()
         seen = self._seen.setdefault(key, [now, 0])
         self._seen.move_to_end(key)

@@ -1,4 +1,4 @@
-"""Writing to a stream whose reader may have stopped reading, without waiting for it."""
+"""Writes to a stream without waiting for its reader, which may have stopped reading."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from gevent.monkey import get_original
 from ..clock import SYSTEM_CLOCK
 
 QUEUE_SIZE = 1 << 20
-"""Bytes that wait for the reader of one stream; texts that come on top of them are dropped."""
+"""Bytes that may wait for the reader of a stream; further texts are dropped."""
 
 DRAIN_TIME = 2.0
-"""Seconds that the end of the process leaves the reader to take what waits."""
+"""Seconds that the reader has, at the end of the process, to take the texts that wait."""
 
-_LINGER = 0.2  # seconds that the thread waits for more before it ends
-_PAUSE = 0.005  # seconds between two looks at something that wakes nobody
+_LINGER = 0.2  # seconds without a text after which the thread ends
+_PAUSE = 0.005  # seconds between two looks at a state without a wake-up
 
 
 class Output:
-    """Write texts to a stream in their order, from a native thread.
+    """Writes texts to a stream in order, from a native thread of its own.
 
-    A write to a full pipe, or to a terminal that is stopped, blocks the thread that makes it; that
-    thread does nothing else. `stream` returns the stream for the next text. `notice` returns the
-    text that stands where so many were dropped. `on_full` is called when the first one is dropped,
-    and not again before half of the queue is free. A stream that is no file is written to at once.
+    A write to a full pipe, or to a stopped terminal, blocks that thread alone. `stream` returns the
+    stream for the next text. `notice` returns the text in place of a number of dropped ones.
+    `on_full` is called when the first text is dropped, and again only after half of the queue was
+    free. A stream that is not a file is written to at once.
     """
 
     def __init__(
@@ -43,18 +43,18 @@ class Output:
         self._begin()
 
     def _begin(self) -> None:
-        """Set an empty queue, and no thread: at first, and in the child of a fork."""
+        """Begin with an empty queue and without a thread, also in the child of a fork."""
         self._process = os.getpid()
         self._lock: Any = get_original("_thread", "RLock")()
         self._wake: Any = get_original("_thread", "allocate_lock")()
         self._wake.acquire()
         self._queue: deque[tuple[TextIO, bytes]] = deque()
-        self._size = 0  # bytes in the queue, and those that are being written
+        self._size = 0  # bytes in the queue, and in the current write
         self._dropped = 0
         self._running = False
 
     def write(self, text: str) -> None:
-        """Write a text soon, in the order of calls. Never waits for the stream's reader."""
+        """Queue a text. Never waits for the reader of the stream."""
         stream = self._stream()
         if not isinstance(stream, TextIOWrapper) or not _has_descriptor(stream):
             stream.write(text)
@@ -74,9 +74,9 @@ class Output:
             self._on_full()
 
     def drain(self, seconds: float = DRAIN_TIME) -> bool:
-        """Wait until all is written, for `seconds` at most; returns whether it is."""
+        """Wait until all is written, for `seconds` at most; return whether it is."""
         if self._process != os.getpid():
-            return True  # what waited at the fork is the parent's to write
+            return True  # the parent writes the texts that waited at the fork
         deadline = SYSTEM_CLOCK.monotonic() + seconds
         sleep = get_original("time", "sleep")
         while self._size and SYSTEM_CLOCK.monotonic() < deadline:
@@ -84,7 +84,7 @@ class Output:
         return not self._size
 
     def _put(self, stream: TextIO, data: bytes) -> None:
-        """Queue bytes, or drop them: all from the first without room until half is free."""
+        """Queue bytes; once there is no room for some, drop all until half of it is free."""
         room = QUEUE_SIZE // 2 if self._dropped else QUEUE_SIZE
         if self._size and self._size + len(data) > room:
             self._dropped += 1
@@ -101,7 +101,7 @@ class Output:
         self._size += len(notice)
 
     def _run(self) -> None:
-        """Write what waits, in the thread, until nothing has come for a while."""
+        """Write queued texts, in the thread, until none has come for `_LINGER` seconds."""
         last: TextIO | None = None
         while True:
             with self._lock:
@@ -121,7 +121,7 @@ class Output:
 
 
 def _has_descriptor(stream: TextIO) -> bool:
-    """Return whether a stream is a file of the system's, to which a write may block."""
+    """Return whether a stream has a file descriptor, so that a write may block."""
     try:
         return stream.fileno() >= 0
     except (OSError, ValueError):  # in memory, or closed
@@ -129,7 +129,7 @@ def _has_descriptor(stream: TextIO) -> bool:
 
 
 def _write_all(stream: TextIO, data: bytes) -> None:
-    """Write bytes to a stream's file; what can't be written any more is lost."""
+    """Write bytes to the file of a stream; bytes for a reader that is gone are lost."""
     sleep = get_original("time", "sleep")
     with memoryview(data) as view:
         written = 0
@@ -139,4 +139,4 @@ def _write_all(stream: TextIO, data: bytes) -> None:
             except BlockingIOError:
                 sleep(_PAUSE)
             except (OSError, ValueError):
-                return  # its reader is gone, or it was closed
+                return  # the reader is gone, or the stream was closed

@@ -1,4 +1,4 @@
-"""Printing by filters, which never waits for the reader of standard output."""
+"""The printing of filters, which never waits for the reader of standard output."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _log = get_logger("engine")
 
 
 class Printer:
-    """Prints a text to standard output when called, as `print` does, but never waits.
+    """Prints a text to standard output when it is called, as `print` does, but never waits.
 
-    Control characters other than tabs and line feeds are escaped: clients may have sent them.
+    Control characters are escaped, except tabs and line feeds: clients may have sent them.
     """
 
     def __init__(self) -> None:
         self._output = Output(lambda: sys.stdout, _notice, _on_full)
 
     def __call__(self, text: str) -> None:
-        """Print a text and a line end; dropped where too much waits for the reader already."""
+        """Print a text and a line end; drop it if over `QUEUE_SIZE` bytes wait for the reader."""
         self._output.write("\n".join(map(_shown, text.split("\n"))) + "\n")
 
     def drain(self) -> None:
-        """Wait until all is printed, for a bounded time."""
+        """Wait until all is printed, `DRAIN_TIME` at most."""
         self._output.drain()
 
 

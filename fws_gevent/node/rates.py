@@ -1,4 +1,4 @@
-"""How often somebody may do something: token buckets."""
+"""Rate limits: token buckets, one for each key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Hashable
 from ..clock import SYSTEM_CLOCK, Clock
 
 REMEMBERED = 10_000
-"""Keys whose buckets are kept; the one that came longest ago is forgotten first."""
+"""Keys whose buckets are kept; the least recently used one is dropped first."""
 
-_ROUNDING = 1e-6  # tokens: who waited as long as he was told lacks no more than this
+_ROUNDING = 1e-6  # tokens that may be missing after the wait that was returned
 
 
 class Bucket:
-    """A token bucket: it holds `burst` tokens, and `rate` more come in a second, both above 0."""
+    """A token bucket: it holds `burst` tokens and gets `rate` a second, both above 0."""
 
     __slots__ = ("_at", "_burst", "_clock", "_left", "_rate")
 
@@ -26,9 +26,9 @@ class Bucket:
         self._at = self._clock.monotonic()
 
     def wait(self, tokens: float = 1.0) -> float:
-        """Take tokens; returns 0, or the seconds until there are enough, and takes none then.
+        """Take tokens and return 0; or take none and return the seconds until there are enough.
 
-        What is more than ever fits in is taken from a full bucket, which owes the rest.
+        More tokens than the bucket holds are taken once it is full, and it owes the rest.
         """
         now = self._clock.monotonic()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
@@ -40,14 +40,14 @@ class Bucket:
         return 0.0
 
     def peek(self) -> float:
-        """Return 0, or the seconds until there is a token, and take none."""
+        """Return 0, or the seconds until there is a token; take none."""
         left = self._left + (self._clock.monotonic() - self._at) * self._rate
         lacking = min(1.0, self._burst) - left
         return lacking / self._rate if lacking > _ROUNDING else 0.0
 
 
 class Buckets:
-    """A bucket for each key; the rate 0 is no bound."""
+    """A bucket for each key; a rate of 0 is unlimited."""
 
     def __init__(self, rate: float, burst: float, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
@@ -69,13 +69,13 @@ class Buckets:
         return bucket.wait(tokens)
 
     def peek(self, key: Hashable) -> float:
-        """Return what `wait` would for one token, and take none."""
+        """Return the result of `wait` for one token; take none."""
         bucket = self._buckets.get(key)
         return 0.0 if bucket is None else bucket.peek()
 
 
 def retry_after(seconds: float) -> int:
-    """What a Retry-After header says of a wait: whole seconds, one at least."""
+    """Return the Retry-After header for a wait: whole seconds, one at least."""
     return max(1, math.ceil(seconds))
 
 

@@ -97,7 +97,7 @@ def test_other_loggers_are_left_alone_and_get_no_line(monkeypatch: pytest.Monkey
 def test_the_configuration_of_the_program_stays(
     configured: str | None, ours: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By name of the logger that it configured: "" is the root, whose handlers get all lines."""
+    """`configured` is the logger that the program configured; "" is the root of all loggers."""
     theirs = StringIO()
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     if configured is not None:
@@ -171,7 +171,7 @@ UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]")
 
 
 def no_forgery(text: str) -> None:
-    """Nothing in the lines of a log begins a record that is none, or commands a terminal."""
+    """Check that the lines of a log have no forged record and no terminal command."""
     assert "forged" in text
     assert not UNSAFE.search(text)
     assert not any(line.startswith("2000") for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""No log line, page or number shows a secret, whatever goes wrong with it."""
+"""No log line, page or number shows a secret, whatever error it is part of."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACCESS = ("--access-logformat", "ACCESS %(r)s|%(U)s|%(q)s|%(a)s", "--log-level",
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A folder with the application and the file of its clients."""
+    """Return a folder with the application and the file of its clients."""
     (tmp_path / "leaks.py").write_text(APPLICATION)
     (tmp_path / "clients.json").write_text(CLIENTS)
     return tmp_path
@@ -41,7 +41,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(home: Path) -> dict[str, Any]:
-    """The settings of the application, every secret one among them."""
+    """Return the settings of the application, with all that are secret."""
     return {
         "FWS_AUTH": "required",
         "FWS_SIGNING_KEY": KEY,
@@ -55,12 +55,12 @@ def environ(home: Path) -> dict[str, Any]:
 
 
 def shown(output: str, secrets: set[str]) -> list[str]:
-    """The lines that show a secret."""
+    """Return the lines that show a secret."""
     return [line for line in output.splitlines() if any(secret in line for secret in secrets)]
 
 
 def pages(provoker: Provoker) -> str:
-    """All that the server says of itself to who may know it."""
+    """Return all pages that the server shows to its operators."""
     token, _ = provoker.token()
     texts = []
     for path in ("status", "status?format=json", "metrics"):
@@ -205,7 +205,7 @@ def test_a_wrong_value_is_not_repeated(
 
 
 def begin_with(config: dict[str, Any]) -> None:
-    """What a Flask application's extension does with a config."""
+    """Do with a config what the extension of a Flask application does."""
     settings = Settings.load(config)
     storage_of(settings, None)
     KeyRing.from_settings(settings)

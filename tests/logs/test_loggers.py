@@ -1,20 +1,24 @@
-"""The project's loggers: what they escape, what switches them off, how often a line comes."""
+"""The project's loggers: escaping, configuration by the application, and repeated lines."""
 
 from __future__ import annotations
 
 import ast
 import logging
 import logging.config
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-import fws_gevent
 from fws_gevent.logs.loggers import Log, Repeats, get_logger, indented, printable
 
 from ..clients import ROOT
 from ..clocks import ManualClock
+
+PACKAGE = ROOT / "fws_gevent"
+MONITORING = ROOT / "docs" / "monitoring.md"
+LOGGER = re.compile(r'get_logger\("(\w+)"\)')
 
 CONFIGURATION: dict[str, Any] = {
     "version": 1,
@@ -26,7 +30,7 @@ CONFIGURATION: dict[str, Any] = {
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
-    """A logger; afterwards all have the level, the handlers and the state that they had before."""
+    """A logger; afterwards all loggers have their former level, handlers and state."""
     root = logging.getLogger()
     before = root.level, root.handlers[:]
     made = get_logger("tests")
@@ -105,13 +109,21 @@ def test_a_logger_is_made_safe_once(log: Log) -> None:
 
 
 def test_every_logger_of_the_package_is_one_of_these() -> None:
-    for path in (ROOT / "fws_gevent").rglob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         if path.parent.name == "logs":
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             called = node.func if isinstance(node, ast.Call) else None
             assert not (isinstance(called, ast.Attribute) and called.attr == "getLogger"), path
-    assert fws_gevent
+
+
+def test_the_docs_have_a_row_for_each_logger() -> None:
+    # The last one is that of the lines about dropped lines, which no call of get_logger makes.
+    used = {"fws_gevent.logs"}
+    for path in PACKAGE.rglob("*.py"):
+        used |= {f"fws_gevent.{name}" for name in LOGGER.findall(path.read_text("utf-8"))}
+    rows = re.findall(r"(?m)^\| `(fws_gevent\.\w+)` \|", MONITORING.read_text("utf-8"))
+    assert sorted(used) == sorted(rows)
 
 
 @pytest.fixture
@@ -145,7 +157,7 @@ def test_each_key_counts_for_itself_and_so_many_are_kept(log: Log, clock: Manual
 
 
 class Broken(logging.Handler):
-    """A handler that raises, which logging lets through to whoever logs."""
+    """A handler that raises, which `logging` does not catch."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise RuntimeError("the handler is broken")

@@ -1,4 +1,4 @@
-"""Writing to a stream that may not be read: in order, without waiting, and with a count."""
+"""Writes to a stream that may not be read: in order, without waiting, and with a count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..waiting import until
 
 SIZE = 1000
 TEXTS = 3 * QUEUE_SIZE // SIZE
-"""As many texts of that size are more than a pipe and a queue hold."""
+"""A number of texts of that size that is more than a pipe and a queue hold."""
 
 
 @pytest.fixture

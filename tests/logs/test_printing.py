@@ -1,4 +1,4 @@
-"""What filters print: nobody waits for it, and clients command no terminal."""
+"""The printing of filters: it never waits, and texts of clients are escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token buckets: who took his share waits, and no longer than it says."""
+"""Token buckets: an empty one returns a wait, after which it has a token."""
 
 from __future__ import annotations
 
