@@ -83,7 +83,7 @@ soak: programs ## nodes, Redis and clients killed and frozen, then an hour of co
 	$(BIN)/python -m benchmarks.soak.run $(SOAK)
 	$(BIN)/python -m benchmarks.soak.churn $(CHURN)
 
-autobahn: $(VENV)/test.stamp ## the Autobahn test suite; needs its `wstest`, see docs/architecture.md
+autobahn: $(VENV)/test.stamp ## the Autobahn test suite; needs its `wstest`, see docs/testing.md
 	$(BIN)/python benchmarks/autobahn.py $(if $(WSTEST),--wstest $(WSTEST))
 
 docs: $(VENV)/test.stamp ## the reference of all public names, in build/reference/
