@@ -21,6 +21,11 @@ from .redis_io.servers import RedisServers
 from .redis_io.urls import servers_from_url
 from .tokens.claims import group_of
 
+__all__ = ["PUBLISH_SCRIPT", "Publisher"]
+
+PUBLISH_SCRIPT = PUBLISH.text
+"""The Lua script that publishes a message, for programs in other languages (docs/redis_keys.md)."""
+
 
 class Publisher:
     """Sends messages to the clients of all nodes, over Redis and without gevent.

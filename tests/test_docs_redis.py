@@ -26,10 +26,9 @@ from fws_gevent.filters.broadcast_pubsub import BroadcastPubSubFilter
 from fws_gevent.filters.notify_gap import NotifyGapFilter
 from fws_gevent.loop.inbox import INBOX_LENGTH, INBOX_SIZE
 from fws_gevent.node.consumer import QUEUE_SIZE
-from fws_gevent.publisher import Publisher
+from fws_gevent.publisher import PUBLISH_SCRIPT, Publisher
 from fws_gevent.redis_io import entries
 from fws_gevent.redis_io.keys import Keys
-from fws_gevent.redis_io.scripts import PUBLISH
 from fws_gevent.redis_io.servers import MAX_CONNECTIONS
 from fws_gevent.redis_io.urls import servers_from_url
 from fws_gevent.server import FilteredWebSocketServer
@@ -167,10 +166,10 @@ def test_the_script_from_redis_cli_reaches_a_group_or_everybody(
 
 
 def test_the_script_on_the_page_is_the_real_one(shell: Shell, folder: Path) -> None:
-    assert block("lua", "publish") == PUBLISH.text
+    assert block("lua", "publish") == PUBLISH_SCRIPT
     (folder / "publish.lua").unlink()
     shell(block("sh", "> publish.lua"))
-    assert (folder / "publish.lua").read_text() == PUBLISH.text
+    assert (folder / "publish.lua").read_text() == PUBLISH_SCRIPT
 
 
 REDIS_OF_NPM = """
