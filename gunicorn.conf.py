@@ -1,4 +1,4 @@
-"""Read by gunicorn from the folder that it is started in."""
+"""Configure gunicorn, which reads this file from the folder in which it starts."""
 
 import os
 import shutil
@@ -13,16 +13,16 @@ from fws_gevent.workers.environment import warn_of_many_workers
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _made = None if os.environ.get(_FOLDER) else tempfile.mkdtemp(prefix="fws-metrics-")
 if _made is not None:
-    # Before any worker imports prometheus_client: over it, the workers add their numbers up.
+    # Set before a worker imports prometheus_client: there the workers add up their numbers.
     os.environ[_FOLDER] = _made
 
 
 def when_ready(server: Any) -> None:
-    """In the master, before the first worker: several of them need a Redis."""
+    """Warn of several workers without Redis; called in the master, before the first worker."""
     try:
         settings = Settings.load()
     except ConfigurationError:
-        return  # each worker says so, and ends gunicorn
+        return  # each worker logs the error, and ends gunicorn
     if server.cfg.workers > 1 and not (settings.redis_url or settings.redis_host):
         # The workers inherit this, so it follows their own settings.
         configure_if_silent(settings.log_level, settings.log_format)
@@ -31,13 +31,13 @@ def when_ready(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's names
-    """In the master: a worker ended, and what it had open is open no more."""
+    """Take the open connections of an ended worker out of the metrics; called in the master."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's name
-    """In the master, at the end."""
+    """Remove the folder of metrics; called in the master at its end."""
     if _made is not None:
         shutil.rmtree(_made, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""The example for gunicorn and flask.
+"""The example app for gunicorn and flask.
 
 gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker wsgi:app
 gunicorn -k fws_gevent.worker.FilteredWebSocketWorker wsgi:app
 flask --app wsgi fws run
 
 Several workers (gunicorn -w 4) need FWS_REDIS_URL, and SECRET_KEY and FWS_SIGNING_KEY to be set:
-without these, groups and secrets are one process's own.
+without these, each process has its own groups and secrets.
 """
 
 from example_app.app import create_app
