@@ -29,7 +29,8 @@ from .settings import Settings
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
 from .startup.broker import shared_with
-from .startup.parts import parts_of, warn_unless_patched
+from .startup.parts import parts_of
+from .startup.patching import check_patched, patch_late
 from .startup.reactor import reactor
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
@@ -47,7 +48,7 @@ from .wsgi.listener import (
     unix_listener,
 )
 
-# Programs of filtered_websocket take `sys` from here, as they take `reactor` and its builder.
+# `build_reactor`, `reactor` and `sys` are here for programs of filtered_websocket.
 __all__ = ["FilteredWebSocketServer", "build_reactor", "build_server", "default_parser",
            "reactor", "sys"]  # fmt: skip
 
@@ -246,10 +247,9 @@ def default_parser(application: object = None) -> OptionParser:
         ConfigurationError: A setting in `app.config` is wrong.
     """
     app = flask_app_in(application)
-    if app is None:
-        return plain_parser()
-    parser = plain_parser(app.config)
-    parser.set_defaults(path=PATH)
+    parser = plain_parser(None if app is None else app.config)
+    if app is not None:
+        parser.set_defaults(path=PATH)
     return parser
 
 
@@ -284,7 +284,7 @@ def build_server(
         storage_object = extension.storage_object if storage_object is None else storage_object
         filters = filters_of(app) if filters is None else filters
     storage, filters = parts_of(chosen, storage_object, filters)
-    warn_unless_patched()
+    check_patched(shared=storage is not None and storage.shared)
     extra.setdefault("listener", inherited_listener())
     server = FilteredWebSocketServer(chosen, storage, application, filters, **extra)
     if extension is not None and app is not None:
@@ -295,5 +295,6 @@ def build_server(
 
 
 def build_reactor(options: Namespace, **extra: Any) -> FilteredWebSocketServer:
-    """Return what `build_server` does, by filtered_websocket's name; `reactor.run()` serves it."""
+    """Patch the standard library by gevent, and return the server that `reactor.run()` serves."""
+    patch_late()
     return reactor.keep(build_server(options, **extra))

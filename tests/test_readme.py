@@ -31,7 +31,7 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 QUICK, FLASK = blocks("python")
-SHOUT, SERVER, WSGI = blocks("python", STANDALONE)
+SHOUT, SERVER, REACTOR, WSGI = blocks("python", STANDALONE)
 CHAIN, APART, FIXTURE, DATABASE, BUS = blocks("python", FILTERS)
 
 
@@ -40,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
     """Return a folder with the files of docs/standalone.md."""
     (tmp_path / "shout.py").write_text(SHOUT)
     (tmp_path / "server.py").write_text(SERVER)
+    (tmp_path / "chat_server.py").write_text(REACTOR)
     (tmp_path / "wsgi.py").write_text(WSGI)
     (tmp_path / "settings.json").write_text(blocks("json", STANDALONE)[0])
     return tmp_path
@@ -59,6 +60,15 @@ def test_the_command_line_serves_the_filter_module(
     line = blocks("sh", STANDALONE)[0].strip()
     arguments = line.replace("-p 9000", "-p 0").split()[1:]
     _shouts(start(*arguments, cwd=folder).port(), connect)
+
+
+def test_a_program_of_filtered_websocket_broadcasts(
+    folder: Path, start: Start, connect: Connect
+) -> None:
+    port = start("chat_server.py", "-p", "0", cwd=folder).port()
+    one, two = connect(port), connect(port)
+    one.send("hello")
+    assert two.receive() == "hello"
 
 
 def test_the_command_of_the_readme_broadcasts(

@@ -45,6 +45,12 @@ class FilterMeta(type):
     _chain: type[FilterBase]  # the class that starts the chain
     _home: FilterRegistry  # where that was defined
 
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        """Return a new class, of the metaclass that Python 2 would take: its `__metaclass__`."""
+        nested = namespace.get("__metaclass__")
+        kind = nested if isinstance(nested, type) and issubclass(nested, mcs) else mcs
+        return super().__new__(kind, name, bases, namespace)
+
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
         if not any(isinstance(base, FilterMeta) for base in bases):

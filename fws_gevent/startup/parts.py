@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gevent.monkey import is_module_patched
-
 from ..filters.base import FilterBase
 from ..logs.configuration import configure_if_silent
-from ..logs.loggers import get_logger
 from ..settings import Settings
 from ..storage.base import BaseStorageObject
 from .filters import import_filters, with_notify_gap
 from .storage import storage_of
-
-_log = get_logger("server")
 
 
 class Parts(NamedTuple):
@@ -47,12 +42,3 @@ def parts_of(
     import_filters(settings.filters or modules, filters)
     storage_object = storage_of(settings, storage_object)
     return Parts(storage_object, with_notify_gap(storage_object, filters))
-
-
-def warn_unless_patched() -> None:
-    """Log a warning if a filter that waits would stop the server."""
-    if not (is_module_patched("socket") and is_module_patched("time")):
-        _log.warning(
-            "gevent has not patched socket and time: a filter that waits would stop the server; "
-            "begin the program with: from gevent import monkey; monkey.patch_all()"
-        )

@@ -7,10 +7,11 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 import pytest
 
-from fws_gevent.filters.base import FilterBase
+from fws_gevent.filters.base import FilterBase, FilterMeta
 
 from ..clients import frame
 from ..conftest import Connect, Serve
@@ -124,3 +125,60 @@ def test_what_comes_from_outside_goes_to_everybody(
     clients = [connect(server) for _ in range(2)]
     server.queue.put({"type": "message", "channel": "global", "data": data})
     assert [each.receive() for each in clients] == [received, received]
+
+
+CHAIN = """\
+from fws_gevent.filters.base import FilterBase, FilterMeta
+
+class A(FilterBase):
+    class __metaclass__(FilterMeta):
+        pass
+
+class B(A):
+    @classmethod
+    def filter(cls, web_socket_instance):
+       print("foo")
+
+class C(A):
+    @classmethod
+    def filter(cls, web_socket_instance):
+        print("bar")
+
+A.run(web_socket_instance)
+"""
+
+
+def test_a_chain_with_a_metaclass_inside_runs_its_filters_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exec(CHAIN, {"__name__": "chain", "web_socket_instance": object()})
+    assert capsys.readouterr().out == "foo\nbar\n"
+
+
+def test_a_metaclass_inside_is_the_class_of_the_chain_and_its_filters() -> None:
+    made: list[str] = []
+
+    class A(FilterBase):
+        class __metaclass__(FilterMeta):
+            def __init__(cls, name: str, bases: Any, namespace: Any) -> None:
+                super().__init__(name, bases, namespace)
+                made.append(name)
+
+            def shout(cls) -> str:
+                return cls.__name__.upper()
+
+    class Beta(A):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            pass
+
+    chain, link = cast("Any", A), cast("Any", Beta)
+    assert type(A) is type(Beta) is chain.__metaclass__
+    assert (A.filters, made, link.shout()) == ((Beta,), ["A", "Beta"], "BETA")
+
+
+def test_a_metaclass_of_another_kind_is_an_attribute_like_any_other() -> None:
+    class A(FilterBase):
+        pass
+
+    assert type(A) is FilterMeta

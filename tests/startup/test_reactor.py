@@ -1,0 +1,51 @@
+"""The name by which programs of filtered_websocket run their server."""
+
+from __future__ import annotations
+
+from contextvars import Context
+
+import pytest
+
+from fws_gevent.startup.reactor import BuiltServer, reactor
+
+
+class Recorder:
+    """A server that records its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def serve_forever(self) -> None:
+        self.calls.append("serve")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+def test_the_last_server_that_was_built_runs_and_stops() -> None:
+    first, last = Recorder(), Recorder()
+
+    def program() -> None:
+        assert reactor.keep(first) is first
+        assert reactor.keep(last) is last
+        reactor.run()
+        reactor.stop()
+
+    Context().run(program)
+    assert (first.calls, last.calls) == ([], ["serve", "stop"])
+
+
+@pytest.mark.parametrize("call", [BuiltServer.run, BuiltServer.stop])
+def test_without_a_server_the_error_says_what_to_do(call: object) -> None:
+    assert callable(call)
+    with pytest.raises(RuntimeError, match=r"call build_reactor\(options\) first"):
+        Context().run(call, reactor)
+
+
+def test_each_context_has_its_own_server() -> None:
+    one, other = Recorder(), Recorder()
+    contexts = [Context(), Context()]
+    for context, server in zip(contexts, (one, other), strict=True):
+        context.run(reactor.keep, server)
+    contexts[0].run(reactor.run)
+    assert (one.calls, other.calls) == (["serve"], [])
