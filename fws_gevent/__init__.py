@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .signals import Member
     from .storage.redis import RedisStorageObject
     from .tokens import Claims
-    from .web.service import TokenGrant
+    from .web.grants import TokenGrant, TokenResponse
 
 __all__ = [
     "BinaryMessage",
@@ -85,6 +85,7 @@ __all__ = [
     "TokenGrant",
     "TokenInvalid",
     "TokenRefused",
+    "TokenResponse",
     "UnfitResult",
     "__version__",
     "isolated_filters",
@@ -100,7 +101,8 @@ _HOMES = {
     "Publisher": ".publisher",
     "RedisStorageObject": ".storage.redis",
     "Settings": ".settings",
-    "TokenGrant": ".web.service",
+    "TokenGrant": ".web.grants",
+    "TokenResponse": ".web.grants",
     "isolated_filters": ".filters.registry",
 }
 """The modules of the names that are imported at their first use.

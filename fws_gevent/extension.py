@@ -93,7 +93,7 @@ class FilteredWebSocket(TokensForViews):
 
     def show(self, app: Flask, server: Server) -> None:
         """Put the pages of `server` under /fws/ of `app`. Raises ConfigurationError."""
-        service = WebService(app.name, server, __version__, self.hooks)
+        service = WebService(app.name, server, __version__, self._hooks)
         server.around_connect, server.around_event = app.request_context, in_context_of(app)
         app.extensions[EXTENSION], app.extensions[_WEB] = self, service
         self._apps.add(app)

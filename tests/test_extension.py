@@ -122,7 +122,7 @@ def test_the_hook_may_be_registered_before_or_after_the_applications() -> None:
     fws.init_app(after)
     for app in (before, after):
         with app.app_context():
-            assert fws.web.hooks.who is who
+            assert fws.web.hooks.for_request is who
 
 
 def test_an_application_has_one_extension() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from flask import Response, jsonify
@@ -20,7 +21,7 @@ class Refused(HTTPException):
         super().__init__(response=answer)
 
 
-def answer(content: dict[str, Any], status: int = 200, **headers: str) -> Response:
+def answer(content: Mapping[str, Any], status: int = 200, **headers: str) -> Response:
     """A JSON answer that no cache keeps; `_` in the names of headers stands for `-`."""
     response = jsonify(content)
     response.status_code = status

@@ -17,7 +17,8 @@ from ..tokens import Claims
 from ..tokens.claims import PROGRAM, covers, group_of, may_join, subject_of_program
 from ..tokens.clients import TokenClient
 from .answers import refuse, refuse_bearer, refuse_client, refuse_for, refuse_nobody
-from .service import TokenGrant, as_grant, service
+from .grants import TokenGrant, as_grant
+from .service import service
 
 LONGEST_BODY = 64 * 1024
 """Bytes of a request's form."""
@@ -158,11 +159,11 @@ def logged_in() -> TokenGrant | None:
 
     The hook reads cookies, which browsers send along for every site, so the Origin counts.
     """
-    who = service().hooks.who
-    if who is None:
+    hook = service().hooks.for_request
+    if hook is None:
         return None
     check_origin()
-    found = as_grant(who())
+    found = as_grant(hook())
     if found is not None:
         _check_subject(found.subject)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from flask import Response
 
@@ -23,9 +23,10 @@ from .answers import (
     refuse_nobody,
     unavailable,
 )
+from .grants import TokenGrant, TokenResponse
 from .identity import Identity, bearer, client, client_key, form, identity, logged_in
 from .renewal import granted_now, login_mark
-from .service import TokenGrant, service
+from .service import service
 
 REVOKE_SCOPE = "revoke"
 INTROSPECT_SCOPE = "introspect"
@@ -100,7 +101,7 @@ def _end(found: Refresh) -> NoReturn:
 
 
 def _for_user(fields: Mapping[str, str]) -> Response:
-    if service().hooks.who is None:
+    if service().hooks.for_request is None:
         refuse(400, "invalid_request", "grant_type is missing")
     grant = logged_in()
     if grant is None:
@@ -142,7 +143,7 @@ def issue(
     tie: Tie | None = None,
     *,
     program: bool = False,
-) -> dict[str, Any]:
+) -> TokenResponse:
     """The answer of RFC 6749 §5.1 for `grant`, with a refresh token for `refreshable` if given.
 
     `tie` is what that one is tied to: nothing but a new family by default. Raises NotIssued, and
@@ -153,7 +154,7 @@ def issue(
     if refreshable is not None:
         family, login, successor = tie or Tie(new_family())
     ttl = tokens.settings.token_ttl if grant.ttl is None else grant.ttl
-    issued: dict[str, Any] = {
+    issued: TokenResponse = {
         "access_token": tokens.issue(
             grant.subject, grant.groups, grant.scope, ttl, family, program=program
         ),

@@ -8,8 +8,9 @@ from flask import session
 from werkzeug.exceptions import HTTPException
 
 from ..tokens.store import Refresh
+from .grants import TokenGrant, as_grant
 from .identity import logged_in
-from .service import TokenGrant, as_grant, service
+from .service import service
 
 MARK = "fws_login"
 """The key in Flask's session that tells one log-in from the next of the same user."""
@@ -17,9 +18,9 @@ MARK = "fws_login"
 
 def login_of(subject: str) -> str | None:
     """Return the mark of the log-in of `subject` in this request, or None without one."""
-    who = service().hooks.who
+    hook = service().hooks.for_request
     try:
-        found = None if who is None else as_grant(who())
+        found = None if hook is None else as_grant(hook())
     except HTTPException:  # a hook may refuse those who are not logged in
         return None
     return None if found is None or found.subject != subject else login_mark()
@@ -46,13 +47,13 @@ def granted_now(refresh: Refresh) -> TokenGrant | None:
     issued = TokenGrant(
         subject=refresh.subject, groups=grant["groups"], scope=grant["scope"], ttl=grant.get("ttl")
     )
-    still = service().hooks.still
+    hook = service().hooks.for_subject
     if login is not None:
         now = logged_in()
         if login and session.get(MARK) != login:
             return None
-    elif still is not None:
-        now = as_grant(still(refresh.subject))
+    elif hook is not None:
+        now = as_grant(hook(refresh.subject))
     else:
         return issued
     if now is None or now.subject != refresh.subject:

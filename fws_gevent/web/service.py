@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from flask import current_app
 
@@ -16,6 +14,7 @@ from ..node.statistics import Snapshot
 from ..tokens import Tokens
 from ..tokens.clients import TokenClients
 from .admin import Admin
+from .grants import Hooks
 from .live import StatusFeed
 from .metrics import MULTIPROCESS, Metrics
 
@@ -27,47 +26,6 @@ WAY_IN = "to open it, set FWS_ADMIN_PASSWORD to what `flask fws hash` prints, an
 
 LOG_INS = 10
 """Attempts a minute per client address to log in to the status page."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenGrant:
-    """Whom a token is for and what it may do: what a `token_for_request` hook answers.
-
-    `groups` are the groups that may be joined, `ttl` the seconds it is valid (`token_ttl` by
-    default).
-    """
-
-    subject: str
-    groups: tuple[str, ...] | list[str] = ()
-    scope: str = ""
-    ttl: float | None = None
-
-
-Grant = TokenGrant | Mapping[str, Any] | str | None
-"""An answer of a hook: a grant, its fields, a subject alone, or None for nobody."""
-
-Who = Callable[[], Grant]
-
-Still = Callable[[str], Grant]
-
-
-@dataclass(slots=True)
-class Hooks:
-    """The functions by which the application names its users and their rights."""
-
-    who: Who | None = None
-    """Says who the present request is: `token_for_request`."""
-    still: Still | None = None
-    """Says what a subject may still do: `token_for_subject`."""
-
-
-def as_grant(answer: Grant) -> TokenGrant | None:
-    """Return a hook's answer as a grant."""
-    if isinstance(answer, str):
-        return TokenGrant(subject=answer)
-    if isinstance(answer, Mapping):
-        return TokenGrant(**answer)
-    return answer
 
 
 class WebService:

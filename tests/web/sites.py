@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
+from fws_gevent import TokenResponse
 from fws_gevent.clock import Clock
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import FilteredWebSocketServer
@@ -101,7 +102,7 @@ class Site:
         """A token of this site's."""
         return self.fws.issue_token(subject, groups, scope, ttl)
 
-    def tokens(self, subject: str = "ada", scope: str = "") -> dict[str, Any]:
+    def tokens(self, subject: str = "ada", scope: str = "") -> TokenResponse:
         """A token and a refresh token of this site's."""
         with self.app.test_request_context():
             return self.fws.issue_tokens(subject, ["room:*"], scope)

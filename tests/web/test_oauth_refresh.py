@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
@@ -19,7 +20,7 @@ def renew(site: Site, refresh_token: str, **more: str) -> Answer:
     return site.post("/fws/token", fields)
 
 
-def is_valid(site: Site, answer: dict[str, Any]) -> bool:
+def is_valid(site: Site, answer: Mapping[str, Any]) -> bool:
     return site.fws.tokens.peek(answer["access_token"]) is not None
 
 

@@ -8,7 +8,7 @@ import pytest
 from flask import request, session
 from flask.testing import FlaskClient
 
-from fws_gevent import TokenGrant
+from fws_gevent import TokenGrant, TokenResponse
 from tests.conftest import Connect
 
 from .conftest import MakeSite
@@ -45,7 +45,7 @@ class Users:
         del session["user"]  # as flask-login does: what else there is stays
         return "out"
 
-    def pair(self, name: str) -> dict[str, Any]:
+    def pair(self, name: str) -> TokenResponse:
         return self.site.fws.issue_tokens(name, ["room:*"], "status")
 
     def browser(self, name: str | None = None) -> FlaskClient:
