@@ -24,7 +24,11 @@ class Message(bytearray):
 
     @property
     def text(self) -> str:
-        """The message as `str`. Raises UnicodeDecodeError if the bytes are not UTF-8."""
+        """The message as `str`; setting it replaces the bytes.
+
+        Raises:
+            UnicodeDecodeError: The bytes are not UTF-8.
+        """
         return self.decode("utf-8")
 
     @text.setter

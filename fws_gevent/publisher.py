@@ -35,8 +35,17 @@ class Publisher:
         publisher = Publisher("redis://127.0.0.1:6379/0")
         publisher.publish("lunch is ready", group="kitchen")
 
-    `key` is the server's `redis_key`; `timeout` the seconds for Redis to take a message. One
-    publisher may be shared by threads and by greenlets, and goes on in the child of a fork.
+    Threads and greenlets may share a publisher. It works in a forked child, too.
+
+    Args:
+        url: The URL of Redis, as for the setting `redis_url`; or servers that share connections.
+        key: The prefix of the server's keys, its setting `redis_key`.
+        timeout: The seconds within which Redis must accept a message.
+        terms: The length and lifetime of streams; those of the server's default settings.
+        clock: The source of the time.
+
+    Raises:
+        ConfigurationError: The URL is not one of Redis.
     """
 
     def __init__(
@@ -50,12 +59,22 @@ class Publisher:
         self._redis_clock = RedisClock(self._servers, clock)
 
     def publish(self, data: Data, group: str | None = None, message_id: str | None = None) -> str:
-        """Send to a group, or to everybody: `str` as text, bytes as binary.
+        """Send to a group, or to all connections.
 
-        Returns the id of the message in the group's stream: Redis has it. `message_id` names the
-        message: published again under that name within twice the timeout, it is sent once.
-        Raises PublishFailed if Redis didn't take it in time, TypeError for what can't be sent,
-        GroupNameInvalid for a group that can't be one, ValueError for an empty `message_id`.
+        Args:
+            data: A `str` is sent as text, bytes as binary.
+            group: The group; None stands for all connections.
+            message_id: A name of the message. If it is published again under that name within
+                twice the timeout, it is sent once.
+
+        Returns:
+            The id of the message in the group's stream: Redis has the message.
+
+        Raises:
+            PublishFailed: Redis didn't accept the message in time.
+            TypeError: Data of this type can't be sent.
+            GroupNameInvalid: The group is not a valid name.
+            ValueError: `message_id` is empty.
         """
         if message_id == "":  # all messages without one would be the same
             raise ValueError("message_id is empty; without it, each message is sent")
@@ -71,10 +90,19 @@ class Publisher:
         code: int = 1000,
         reason: str = "disconnected by the application",
     ) -> None:
-        """Close a subject's connections, or the one with an id, on whatever node.
+        """Close the connections of a subject, or one connection, on all nodes.
 
-        Raises PublishFailed, TypeError unless one of the two is given, and GroupNameInvalid for
-        a subject that can't be one.
+        Args:
+            subject: The subject whose connections are closed.
+            id: The id of the connection that is closed.
+            code: The close code.
+            reason: The reason in the Close frame.
+
+        Raises:
+            PublishFailed: Redis didn't accept the order in time.
+            TypeError: Not exactly one of `subject` and `id` is given, or of a wrong type.
+            GroupNameInvalid: The subject is too long, or has control characters.
+            ValueError: The code or the reason can't be sent (RFC 6455 §7.4).
         """
         self.send(self.disconnection(subject=subject, name=id, code=code, reason=reason))
 
@@ -86,9 +114,21 @@ class Publisher:
         self, group: str | None, kind: bytes, data: bytes | bytearray, exclude: str = "",
         message_id: str | None = None,
     ) -> Publication:  # fmt: skip
-        """Return a message with the deadline that it has from now on.
+        """Return a message whose deadline begins now.
 
-        Raises GroupNameInvalid, and PublishFailed for more than `LARGEST` bytes.
+        Args:
+            group: The group; None stands for all connections.
+            kind: The kind of the entry (see `redis_io.entries`).
+            data: The content.
+            exclude: The id of a connection that doesn't get the message.
+            message_id: A name of the message, see `publish`.
+
+        Returns:
+            The message, to be sent with `send`.
+
+        Raises:
+            GroupNameInvalid: The group is not a valid name.
+            PublishFailed: The message has more than `LARGEST` bytes.
         """
         if len(data) > LARGEST:
             raise PublishFailed(f"a message has {LARGEST} bytes at most, not {len(data)}")
@@ -111,10 +151,21 @@ class Publisher:
         code: int,
         reason: str,
     ) -> Publication:
-        """Return the message that has a subject's connections, or the one named, closed.
+        """Return the message that closes the connections of a subject, or one connection.
 
-        Raises TypeError unless one of the two is given, as a text, GroupNameInvalid for a subject
-        that can't be one, and what `check_close` raises.
+        Args:
+            subject: The subject.
+            name: The id of the connection.
+            code: The close code.
+            reason: The reason in the Close frame.
+
+        Returns:
+            The message, to be sent with `send`.
+
+        Raises:
+            TypeError: Not exactly one of `subject` and `name` is given, or of a wrong type.
+            GroupNameInvalid: The subject is too long, or has control characters.
+            ValueError: The code or the reason can't be sent (RFC 6455 §7.4).
         """
         if (subject is None) == (name is None):
             raise TypeError("disconnect() needs a subject or an id")
@@ -126,7 +177,17 @@ class Publisher:
         return self.publication(group, entries.DISCONNECT, json.dumps(order).encode())
 
     def send(self, publication: Publication) -> str:
-        """Publish a message; returns its id. Raises PublishFailed."""
+        """Publish a message.
+
+        Args:
+            publication: A message from `publication` or `disconnection`.
+
+        Returns:
+            The id of the message in the group's stream.
+
+        Raises:
+            PublishFailed: Redis didn't accept the message before its deadline.
+        """
         backoff, why = Backoff(), "no time"
         while publication.left > 0:
             try:

@@ -1,4 +1,4 @@
-"""What every storage object can do."""
+"""The contract of storage objects."""
 
 from __future__ import annotations
 
@@ -10,34 +10,51 @@ from typing import Any
 class BaseStorageObject(ABC):
     """Sets of values under keys, shared by the filters of a server.
 
-    `shared` says whether other processes see the same data; without it, each worker of a
-    server with several has a storage of its own.
+    Attributes:
+        shared: Whether other processes see the same data. Otherwise each worker has its own.
     """
 
-    shared = False
+    shared: bool = False
 
     @property
     def healthy(self) -> bool:
-        """Return whether it can be used now; without it a server isn't ready."""
+        """Return whether the storage can be used now; `/fws/readyz` depends on it."""
         return True
 
     @abstractmethod
     def get(self, key: Any) -> AbstractSet[Any] | None:
-        """The values under `key`, or None if there are none."""
+        """Return the set under a key.
+
+        Args:
+            key: The key.
+
+        Returns:
+            The values, or None if there are none.
+        """
 
     def __getitem__(self, key: Any) -> AbstractSet[Any]:
-        """The values under `key`; an empty set if there are none."""
+        """Return the values under a key; an empty set if there are none."""
         values = self.get(key)
         return frozenset() if values is None else values
 
     @abstractmethod
     def add(self, key: Any, value: Any) -> None:
-        """Put `value` among those under `key`."""
+        """Add a value to the set under a key.
+
+        Args:
+            key: The key.
+            value: The value.
+        """
 
     @abstractmethod
     def remove(self, key: Any, value: Any) -> None:
-        """Take `value` out from under `key`; nothing happens if it isn't there."""
+        """Remove a value from the set under a key, if it is there.
+
+        Args:
+            key: The key.
+            value: The value.
+        """
 
     def __str__(self) -> str:
-        """A name for the start-up lines."""
+        """Return a description for the log."""
         return type(self).__name__

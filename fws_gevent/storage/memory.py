@@ -8,21 +8,38 @@ from .base import BaseStorageObject
 
 
 class MemoryStorageObject(BaseStorageObject):
-    """Keeps its sets in a dict of its own; gone with the process, and seen by it alone."""
+    """Sets in the memory of this process, not visible to others, and lost at its end."""
 
     def __init__(self) -> None:
         self._sets: dict[Any, set[Any]] = {}
 
     def get(self, key: Any) -> set[Any] | None:
-        """The live set under `key`, or None; copy it before a loop that adds or removes."""
+        """Return the live set under a key; copy it before a loop that changes it.
+
+        Args:
+            key: The key.
+
+        Returns:
+            The set, or None if there is none.
+        """
         return self._sets.get(key)
 
     def add(self, key: Any, value: Any) -> None:
-        """Put `value` among those under `key`."""
+        """Add a value to the set under a key.
+
+        Args:
+            key: The key.
+            value: The value, which must be hashable.
+        """
         self._sets.setdefault(key, set()).add(value)
 
     def remove(self, key: Any, value: Any) -> None:
-        """Take `value` out from under `key`; an emptied set goes too, so that no key leaks."""
+        """Remove a value from the set under a key, if it is there, and an empty set.
+
+        Args:
+            key: The key.
+            value: The value.
+        """
         values = self._sets.get(key)
         if values is None:
             return

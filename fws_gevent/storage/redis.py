@@ -13,7 +13,7 @@ from ..redis_io.urls import servers_at, servers_from_url
 from .base import BaseStorageObject
 
 Value = str | bytes | int | float
-"""What can be a key, or a value in a set; they come back as texts, or bytes if they are none."""
+"""The types of keys and values; they are returned as texts, or as bytes if not UTF-8."""
 
 
 class RedisStorageObject(BaseStorageObject):
@@ -22,7 +22,11 @@ class RedisStorageObject(BaseStorageObject):
     A server that is built with one is a node among many: it reaches the others over the same
     Redis, with keys under the same prefix.
 
-    Each method raises StorageAway if Redis doesn't answer, TypeError for what it can't keep.
+    Args:
+        host: The host of Redis.
+        port: The port of Redis.
+        key: The prefix of all keys.
+        servers: The servers of Redis, instead of host and port; see `from_url`.
     """
 
     shared = True
@@ -39,29 +43,73 @@ class RedisStorageObject(BaseStorageObject):
 
     @classmethod
     def from_url(cls, url: str, key: str = "fws") -> RedisStorageObject:
-        """The storage at a URL: redis://, rediss://, redis+sentinel://, redis+cluster://.
+        """Return the storage at a URL.
 
-        Raises ConfigurationError.
+        Args:
+            url: A URL with the scheme redis, rediss, unix, redis+sentinel or redis+cluster.
+            key: The prefix of all keys.
+
+        Returns:
+            The storage object.
+
+        Raises:
+            ConfigurationError: The URL is not valid.
         """
         return cls(key=key, servers=servers_from_url(url))
 
     def get(self, key: Value) -> set[str | bytes] | None:
-        """The values under `key`, or None if there are none."""
+        """Return the set under a key.
+
+        Args:
+            key: The key, without the prefix.
+
+        Returns:
+            The values, or None if there are none.
+
+        Raises:
+            StorageAway: Redis doesn't answer.
+            TypeError: The key is not a text, bytes or a number.
+        """
         found = self._ask("SMEMBERS", self._name(key))
         return {_decoded(value) for value in found} or None
 
     def add(self, key: Value, value: Value) -> None:
-        """Put `value` among those under `key`."""
+        """Add a value to the set under a key.
+
+        Args:
+            key: The key, without the prefix.
+            value: The value.
+
+        Raises:
+            StorageAway: Redis doesn't answer.
+            TypeError: The key or the value is not a text, bytes or a number.
+        """
         self._ask("SADD", self._name(key), _encoded(value))
 
     def remove(self, key: Value, value: Value) -> None:
-        """Take `value` out from under `key`; nothing happens if it isn't there."""
+        """Remove a value from the set under a key, if it is there.
+
+        Args:
+            key: The key, without the prefix.
+            value: The value.
+
+        Raises:
+            StorageAway: Redis doesn't answer.
+            TypeError: The key or the value is not a text, bytes or a number.
+        """
         self._ask("SREM", self._name(key), _encoded(value))
 
     def publish(self, channel: str, data: str | bytes) -> None:
-        """PUBLISH to a channel, for the consumer chains that have it. Raises PublishFailed.
+        """Publish to a Redis channel, for the consumer chains that listen to it.
 
-        What is not to be lost goes through a server's `broadcast`.
+        Redis doesn't keep the message. Use `broadcast` for messages that must not be lost.
+
+        Args:
+            channel: The name of the channel, without the prefix.
+            data: The message.
+
+        Raises:
+            PublishFailed: Redis didn't accept the message.
         """
         try:
             self.redis_servers.client.publish(channel, data)
@@ -69,7 +117,7 @@ class RedisStorageObject(BaseStorageObject):
             raise PublishFailed(f"Redis didn't take it: {error}") from None
 
     def close(self) -> None:
-        """Close the connections for commands; they are made again when they are needed."""
+        """Close the connections for commands; later commands open new ones."""
         self.redis_servers.close()
 
     def _name(self, key: Value) -> bytes:
