@@ -23,7 +23,7 @@ from .node.node import Server
 from .protocol.payload import Data
 from .settings import Settings
 from .signals import Member
-from .startup.middleware import Door
+from .startup.middleware import WebSocketMiddleware
 from .startup.parts import parts_of
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
@@ -85,9 +85,9 @@ class FilteredWebSocket(TokensForViews):
         node.on_start = lambda environ: service.say_link(
             get_current_url(dict(environ), host_only=True)
         )
-        door = Door(node, node.application)
-        service.close_door = door.close
-        app.wsgi_app = door  # type: ignore[method-assign]  # Flask's own seam
+        middleware = WebSocketMiddleware(node, node.application)
+        service.bypass_middleware = middleware.bypass
+        app.wsgi_app = middleware  # type: ignore[method-assign]  # Flask's own seam
         # gevent-websocket asks the application that gunicorn has for the subprotocol.
         app.app_protocol = node.app_protocol  # type: ignore[attr-defined]
 
@@ -100,11 +100,11 @@ class FilteredWebSocket(TokensForViews):
         app.register_blueprint(make_blueprint())
 
     def serve(self, app: Flask, server: Server) -> WebService:
-        """Have `server`, our own, take the place of gunicorn's door. Raises ConfigurationError."""
+        """Have `server`, our own, serve the WebSockets of `app`. Raises ConfigurationError."""
         service = _web_of(app)
         service.serve(server)
         server.around_connect, server.around_event = app.request_context, in_context_of(app)
-        service.close_door()
+        service.bypass_middleware()
         return service
 
     # What views use.

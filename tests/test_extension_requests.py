@@ -17,7 +17,7 @@ from fws_gevent.filters.base import WebSocketConnectFilter
 from fws_gevent.node.node import Server
 from fws_gevent.server import build_server, default_parser
 from fws_gevent.settings import Settings
-from fws_gevent.startup.middleware import Door
+from fws_gevent.startup.middleware import WebSocketMiddleware
 
 from .clients import frame, upgrade
 from .conftest import Connect, Start
@@ -179,9 +179,9 @@ def test_a_server_that_never_starts_has_its_pages_too() -> None:
 
 def test_the_middleware_passes_everything_on_once_another_server_serves(run: Run) -> None:
     app = talkative()
-    door: Any = app.wsgi_app
-    assert isinstance(door, Door)
-    node: Any = door._node
+    middleware: Any = app.wsgi_app
+    assert isinstance(middleware, WebSocketMiddleware)
+    node: Any = middleware._node
     server = run(app)
     get(server, "/in/ada")
     assert not node.reactor.started
@@ -193,10 +193,10 @@ def test_so_it_does_for_an_application_that_was_wrapped_meanwhile(run: Run) -> N
     fws = FilteredWebSocket(app)
     inner = app.wsgi_app
     app.wsgi_app = lambda environ, start_response: inner(environ, start_response)  # type: ignore[method-assign]
-    door = fws.server
+    under_gunicorn = fws.server
     server = run(app)
     assert get(server, "/fws/healthz").status == 200
-    assert not door.reactor.started
+    assert not under_gunicorn.reactor.started
     assert fws.server is server
 
 

@@ -1,4 +1,4 @@
-"""The place of a Flask application's `wsgi_app`: between its middleware and itself."""
+"""The WSGI middleware at a Flask application's `wsgi_app`, which serves its WebSockets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ SERVED: Final = "fws_gevent.served"
 _log = get_logger("server")
 
 
-class Door:
-    """`app.wsgi_app` under gunicorn: WebSockets to the engine, the rest to the application.
+class WebSocketMiddleware:
+    """`app.wsgi_app` under gunicorn: the node serves WebSockets, the application the rest.
 
-    `node` does both; `application` is what was there before.
+    Args:
+        node: Answers each request, with `application` those that don't ask for a WebSocket.
+        application: The `wsgi_app` that was there before.
     """
 
     def __init__(self, node: WSGIApplication, application: WSGIApplication) -> None:
@@ -31,17 +33,17 @@ class Door:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """Answer one request."""
         if SERVED in environ and self._inner is self._node:
-            return self._not_served(start_response)
+            return self._refuse(start_response)
         return self._inner(environ, start_response)
 
-    def close(self) -> None:
-        """Another server has the WebSockets: only the application is left behind this."""
+    def bypass(self) -> None:
+        """Pass each request to the application from now on: our own server has the WebSockets."""
         self._inner = self.application
 
-    def _not_served(self, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer 500: our own server has not found this application behind what wraps it.
+    def _refuse(self, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer 500: our own server has not found this application behind its other middleware.
 
-        It serves WebSockets without what this application's settings ask for.
+        That server accepts WebSockets without the settings of this application, such as its auth.
         """
         if not self._told:
             self._told = True

@@ -1,4 +1,4 @@
-"""Finding the Flask application with the extension behind whatever was wrapped around it."""
+"""The search for the Flask application with the extension behind any middleware."""
 
 from __future__ import annotations
 
@@ -13,28 +13,35 @@ from weakref import ReferenceType
 from flask import Flask
 
 from ..errors import ConfigurationError
-from .middleware import Door
+from .middleware import WebSocketMiddleware
 
 T = TypeVar("T")
 
 EXTENSION = "fws"
 """The key in `app.extensions`."""
 
-_MOST = 20_000  # objects that are looked at
-_OURS = "fws_gevent."  # nothing of this package calls an application but its middleware
+_MOST = 20_000
+"""Objects that a search looks at."""
+
+_OURS = "fws_gevent."
+"""Begins the modules of this package, in which only the middleware calls an application."""
+
 _NOT_ENTERED = (type, ModuleType, FrameType, CodeType)
 
 
 def flask_app_in(application: object) -> Flask | None:
     """Return the Flask application with the extension that `application` is, or calls in the end.
 
-    Middleware keeps what it wraps in an attribute, a closure, a dictionary or a global variable:
-    all that `application` refers to is looked at, the nearest first. None if there is no such
-    application. Raises ConfigurationError if there are several, for a server serves one.
+    Middleware keeps the application that it wraps in an attribute, a closure, a dictionary or a
+    global variable: the search follows all references from `application`, the nearest first.
+    Returns None if there is no such application.
+
+    Raises:
+        ConfigurationError: There are several, and a server serves one.
     """
     found: list[Flask] = []
     seen = {id(application)}
-    # What was looked at is kept: the id of an object that is gone may be another's.
+    # Objects that were looked at are kept, since the id of a deleted one may be used again.
     looked_at: list[object] = []
     waiting = deque([application])
     while waiting and len(looked_at) < _MOST:
@@ -43,7 +50,7 @@ def flask_app_in(application: object) -> Flask | None:
         if _is_a(each, Flask) and EXTENSION in each.extensions:
             found.append(each)
             continue
-        for inner in _referred_to_by(each):
+        for inner in _references_of(each):
             if id(inner) not in seen and not issubclass(type(inner), _NOT_ENTERED):
                 seen.add(id(inner))
                 waiting.append(inner)
@@ -56,11 +63,11 @@ def flask_app_in(application: object) -> Flask | None:
     return found[0] if found else None
 
 
-def _referred_to_by(each: object) -> Iterable[Any]:
-    """What `each` may call: of a function what it names, of a Flask application its seam."""
+def _references_of(each: object) -> Iterable[Any]:
+    """Return the objects that `each` may call: names of a function, the seam of a Flask app."""
     if _is_a(each, Flask):
         return (each.wsgi_app,)
-    if _is_a(each, Door):
+    if _is_a(each, WebSocketMiddleware):
         return (each.application,)
     if str(type(each).__module__).startswith(_OURS):
         return ()
@@ -76,12 +83,12 @@ def _referred_to_by(each: object) -> Iterable[Any]:
 
 
 def _is_a(each: object, kind: type[T]) -> TypeGuard[T]:
-    """Whether that is the type of `each` itself: a proxy, or what is lazy, is not looked into."""
+    """Return whether `each` itself has that type. Proxies and lazy objects are not looked into."""
     return issubclass(type(each), kind)
 
 
 def _variables_of(function: FunctionType) -> Iterator[Any]:
-    """The values of a function's own cells, and of the global names that its code uses."""
+    """Yield the values of a function's own cells, and of the global names in its code."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
@@ -96,7 +103,7 @@ def _variables_of(function: FunctionType) -> Iterator[Any]:
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
-    """The names of globals and attributes in `code` and in the functions within it."""
+    """Yield the names of globals and attributes in `code` and in the functions within it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

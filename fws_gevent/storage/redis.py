@@ -12,6 +12,9 @@ from ..redis_io.servers import RedisServers
 from ..redis_io.urls import servers_at, servers_from_url
 from .base import BaseStorageObject
 
+LOCAL = "127.0.0.1"
+"""The host of Redis where none is given, as by `options.redis_host` without its flag."""
+
 Value = str | bytes | int | float
 """The types of keys and values; they are returned as texts, or as bytes if not UTF-8."""
 
@@ -33,12 +36,12 @@ class RedisStorageObject(BaseStorageObject):
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
+        host: str | None = None,
         port: int = 6379,
         key: str = "fws",
         servers: RedisServers | None = None,
     ) -> None:
-        self.redis_servers = servers or servers_at(host, port)
+        self.redis_servers = servers or servers_at(host or LOCAL, port)
         self.redis_keys = Keys(key)
 
     @classmethod

@@ -35,7 +35,7 @@ class WebService:
         self._name = name
         self._version = version
         self.hooks = Hooks() if hooks is None else hooks
-        self.close_door: Callable[[], None] = lambda: None
+        self.bypass_middleware: Callable[[], None] = lambda: None
         """Called when another server takes the place of the one that is shown at first."""
         self._metrics: Metrics | None = None
         self.serve(server)

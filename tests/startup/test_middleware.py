@@ -1,4 +1,4 @@
-"""The door in front of a Flask application, where a server doesn't know of it."""
+"""The middleware of a Flask application refuses a server that doesn't know of it."""
 
 from __future__ import annotations
 

@@ -138,6 +138,12 @@ def test_it_is_not_served_by_an_application_that_lacks_its_settings(wrapper: str
     assert "\n" not in str(caught.value)
 
 
+def test_a_node_of_this_package_is_not_looked_into() -> None:
+    node = vars(with_extension().wsgi_app)["_node"]
+    assert node.application
+    assert flask_app_in(node) is None
+
+
 def of_the_present_one(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     assert current_app
     return served_by_name(environ, start_response)

@@ -381,3 +381,7 @@ def test_the_filters_after_one_that_says_skip_run(
     process.kill()
     client.send("hello")
     assert client.receive() == "hello"
+
+
+def test_without_a_host_redis_is_on_this_machine() -> None:
+    assert str(RedisStorageObject(host=None, port=7)) == "Redis at 127.0.0.1:7, keys fws:…"
