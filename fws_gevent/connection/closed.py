@@ -1,4 +1,4 @@
-"""The end of a connection, as disconnect filters get it."""
+"""The end of a connection, as disconnect filters are told of it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""One open WebSocket: what filters hold as `web_socket_instance`."""
+"""One open WebSocket, which filters call `web_socket_instance`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
@@ -11,14 +10,12 @@ from typing import Any
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from ..errors import GroupRefused, NotServing
+from ..errors import NotServing
 from ..protocol.frames import SHORT_HEADERS, encode, header
-from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, OPCODES, Data, as_text_if_utf8, convert, frame_for
 from ..storage.base import BaseStorageObject
-from ..tokens import Claims
+from .groups import Grouped
 from .host import Host
-from .inbound import Inbound
 from .transport import FLUSH_SIZE
 from .upgrade_context import PeerInfo, UpgradeContext
 
@@ -27,103 +24,64 @@ current: ContextVar[Connection | None] = ContextVar("fws_connection", default=No
 
 get_ident = get_original("_thread", "get_ident")
 
-_MANY = FLUSH_SIZE // 128  # short frames that are as much as is written at once
+_MANY = FLUSH_SIZE // 128  # short frames that are flushed at once
 
 
-class Connection(Inbound):
+class Connection(Grouped):
     """One open WebSocket, as filters use it.
 
-    `id` names it, `path` and `remote_address` say where it came to and from, `subprotocol` what
-    was agreed on; `close(code, reason)` closes it.
+    All of its methods may be called from any thread, at any time. After the end of the connection
+    or of its node they do nothing.
+
+    Attributes:
+        id: The name of the connection, which no other connection has.
+        path: The path of the upgrade request.
+        remote_address: The client's host and port.
+        subprotocol: The subprotocol that was agreed on, or None.
+        node: The node that serves it.
     """
 
-    __slots__ = ("_data", "_groups", "_room", "_token", "opened_at")
+    __slots__ = ("_data", "_room", "opened_at")
 
     def __init__(self, node: Host, socket: Any, peer: PeerInfo, context: UpgradeContext) -> None:
         super().__init__(node, socket, peer, context)
         self.opened_at = monotonic()
-        self._token: Any = None
-        self._groups: set[str] | None = None
         self._data: dict[str, Any] | None = None
         self._room: Event | None = None
         self.context.run(current.set, self)
 
     @property
     def users(self) -> Mapping[str, Connection]:
-        """All connections of this server, by id."""
+        """Return all connections of the node, by id."""
         return self.node.users
 
     @property
     def storage_object(self) -> BaseStorageObject:
-        """Where the server's filters keep what they share."""
+        """Return the storage that filters share."""
         return self.node.storage_object
 
     @property
-    def groups(self) -> frozenset[str]:
-        """The groups that this connection is in."""
-        return frozenset(self._groups or ())
-
-    @property
     def data(self) -> dict[str, Any]:
-        """A dict for filters to keep things in while the connection lives."""
+        """Return a dict in which filters keep what belongs to this connection."""
         if self._data is None:
             self._data = {}
         return self._data
 
-    @property
-    def token(self) -> Any:
-        """The connection's token, None at first. Connections that share one are a group.
+    def send(self, data: Data) -> bool:
+        """Send a message at the end of the loop's turn (RFC 6455 §6.1).
 
-        Where tokens are checked (`auth`), it is the `Claims` of a checked one.
+        Only a filter that sends more to its own connection than the peer reads waits here, until
+        there is room or the peer is closed as too slow.
 
-        Assigning a token leaves the group of the one before and joins its own, and never waits for
-        the network: what this node sends to the group from then on comes, and what other nodes
-        send as soon as the broker has confirmed the join (see `join`, which waits for that). A
-        token of the same subject, or the same text, changes no group.
+        Args:
+            data: The message: `str` is sent as text, bytes as binary, a `Message` as it came.
+
+        Returns:
+            False if the connection is closed or closing, else True.
 
         Raises:
-            GroupNameInvalid: Its text can't be the name of a group; nothing is changed.
-            TypeError: Tokens are checked here, and this isn't the `Claims` of one.
-        """
-        return self._token
-
-    @token.setter
-    def token(self, token: Any) -> None:
-        if self.node.auth and not (token is None or isinstance(token, Claims)):
-            raise TypeError("with auth on, a connection's token is what its client proved")
-        if not self.reactor.is_own_thread():
-            self._run_in_loop(setattr, self, "token", token)
-            return
-        new = None if token is None else checked_group(group_name(token))
-        before, self._token = self._token, token
-        old = None if before is None else group_name(before)
-        if old == new:
-            return  # renewed: what is sent to the group meanwhile reaches it
-        if old is not None:
-            self.leave(old)
-        if new is not None:
-            self._join(new, wait=False)
-
-    def hold(self, token: Any) -> None:
-        """Take a token that was checked; `join_own_group` is to follow."""
-        self._token = token
-
-    def join_own_group(self) -> None:
-        """Join the group of the connections that share its token. May wait for the broker."""
-        if self._token is not None:
-            self.join(group_name(self._token))
-
-    @property
-    def subject(self) -> str | None:
-        """Who its checked token says it is; None without one."""
-        return self._token.subject if isinstance(self._token, Claims) else None
-
-    def send(self, data: Data) -> bool:
-        """Send a message: `str` as text, bytes as binary, a `Message` as it came.
-
-        False if the connection is closed or closing. It leaves at the end of the loop's turn.
-        Only a filter that sends more to its own connection than the peer reads waits in here, for
-        room, and no longer than a slow reader is borne. Raises TypeError for other types.
+            TypeError: `data` has another type.
+            TextNotUTF8: `data` is a text that can't be encoded.
         """
         opcode = OPCODES.get(data.__class__)
         reactor = self.reactor
@@ -152,7 +110,11 @@ class Connection(Inbound):
         return True
 
     def _send_specially(self, data: Data) -> bool:
-        """Send what needs a second look: to others, other types, deflate, from another thread."""
+        """Send in the cases that `send` does not cover.
+
+        These are other connections than that of the present filter, other types, deflate, and other
+        threads.
+        """
         if self.ending:
             return False
         opcode, payload = convert(data)
@@ -175,70 +137,36 @@ class Connection(Inbound):
             self._wait_for_room()
 
     def sendMessage(self, data: Data) -> bool:
-        """Send as the ancestor did: as `send`, but bytes go as text if they are UTF-8."""
+        """Send as `send` does, but bytes as text if they are UTF-8, as the ancestor did."""
         return self.send(as_text_if_utf8(data))
 
     def print(self, text: str) -> None:
-        """Print a line to standard output, as `print` does, but without waiting for its reader."""
+        """Print a line to standard output without waiting for its reader."""
         self.node.print(text)
 
     def broadcast(self, data: Data, group: str | None = None, include_self: bool = False) -> None:
-        """Send to all connections, or to a group's, without this one unless `include_self`.
+        """Send a message to all connections, or to those of a group, on all nodes.
 
-        Raises PublishFailed, TypeError and GroupNameInvalid as the node's `broadcast` does.
+        With Redis it returns when Redis has the message.
+
+        Args:
+            data: The message, as `send` takes it.
+            group: The group; None sends to all connections.
+            include_self: Send to this connection too.
+
+        Raises:
+            PublishFailed: Redis did not take the message in time.
+            TypeError: `data` has a type that can't be sent.
+            GroupNameInvalid: `group` can't be the name of a group.
         """
         self.node.broadcast(data, group, exclude=None if include_self else self)
 
     def within_rate(self, size: int) -> bool:
-        """Count a message of `size` bytes from the client; whether the rates allow it."""
+        """Count a message of `size` bytes from the client; return whether the rates allow it."""
         return self.node.allow(self, size)
 
-    def join(self, group: str) -> None:
-        """Join a group; nothing happens if the connection is in it, or closed.
-
-        Raises GroupRefused where tokens are asked for and this connection's doesn't grant it,
-        GroupNameInvalid for what can't be the name of a group.
-        """
-        group = checked_group(group)
-        if not self.reactor.is_own_thread():
-            self._run_in_loop(self.join, group)
-        else:
-            self._join(group, wait=True)
-
-    def _join(self, group: str, *, wait: bool) -> None:
-        if self.node.auth and not self._grants(group):
-            raise GroupRefused(group)
-        if not self.ending:
-            if self._groups is None:
-                self._groups = set()
-            self._groups.add(group)
-            self.node.join(group, self, wait=wait)
-
-    def _grants(self, group: str) -> bool:
-        return isinstance(self._token, Claims) and self._token.may_join(group)
-
-    def leave(self, group: str) -> None:
-        """Leave a group; nothing happens if the connection isn't in it.
-
-        Raises GroupNameInvalid for what can't be the name of a group.
-        """
-        group = checked_group(group)
-        if not self.reactor.is_own_thread():
-            self._run_in_loop(self.leave, group)
-        elif self._groups and group in self._groups:
-            self._groups.discard(group)
-            self.node.leave(group, self)
-
-    def _run_in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
-        """From another thread: run a function in the loop and wait for it.
-
-        Nothing happens after the end of the loop, for this connection has ended with it.
-        """
-        with suppress(NotServing):
-            self.reactor.run_here(function, *arguments)
-
     def _wait_for_room(self) -> None:
-        """In this connection's own filter: wait until the peer has read, or is too slow."""
+        """Wait in this connection's own filter until the peer has read, or is too slow."""
         if self.queued <= self.timeouts.max_queue or current.get() is not self:
             return
         room = self._room = self._room or Event()
@@ -250,18 +178,13 @@ class Connection(Inbound):
                 self.too_slow()
 
     def on_written(self) -> None:
-        """Some output left: a filter of this connection that waits for room may go on."""
+        """Let a filter that waits for room go on, as some output has left."""
         if self._room is not None and self.queued <= self.timeouts.max_queue:
             self._room.set()
         super().on_written()
 
     def on_shut(self) -> None:
-        """The socket is closed: nobody sends to this connection any more."""
+        """Have the node forget the connection, whose socket is closed."""
         self.node.forget(self, self._groups or ())
         if self._room is not None:
             self._room.set()
-
-
-def group_name(token: Any) -> str:
-    """The name of the group of connections that share `token`."""
-    return token.decode("utf-8", "backslashreplace") if isinstance(token, bytes) else str(token)

@@ -1,6 +1,6 @@
-"""A connection's state, its Close frames in both directions, and what becomes of the socket.
+"""The close handshake: a connection's state, and its Close frames in both directions.
 
-`states.py` has the states and what leads from one to another; `inbound.py` reads.
+`states.py` has the table of states; `inbound.py` reads input and takes the peer's steps here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PING = frames.encode(frames.PING, b"")
 
 
 class Conversation(Watched):
-    """The state of one connection, and the only code that changes it."""
+    """The state of one connection, with the steps that change it."""
 
     __slots__ = (
         "_closed",
@@ -50,42 +50,49 @@ class Conversation(Watched):
         self.window_bits, self.address_key = peer[3:]
         self._closed = LOST
         self._state = State.OPEN
-        self._steady = False  # open, greeted and up to date: the way of nearly every run
-        self._special = bool(peer.window_bits)  # deflate, or no longer open
+        self._steady = False  # open, greeted and up to date, as nearly always
+        self._special = bool(peer.window_bits)  # with deflate, or no longer open
 
     def __repr__(self) -> str:
         return f"<Connection {self.id}>"
 
     @property
     def peer_name(self) -> str:
-        """The client's address for a log line."""
+        """Return the client's address for a log line."""
         host, port = self.remote_address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}" if host else "unix"
 
     @property
     def open(self) -> bool:
-        """Return whether messages can still be sent."""
+        """Return whether messages may still be sent."""
         return not self.ending
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Close after what was sent so far (RFC 6455 §7.1.2); nothing happens if it is closing.
+        """Close the connection after the messages sent so far (RFC 6455 §7.1.2).
 
-        `reason` is cut to the 123 bytes that fit. Raises ValueError for a code that can't be sent,
-        TypeError for a reason that isn't `str`.
+        Does nothing if it is closed or closing.
+
+        Args:
+            code: The close code; see `CloseCode`.
+            reason: The reason, of which the first 123 bytes are sent.
+
+        Raises:
+            ValueError: `code` is not a code that an endpoint may send (RFC 6455 §7.4).
+            TypeError: `reason` is not a `str`.
         """
         frames.check_close(code, reason)
         if self.reactor.is_own_thread():
             self._advance(Step.CLOSE, Closed(code, reason))
         else:
-            with suppress(NotServing):  # then it has ended with its node
+            with suppress(NotServing):  # the connection has ended with its node then
                 self.reactor.call_here(self.close, code, reason)
 
     def _advance(self, step: Step, closed: Closed) -> None:
-        """Take a step, if the present state has it: the one place that changes the state.
+        """Take a step, if the table has it for the present state.
 
-        `closed` is what the disconnect event tells, unless that was settled before. The new state
-        and its deadline are set before anything is written or closed, for each of these may find
-        the connection lost and take the next step from in here.
+        Nothing else changes the state. `closed` becomes the data of the disconnect event, unless
+        that is settled already. The new state and its deadline are set before anything is written
+        or closed, because each of these may find the connection lost and take the next step.
         """
         before = self._state
         after = TRANSITIONS.get((before, step))
@@ -123,24 +130,24 @@ class Conversation(Watched):
         self._run_soon()
 
     def abandon(self) -> None:
-        """In a forked child: be gone, without an event and without a word to the peer."""
+        """Let go of the socket in a forked child, without an event and without a frame."""
         super().abandon()
         self._state = State.GONE
         self._steady, self._special = False, True
 
     def abort(self) -> None:
-        """End at once, after an error of the engine's own."""
+        """End at once, after an internal error."""
         self.give_up(CloseCode.INTERNAL_ERROR, "internal error")
 
-    # What the transport and the deadlines tell.
+    # Called by the transport, the loop and the deadlines.
 
     def on_hang_up(self) -> None:
-        """The peer sends nothing more: read to the end of what there is."""
+        """Note that the peer sends nothing more: read to the end of the stream."""
         self.hung_up = True
         self._steady = False
 
     def on_written(self) -> None:
-        """Some output left: go on reading, or go on with the end."""
+        """Go on reading, or with the end, as some output has left."""
         super().on_written()
         if self._state is not State.OPEN:
             self._settle()
@@ -148,24 +155,24 @@ class Conversation(Watched):
             self._run_soon()
 
     def on_lost(self, error: OSError) -> None:
-        """The socket broke."""
+        """End, as the socket has failed."""
         self.give_up(CloseCode.ABNORMAL, f"{CloseCode.ABNORMAL.meaning}: {error.strerror}")
 
     def ping(self) -> None:
-        """Ask whether the peer is there."""
+        """Send a Ping (RFC 6455 §5.5.2)."""
         self._write_control(_PING)
 
     def unanswered(self) -> None:
-        """The peer was silent for too long, and said nothing to a Ping either."""
+        """Give the peer up, which has not answered a Ping."""
         self.node.count_loss("keepalive")
         self.give_up(CloseCode.ABNORMAL, "the peer doesn't answer pings")
 
     def give_up(self, code: CloseCode, reason: str) -> None:
-        """End without a Close: the peer is not there to read it."""
+        """End without a Close, as the peer is not there to read one."""
         self._advance(Step.LOST, Closed(code, reason))
 
     def too_slow(self) -> None:
-        """Close a reader that fell too far behind; what waits for it is gone, and that is said."""
+        """Close a reader that fell too far behind with 1013; drop and log the bytes that wait."""
         if self._state is not State.OPEN:
             return
         code = CloseCode.TRY_AGAIN_LATER
@@ -186,5 +193,5 @@ class Conversation(Watched):
         self.reactor.schedule(task)
 
     def on_shut(self) -> None:
-        """The socket is closed; the disconnect event is still to come."""
+        """React to the close of the socket, before the disconnect event."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a connection needs of its node."""
+"""The contract between a connection and its node."""
 
 from __future__ import annotations
 
@@ -16,80 +16,79 @@ from .timeouts import Timeouts
 
 
 class Emitter(Protocol):
-    """The way of an event to its subscribers."""
+    """The route of one event to its subscribers."""
 
     @property
     def emit(self) -> Callable[[Any, Any, Any], Any] | None:
-        """The function that emits it, called with node, connection and data; None without any."""
+        """Return the function that emits it; None without subscribers.
+
+        It is called with the node, the connection and the data.
+        """
 
 
 class Host(Protocol):
-    """The node of a connection, as the connection knows it.
+    """A node, as far as its connections know it.
 
-    `Node` is one. A test may write a smaller one. Where a method takes a `connection`, it is the
-    calling one. The methods are called in the thread of the node's loop, except for `broadcast` and
-    `print`, which any thread may call.
+    Methods that take a `connection` are given the calling one. They are called in the thread of the
+    node's loop; only `broadcast` and `print` may be called in any thread.
     """
 
     # The loop, and the bounds that hold for each connection.
 
     @property
     def reactor(self) -> Reactor:
-        """The loop that runs the connection's events and watches its socket."""
+        """Return the loop, which watches the socket and runs the events of the connection."""
 
     @property
     def wheel(self) -> Wheel:
-        """The timer of all deadlines."""
+        """Return the timer of all deadlines."""
 
     @property
     def timeouts(self) -> Timeouts:
-        """The times that a connection waits for its peer, and the bytes that may wait for it."""
+        """Return the time-outs and queue bounds of each connection."""
 
     @property
     def limits(self) -> Limits:
-        """The largest message that a client may send."""
+        """Return the bounds of the messages that a client may send."""
 
     @property
     def auth(self) -> bool:
-        """Whether tokens are checked here: then only `Claims` are a token."""
+        """Return whether tokens are checked. If so, a token is a `Claims`."""
 
-    # Events. Those of every message are routes, which cost one truth test without a subscriber.
+    # Events.
 
     @property
     def data_route(self) -> Emitter:
-        """The way of bytes from the wire, before they are decoded."""
+        """Return the route of bytes from the wire, before they are decoded."""
 
     @property
     def message_route(self) -> Emitter:
-        """The way of whole messages."""
+        """Return the route of whole messages."""
 
     def enter(self, connection: Any) -> bool:
         """Join the group of the connection's token; return whether its events may begin.
 
-        Return False while its token is awaited. May wait for the broker and the shared storage.
+        They may not while the token is awaited. May wait for the broker and the shared storage.
         """
 
     def emit_connect(self, connection: Any, environ: dict[str, Any]) -> bool:
         """Emit the connect event; return False if that was not possible."""
 
     def forget(self, connection: Any, groups: Iterable[str]) -> None:
-        """Send nothing more to a connection whose socket is closed; take it out of its groups."""
+        """Send nothing more to a connection whose socket is closed, and take it out of `groups`."""
 
     def gone(self, connection: Any, closed: Closed, *, connected: bool) -> None:
-        """Count the end of a connection, after the disconnect event.
+        """Emit the disconnect event, if the connect event was (`connected`); count the end."""
 
-        That is emitted only if the connection is `connected`: its connect event was emitted.
-        """
-
-    # Groups, and what filters use.
+    # Services for filters.
 
     @property
     def users(self) -> Mapping[str, Any]:
-        """All connections of the node, by id."""
+        """Return all connections of the node, by id."""
 
     @property
     def storage_object(self) -> BaseStorageObject:
-        """The storage that filters share."""
+        """Return the storage that filters share."""
 
     def join(self, group: str, connection: Any, *, wait: bool = True) -> None:
         """Put the connection into a group; with `wait`, return when the broker has confirmed it."""
@@ -113,4 +112,4 @@ class Host(Protocol):
 
     @property
     def repeats(self) -> Repeats:
-        """The limit of log lines that clients can bring about."""
+        """Return the limiter of log lines that clients can cause."""

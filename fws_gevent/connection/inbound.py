@@ -1,4 +1,4 @@
-"""The input of one connection: bytes to events, and events to the buses."""
+"""The input of one connection: from bytes to events, and from events to the buses."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .host import Host
 from .states import DISCARDING, State, Step
 from .upgrade_context import PeerInfo, UpgradeContext
 
-_SLICE = 256  # events of one connection before others have their turn
-_SMALL = 256  # bytes that are not worth counting
-_NARROW = 2048  # bytes read at once from a connection that must still bring its token
+_SLICE = 256  # events of one connection, after which others have their turn
+_SMALL = 256  # bytes of a read that is not counted as work
+_NARROW = 2048  # bytes read at once from a connection whose token is awaited
 _NO_CONTEXT = Context()
 
 
 class Inbound(Conversation):
-    """The meaning of one connection's bytes, from its opening to its end.
+    """The reader of one connection, from its opening to its end.
 
-    Its events run one after the other, in a `contextvars.Context` of their own.
+    Its events run one after another, in a `contextvars.Context` of their own.
     """
 
     __slots__ = ("__weakref__", "_backlog", "_early", "_environ", "_receiver", "context")
@@ -43,20 +43,20 @@ class Inbound(Conversation):
         self._backlog: deque[frames.Event] | None = None
 
     def restrict(self, limits: Limits, room: int) -> None:
-        """Take no more than `room` bytes and one message, within `limits`, until `widen`."""
+        """Accept only one message, within `limits`, and `room` bytes, until `widen` is called."""
         self._receiver = Receiver(limits, deflate=bool(self.window_bits), room=room)
 
     def widen(self) -> None:
-        """Take what every connection may send; the events behind the first message come next."""
+        """Accept what every connection may send; the events behind the first message come next."""
         self._resume_with(self._receiver.widen(self.node.limits))
         self._steady = self._is_up_to_date()
-        self.again = True  # for what came meanwhile: its edge is used up
+        self.again = True  # to read what came meanwhile, whose edge is used up
 
     def run(self) -> None:  # noqa: C901 - kept flat, as it says below
-        """Handle what came, in a runner.
+        """Read and handle input, in a runner.
 
-        This and `Receiver.feed` are a message's whole way in, and are kept flat: a call less
-        is 0.05 µs of the 2 µs that a message takes beside the kernel.
+        This method and `Receiver.feed` are all that a message passes on its way in. They are kept
+        flat: each call costs 0.05 µs of the 2 µs that a message takes outside of the kernel.
         """
         events = None if self._steady and not self.queued else self._catch_up()
         node = self.node
@@ -84,7 +84,7 @@ class Inbound(Conversation):
             reactor.bytes_in += size
             if size > _SMALL:
                 if size == BUFFER_SIZE:
-                    self.again = True  # there may be more, and no edge comes for it
+                    self.again = True  # there may be more, for which no edge comes
                 if len(events) > _SLICE or self._receiver.more:
                     events = self._put_by(events)
                 reactor.work += (size >> 12) + (len(events) >> 2)
@@ -104,9 +104,9 @@ class Inbound(Conversation):
                 self._control(event)
 
     def _handle(self, events: list[frames.Event]) -> None:
-        """Handle several events, until a filter marked the runner or caused much work.
+        """Handle several events, until a filter marks the runner or causes much work.
 
-        The rest is for the next run, after others had their turn.
+        Leave the rest to the next run, after others had their turn.
         """
         node, runner, rest = self.node, getcurrent(), iter(events)
         reactor = self.reactor
@@ -118,7 +118,7 @@ class Inbound(Conversation):
                     self.reactor.messages_unheard += 1
                 elif not self.ending:
                     emit(node, self, event)
-                    # Weak references are looked at with the whole task, see `Reactor.marked`.
+                    # Weak references are checked once per task, see `Reactor.marked`.
                     if attributes or getrefcount(runner) != clean or reactor.work > MUCH:
                         self._resume_with(list(rest))
                         return
@@ -126,7 +126,7 @@ class Inbound(Conversation):
                 self._control(event)
 
     def _resume_with(self, events: list[frames.Event]) -> None:
-        """Have the next run handle `events` first."""
+        """Handle `events` first in the next run."""
         if events:
             if self._backlog is None:
                 self._backlog = deque(events)
@@ -136,9 +136,9 @@ class Inbound(Conversation):
             self.again = True
 
     def _catch_up(self) -> list[frames.Event] | None:
-        """Return the events that come before what is to be read; None to read on."""
+        """Return the events to handle before more is read; None to read on."""
         if self._early is not None:
-            self._resume_with(self._greet())  # in a greenlet without what connect filters left
+            self._resume_with(self._greet())  # in a greenlet that connect filters have not marked
             self._steady = self._is_up_to_date()
             self.again = True
             return []
@@ -160,22 +160,22 @@ class Inbound(Conversation):
         if self._receiver.narrow:
             return self._read_narrow()
         if self.queued > self.timeouts.max_queue and self._state is State.OPEN:
-            return []  # back-pressure: a peer that does not read is not read either
-        # The end of the stream comes without another edge, after what is still to be read.
+            return []  # back-pressure: a peer that does not read is not read from
+        # The end of the stream brings no edge of its own: read until it is found.
         self.again = self.again or self.hung_up
         return None
 
     def _put_by(
         self, events: list[frames.Event], behind: deque[frames.Event] | None = None
     ) -> list[frames.Event]:
-        """Return so many events that others have their turn; the next run handles the rest.
+        """Return the events of one turn; leave the rest to the next run.
 
-        `behind` are events that come after these, which are few enough.
+        `behind` are events that come after `events`, which are few enough.
         """
         self._backlog = behind or deque(events[_SLICE:]) or None
         self.reactor.work += self._receiver.take_inflated() >> 12
         self._steady = self._is_up_to_date()
-        self.again = True  # for the rest, and then for what came meanwhile: its edge is used up
+        self.again = True  # for the rest, and for what came meanwhile, whose edge is used up
         return events[:_SLICE]
 
     def _is_up_to_date(self) -> bool:
@@ -185,22 +185,22 @@ class Inbound(Conversation):
 
     def _nothing_to_read(self) -> None:
         self.again = False
-        self.hung_up = False  # an edge meant for an earlier owner of the descriptor
+        self.hung_up = False  # the edge was for an earlier owner of the descriptor
 
     def _end_input(self) -> None:
-        """The peer shut its side of the stream; it may still read what was sent."""
-        self.hung_up = False  # it is read now: no further edge tells of it
+        """Begin the end, as the peer has shut its side of the stream. It may still read."""
+        self.hung_up = False  # it was found: there is nothing more to read
         self._advance(Step.END_OF_INPUT, LOST)
 
     def _discard(self) -> None:
-        """Read input and drop it: nothing more that the peer says counts (RFC 6455 §1.4)."""
+        """Read input and drop it: nothing counts after the peer's Close (RFC 6455 §1.4)."""
         self._backlog = None
         size = self._read(self.reactor.buffer)
         self.reactor.work += size >> 12
         self.again = self.again or self.hung_up or size == BUFFER_SIZE
 
     def _read_narrow(self) -> list[frames.Event]:
-        """Read a little from a connection that must still bring its token."""
+        """Read a little from a connection whose token is awaited."""
         with memoryview(self.reactor.buffer)[:_NARROW] as piece:
             raw = bytes(piece[: self._read(piece)])
         if not raw:
@@ -214,7 +214,7 @@ class Inbound(Conversation):
         return events
 
     def _read(self, buffer: bytearray | memoryview) -> int:
-        """Read into `buffer`; returns the size, 0 where there is nothing, or nothing any more."""
+        """Read into `buffer`; return the size, 0 if there is nothing or the stream has ended."""
         try:
             size: int = self._socket.recv_into(buffer)
         except BlockingIOError:
@@ -229,10 +229,10 @@ class Inbound(Conversation):
         return size
 
     def _greet(self) -> list[frames.Event]:
-        """Begin, unless a token is still awaited; return the events that came with the request."""
+        """Begin, unless a token is awaited; return the events that came with the request."""
         early, self._early = self._early, None
         assert early is not None
-        if self._environ is not None:  # else that was the run before this
+        if self._environ is not None:  # else an earlier run has done this
             if self.enter():
                 self.begin()
             if early and self._environ is None and self.reactor.marked():
@@ -242,18 +242,18 @@ class Inbound(Conversation):
         return self._decode(early)
 
     def enter(self) -> bool:
-        """Join the group of its token; return whether its events may begin. May wait."""
+        """Join the group of the token; return whether events may begin. May wait."""
         return self.node.enter(self) and not self.ending
 
     def begin(self) -> None:
-        """Tell that the connection opened."""
+        """Emit the connect event."""
         environ, self._environ = self._environ, None
         assert environ is not None
         if not self.node.emit_connect(self, environ):
-            self._environ = environ  # then its end is not told either
+            self._environ = environ  # then there is no disconnect event either
 
     def _decode(self, raw: bytes) -> list[frames.Event]:
-        """Decode bytes from the wire, as the raw-data chain leaves them."""
+        """Decode bytes from the wire, after the data chain."""
         emit = self.node.data_route.emit
         if emit is not None and raw:
             answer = emit(self.node, self, raw)
@@ -271,7 +271,7 @@ class Inbound(Conversation):
             self._advance(Step.FAIL, Closed(*event))
 
     def _finish(self) -> None:
-        """Tell that the connection ended, once, if its connect event was told."""
+        """End the connection for its node, once: emit the disconnect event."""
         self._advance(Step.TOLD, self._closed)
         self._backlog = None
         connected = self._environ is None

@@ -1,4 +1,4 @@
-"""The deadlines of one connection: keep-alive, slow reading, and an unanswered Close."""
+"""The deadlines of a connection: keep-alive, slow reading, and an unanswered Close."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .timeouts import Timeouts
 from .transport import Transport
 
 CLOSE_PROGRESS = 16 * 1024
-"""Bytes that a closing connection must take in each `close_timeout` to be waited for: a peer that
-reads steadily gets all that was sent, and the wait for it has an end."""
+"""Bytes that a closing connection must read in each `close_timeout` to be waited for: a peer that
+reads steadily gets all that was sent, and the wait has an end."""
 
 
 class Watched(Transport):
-    """A transport with deadlines; all of them share one place in the wheel, the next one's."""
+    """A transport with deadlines, which share one place in the wheel: that of the next one."""
 
     __slots__ = ("_pinged", "_slow_at", "_unsent", "due", "heard", "timeouts", "wheel")
 
@@ -34,7 +34,7 @@ class Watched(Transport):
         self._schedule()
 
     def on_due(self) -> None:
-        """See which deadline it was, and set the next."""
+        """Find out which deadline came, act on it, and set the next one."""
         now = self.wheel.now
         if self.ending:
             self._await_end()
@@ -43,7 +43,7 @@ class Watched(Transport):
             self.too_slow()
             return
         if self.busy:
-            self.heard = now  # its filter works: what the peer says is not looked at meanwhile
+            self.heard = now  # its filter works, and input is not read meanwhile
         if self._pinged and self.heard >= self._pinged:
             self._pinged = 0
         if self._pinged and now >= self._pinged + self.timeouts.ping_timeout:
@@ -54,18 +54,18 @@ class Watched(Transport):
         if silent:
             self._pinged = now
         self._schedule()
-        if silent and not self.waiting:  # else its reading on is the sign of life to wait for
+        if silent and not self.waiting:  # else the peer is alive if it reads
             self.ping()
 
     def expect_end(self) -> None:
-        """Send nothing more: the peer has `close_timeout` from now, and longer while it reads."""
+        """Give the peer `close_timeout` from now, and more while it reads. Nothing more is sent."""
         self.ending = True
         self._slow_at = 0
         self._unsent = self.unsent()
         self.wheel.schedule(self, self.timeouts.close_timeout)
 
     def _await_end(self) -> None:
-        """Wait once more if the peer has read enough since the last deadline, else give it up."""
+        """Wait again if the peer has read enough since the last deadline, else give it up."""
         before, self._unsent = self._unsent, self.unsent()
         read = before - self._unsent
         if read >= CLOSE_PROGRESS or (read > 0 and not self._unsent):
@@ -74,9 +74,10 @@ class Watched(Transport):
             self.give_up(CloseCode.ABNORMAL, "the peer didn't answer the Close")
 
     def on_queued(self) -> None:
-        """More waits: past the bound the clock runs, past the hard one it is over at once.
+        """Check the bounds of the queue, as more waits now.
 
-        One message always fits, however long it is, so a single chunk is past no bound.
+        Above `max_queue` the deadline of a slow reader begins; above `hard_queue` the connection is
+        closed at once. A single chunk is always allowed, so that a message of any size fits.
         """
         timeouts = self.timeouts
         if self.ending or self.waiting is None or len(self.waiting) < 2:
@@ -88,7 +89,7 @@ class Watched(Transport):
             self._schedule()
 
     def on_written(self) -> None:
-        """Some of what waited left, so the peer reads, and is there."""
+        """Note that the peer reads, as some waiting output has left."""
         self.heard = self.wheel.now
         if self._slow_at and self.queued <= self.timeouts.max_queue:
             self._slow_at = 0
@@ -100,7 +101,7 @@ class Watched(Transport):
             deadlines.append(self._slow_at)
         if self._pinged:
             deadlines.append(self._pinged + timeouts.ping_timeout)
-            # The next ping is due then, or as many intervals later as this one's answer is late.
+            # The next Ping is due one interval after this one, later if the answer is late.
             silent = (self.wheel.now - self._pinged) // timeouts.ping_interval
             deadlines.append(self._pinged + (silent + 1) * timeouts.ping_interval)
         elif timeouts.ping_interval:
@@ -109,17 +110,17 @@ class Watched(Transport):
             self.wheel.schedule(self, max(1, min(deadlines) - self.wheel.now))
 
     def ping(self) -> None:
-        """Send a Ping."""
+        """Send a Ping (RFC 6455 §5.5.2)."""
         raise NotImplementedError
 
     def unanswered(self) -> None:
-        """The peer didn't answer a Ping: it is gone."""
+        """End, as the peer has not answered a Ping."""
         raise NotImplementedError
 
     def give_up(self, code: CloseCode, reason: str) -> None:
-        """The peer is gone: end without a word."""
+        """End without a Close, as the peer is gone."""
         raise NotImplementedError
 
     def too_slow(self) -> None:
-        """The peer doesn't read what it is sent: close it with 1013."""
+        """Close the connection with 1013, as the peer reads too slowly."""
         raise NotImplementedError

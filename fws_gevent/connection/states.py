@@ -1,7 +1,7 @@
-"""The states of a connection, and the table of what leads from one to another.
+"""The states of a connection, and the table of the steps between them.
 
-Pure: `conversation.py` acts on it. A pair that the table does not have changes nothing, so an event
-that comes late, or twice, never takes a connection back.
+The table is pure data; `conversation.py` acts on it. A pair that is not in the table changes
+nothing, so an event that comes late, or twice, never takes a connection back.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class State(Enum):
     CLOSED = auto()
     """The socket is closed; the disconnect event is still to come."""
     GONE = auto()
-    """The disconnect event was told."""
+    """The disconnect event was emitted."""
 
 
 class Step(Enum):
@@ -38,17 +38,17 @@ class Step(Enum):
     CLOSE = auto()
     """The application closes."""
     PEER_CLOSE = auto()
-    """The peer's Close came."""
+    """The peer sent a Close."""
     FAIL = auto()
-    """The peer broke the protocol or a limit, or reads too slowly."""
+    """The peer violated the protocol or a limit, or reads too slowly."""
     END_OF_INPUT = auto()
-    """The peer shut its side of the stream; it may read on (RFC 9293 §3.6)."""
+    """The peer shut its side of the stream, and may read on (RFC 9293 §3.6)."""
     WRITTEN = auto()
     """All output was handed to the kernel."""
     LOST = auto()
-    """The socket broke, or the peer was given up."""
+    """The socket failed, or the peer was given up."""
     TOLD = auto()
-    """The disconnect event was told."""
+    """The disconnect event was emitted."""
 
 
 TRANSITIONS: dict[tuple[State, Step], State] = {
@@ -58,7 +58,10 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.OPEN, Step.END_OF_INPUT): State.FINISHING,  # §7.1.5: without a Close, code 1006
     (State.OPEN, Step.LOST): State.CLOSED,
     (State.CLOSING, Step.PEER_CLOSE): State.FINISHING,  # §7.1.3: the closing handshake is complete
-    (State.CLOSING, Step.FAIL): State.FAILING,  # our Close was sent already, and there is but one
+    (
+        State.CLOSING,
+        Step.FAIL,
+    ): State.FAILING,  # our Close was sent already; a second one is not allowed
     (State.CLOSING, Step.END_OF_INPUT): State.FINISHING,
     (State.CLOSING, Step.LOST): State.CLOSED,
     (State.FAILING, Step.WRITTEN): State.LINGERING,

@@ -1,4 +1,4 @@
-"""The times that a node waits for a connection, and the bytes that may wait for its peer."""
+"""The time-outs and queue bounds of a connection."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from ..loop.wheel import Wheel
 from ..settings import Settings
 
 HARD_QUEUE = 16
-"""Times `max_queue` (or the largest message) that may ever wait for one connection."""
+"""The bytes that may ever wait for one connection, as a multiple of `max_queue` or of the largest
+message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The times that a node waits for a connection, in ticks of its wheel, and with how much."""
+    """The time-outs of a connection in ticks of the wheel, and the bounds of its queue in bytes."""
 
     ping_interval: int
-    """Silence before a Ping; 0 for no keep-alive."""
+    """Silence before a Ping; 0 turns pings off."""
     ping_timeout: int
-    """Silence after it before the peer is given up."""
+    """Silence after a Ping before the peer is given up."""
     close_timeout: int
-    """Time for the peer to answer a Close, or to take it."""
+    """Time for the peer to read and answer a Close."""
     max_queue: int
-    """Bytes that may wait for the kernel to take them."""
+    """Bytes that may wait until the kernel takes them."""
     hard_queue: int
-    """Bytes that may ever wait: a burst passes, a flood to a dead reader doesn't."""
+    """Bytes that may ever wait, so that a burst passes and a flood to a dead reader does not."""
     queue_timeout: int
-    """Time that more may wait before the reader is given up as too slow."""
+    """Time for which more than `max_queue` may wait before the reader is closed as too slow."""
 
 
 def timeouts_of(settings: Settings, wheel: Wheel) -> Timeouts:

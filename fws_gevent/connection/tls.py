@@ -1,4 +1,4 @@
-"""A TLS socket in the terms of a plain one."""
+"""A TLS socket with the interface of a plain one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 PIECE = 64 * 1024
-"""Bytes that OpenSSL gets at once."""
+"""Bytes that are handed to OpenSSL at once."""
 
 
 def say_goodbye(socket: Any) -> None:
@@ -18,26 +18,26 @@ def say_goodbye(socket: Any) -> None:
     try:
         socket.unwrap()
     except (OSError, ValueError):
-        return  # a lost connection, or one that waits: there is nobody to be polite to
+        return  # the connection is lost, or its buffer full: a close_notify is not owed then
 
 
 class SecureSocket:
-    """A TLS socket in the terms of a plain one: short reads, and BlockingIOError to wait.
+    """A TLS socket with the interface of a plain one: short reads, and BlockingIOError to wait.
 
-    A read goes on until OpenSSL has no more, for bytes that it holds wake nobody.
+    A read goes on until OpenSSL has no more, because bytes that it holds bring no event.
     """
 
     __slots__ = ("_keep", "_socket")
 
     def __init__(self, socket: Any) -> None:
-        # Whoever accepted the connection closes the socket when the request ends; a file made
-        # of it counts as a user, so that the real close waits for ours.
+        # The server that accepted the connection closes the socket when the request ends. A file
+        # made of the socket counts as a user, so the real close waits for ours.
         self._keep = socket.makefile("rb", 0)
         self._socket = socket
         socket.settimeout(0)
 
     def recv_into(self, buffer: bytearray) -> int:
-        """Read what there is, up to the buffer's size; 0 at the end of the stream."""
+        """Read the available bytes, up to the buffer's size; return 0 at the end of the stream."""
         size = 0
         with memoryview(buffer) as view:
             while size < len(view):
@@ -53,11 +53,10 @@ class SecureSocket:
         return size
 
     def send(self, data: bytes | memoryview) -> int:
-        """Write until all is out or OpenSSL has to wait.
+        """Write until all is out or OpenSSL has to wait; return the bytes written.
 
-        What is left must come again from its first byte on, and no less than PIECE of it where
-        there is as much: OpenSSL may have taken a part of the piece that it refused
-        (SSL_write(3)).
+        The caller must repeat the rest from its first byte on, PIECE bytes of it or all: OpenSSL
+        may have taken a part of the piece that it refused (SSL_write(3)).
         """
         sent = 0
         with memoryview(data) as view:
@@ -71,15 +70,15 @@ class SecureSocket:
         return sent
 
     def shutdown(self, _how: int) -> None:
-        """Say goodbye: TLS's close_notify, without waiting for the other's."""
+        """Send a close_notify, without waiting for the peer's."""
         say_goodbye(self._socket)
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._socket.fileno()  # type: ignore[no-any-return]
 
     def detach(self) -> int:
-        """Return the descriptor, which is the caller's to close; say nothing to the peer."""
+        """Return the descriptor, which the caller closes; send nothing to the peer."""
         bare = self._socket._sock  # noqa: SLF001 - gevent's own detach() needs the loop, which may be over
         return bare.detach()  # type: ignore[no-any-return]
 

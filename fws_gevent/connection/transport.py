@@ -1,4 +1,4 @@
-"""A socket on the reactor: bytes in, and out through an outbox that is bounded."""
+"""A socket on the reactor: bytes in, and bytes out through a bounded outbox."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..loop.reactor import Reactor
 FLUSH_SIZE = 64 * 1024
 """Bytes of one turn's output at which a connection's outbox is written at once."""
 
-_FLUSH_WORK = FLUSH_SIZE >> 12  # what that counts in a turn: see `tasks.TURN`
+_FLUSH_WORK = FLUSH_SIZE >> 12  # its units of work, see `tasks.TURN`
 
 DRAIN_SIZE = 128 * 1024
-"""Bytes of what waits that are written before other connections have their turn; a multiple of
-what `tls` gives OpenSSL at once."""
+"""Waiting bytes that are written before other connections have their turn; a multiple of
+`tls.PIECE`."""
 
-_CHUNK = 16 * 1024  # bytes up to which small pieces that wait become one
-_PIECE = 1024  # bytes that make a piece small; a larger one is shared by all that it is sent to
+_CHUNK = 16 * 1024  # bytes of a waiting chunk to which small pieces are added
+_PIECE = 1024  # bytes from which a piece is not small; then all its receivers share it
 _VECTOR = 64  # chunks that are handed to the kernel at once
 
 _SIOCOUTQ: int | None = termios.TIOCOUTQ if sys.platform == "linux" else None
@@ -37,15 +37,15 @@ def in_kernel(descriptor: int) -> int:
     try:
         fcntl.ioctl(descriptor, _SIOCOUTQ, answer)
     except OSError:
-        return 0  # a socket that is lost has nothing more on its way
+        return 0  # a lost socket has nothing on its way
     return int.from_bytes(answer, sys.byteorder)
 
 
 class Transport:
-    """One socket's reading and writing; a `Connection` adds what the bytes mean.
+    """One socket, read from and written to; `Connection` gives the bytes their meaning.
 
-    What is sent in one turn of the loop collects in the outbox and leaves in one write. What the
-    kernel refuses waits, and only that counts as `queued`.
+    The output of one turn of the loop collects in the outbox and leaves in one write. Bytes that
+    the kernel refuses wait, and only these count as `queued`.
     """
 
     __slots__ = (
@@ -75,23 +75,23 @@ class Transport:
         self.descriptor: int = socket.fileno()
         self._socket: Any = socket
         self._outbox: list[bytes] = []
-        self._offset = 0  # bytes of the first waiting chunk that are gone already
+        self._offset = 0  # bytes of the first waiting chunk that have left
 
     def write(self, frame: bytes) -> None:
-        """Send `frame` at the end of this turn, or at once with what is there if that is much."""
+        """Send `frame` at the end of this turn, or at once if the outbox is large."""
         outbox = self._outbox
         task: Any = self
         if not outbox:
             self.reactor.mark(task)
         outbox.append(frame)
-        if len(frame) * len(outbox) >= FLUSH_SIZE:  # near enough, and no sum to keep
+        if len(frame) * len(outbox) >= FLUSH_SIZE:  # an estimate, which saves a sum
             self.reactor.work += _FLUSH_WORK
             self.flush()
 
     def put(self, frame: bytes) -> None:
-        """Send `frame`, which goes to many, as `write` does, but write nothing at once.
+        """Send `frame`, which goes to many connections, as `write` does, but never at once.
 
-        What is too much for the end of the turn waits, and leaves in portions.
+        Output that is too large for the end of the turn waits, and leaves in portions.
         """
         outbox = self._outbox
         task: Any = self
@@ -102,7 +102,7 @@ class Transport:
             self._set_aside()
 
     def _set_aside(self) -> None:
-        """Move the outbox to what waits."""
+        """Move the outbox to the waiting bytes."""
         outbox, waits = self._outbox, bool(self.waiting)
         self.reactor.work += _FLUSH_WORK
         self.reactor.messages_out += len(outbox)
@@ -114,9 +114,9 @@ class Transport:
             self.reactor.drain_later(task)
 
     def flush(self, control: bytes = b"") -> None:
-        """Write the outbox; what the kernel doesn't take waits.
+        """Write the outbox, as far as the kernel takes it; the rest waits.
 
-        `control` is a frame that is not a message: it goes behind the others and is not counted.
+        `control` is a frame that is not a message. It is written last and is not counted.
         """
         outbox = self._outbox
         if not (outbox or control):
@@ -149,7 +149,7 @@ class Transport:
             self.on_written()
 
     def write_through(self, header: bytes, payload: bytes | bytearray) -> None:
-        """Write a large frame now, after what was written before; copied only if it has to wait."""
+        """Write the outbox and a large frame now; copy the frame only if it has to wait."""
         self.flush()
         if self.waiting or self.secure:
             self.write(header + payload)
@@ -167,13 +167,13 @@ class Transport:
             self._wait_from(sent, header + payload)
 
     def _wait_from(self, sent: int, data: bytes) -> None:
-        """The kernel took the first `sent` bytes of `data` alone: the rest waits."""
+        """Have `data` wait, of which the kernel took only the first `sent` bytes."""
         self._offset = sent
         self._wait(data)
         self._want_write()
 
     def _wait(self, data: bytes) -> None:
-        """Add `data` to what waits, in one chunk with what came before it where both are small."""
+        """Add `data` to the waiting bytes, and to their last chunk where both are small."""
         waiting = self.waiting
         if waiting is None:
             waiting = self.waiting = deque()
@@ -191,7 +191,7 @@ class Transport:
         self.reactor.want_write(task)
 
     def drain(self) -> None:
-        """Write what waits, as far as the kernel takes it; what is left after DRAIN_SIZE, later."""
+        """Write DRAIN_SIZE waiting bytes, as far as the kernel takes them; the rest later."""
         total = 0
         while self.waiting and total < DRAIN_SIZE:
             try:
@@ -218,7 +218,7 @@ class Transport:
         self.on_written()
 
     def _send_waiting(self, waiting: deque[bytes | bytearray]) -> int:
-        """Hand the first DRAIN_SIZE bytes or so to the kernel; return the bytes that it took."""
+        """Hand about DRAIN_SIZE bytes to the kernel; return the number that it took."""
         with memoryview(waiting[0])[self._offset : self._offset + DRAIN_SIZE] as first:
             if self.secure or len(waiting) == 1 or len(first) >= _CHUNK:
                 return self._socket.send(first)  # type: ignore[no-any-return]
@@ -232,14 +232,14 @@ class Transport:
             return self._socket.sendmsg(chunks)  # type: ignore[no-any-return]
 
     def _forget_sent(self, waiting: deque[bytes | bytearray], sent: int) -> None:
-        """Take `sent` bytes off the front of what waits."""
+        """Remove the first `sent` bytes that wait."""
         sent += self._offset
         while waiting and sent >= len(waiting[0]):
             sent -= len(waiting.popleft())
         self._offset = sent
 
     def drop_waiting(self) -> int:
-        """Forget what waits but the chunk that is half out; returns the bytes forgotten."""
+        """Drop the waiting bytes but a chunk that is partly sent; return the number dropped."""
         waiting = self.waiting
         if not waiting:
             return 0
@@ -251,18 +251,18 @@ class Transport:
         return dropped
 
     def hang_up(self) -> None:
-        """Say that nothing more comes, but go on listening."""
+        """Shut our side of the stream, but go on reading."""
         try:
             self._socket.shutdown(sockets.SHUT_WR)
         except OSError as error:
             self.on_lost(error)
 
     def unsent(self) -> int:
-        """Return the bytes that the peer has not acknowledged, the kernel's among them."""
+        """Return the number of bytes that the peer has not acknowledged, the kernel's included."""
         return self.queued + in_kernel(self.descriptor)
 
     def abandon(self) -> None:
-        """In a forked child: let go of the socket, which is the parent's."""
+        """Let go of the socket in a forked child: it is the parent's."""
         self.ending = True
         self.descriptor = -1
         os.close(self._socket.detach())
@@ -271,9 +271,9 @@ class Transport:
         self.queued = self._offset = 0
 
     def shut(self) -> None:
-        """Close the socket, over TLS with a close_notify before it.
+        """Close the socket, over TLS after a close_notify. Waiting bytes are dropped.
 
-        What still waits is gone. From here on the descriptor is another's.
+        From here on the descriptor may be used for another socket.
         """
         task: Any = self
         self.reactor.remove(task)
@@ -286,13 +286,13 @@ class Transport:
         self.queued = self._offset = 0
 
     def on_lost(self, error: OSError) -> None:
-        """The connection broke."""
+        """React to the loss of the connection."""
         raise NotImplementedError
 
     def on_queued(self) -> None:
-        """The kernel refused some output, so more of it waits."""
+        """React to output that the kernel refused, so that more waits."""
         raise NotImplementedError
 
     def on_written(self) -> None:
-        """Some of what waited has left, or all of a connection that ends."""
+        """React to waiting output that has left, or to the last output of an ending connection."""
         raise NotImplementedError

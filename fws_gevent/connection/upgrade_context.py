@@ -1,4 +1,4 @@
-"""What a new connection is given of its upgrade request."""
+"""The facts of an upgrade request that a new connection is given."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ..tokens import Claims
 
 
 class PeerInfo(NamedTuple):
-    """The facts of a client that stay with its connection.
+    """The facts that a connection keeps of its client.
 
-    `window_bits` is what was agreed on for deflate, 0 without it. `address_key` is the key by which
-    limits per address count the client, "" if they leave it out.
+    `window_bits` is the window that was agreed on for deflate, 0 without deflate. `address_key` is
+    the key by which limits per address count the client, or "" if they do not count it.
     """
 
     path: str
@@ -22,10 +22,10 @@ class PeerInfo(NamedTuple):
 
 
 class UpgradeContext(NamedTuple):
-    """The parts of an upgrade request that a connection uses up when it opens.
+    """The facts that a connection needs only to open.
 
-    `environ` is the `data` of the connect event, `early` are bytes that came behind the request,
-    `claims` those of its token.
+    `environ` is the `data` of the connect event, `early` the bytes that came behind the request,
+    `claims` those of its token, if it had one.
     """
 
     environ: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Calls from other threads into the loop's: in order, at once, and not too many of them."""
+"""Calls from other threads into the loop: immediate, in order, and bounded in number."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from greenlet import getcurrent
 from ..errors import NotServing
 
 LENGTH, SIZE = 10_000, 16 << 20
-"""Calls, and bytes of their arguments, that may be on the way; then their callers wait."""
+"""Calls, and bytes of their arguments, that may be on the way; above these, callers wait."""
 
 _LOOK = 1.0
-"""Seconds between two looks of a waiting thread whether the loop still serves."""
+"""Seconds after which a waiting thread checks again that the loop still serves."""
 
 
 class Calls:
-    """The way into one loop for other threads.
+    """The entrance to one loop for other threads.
 
-    `thread` is the loop's own, 0 before it serves and afterwards.
+    `thread` is the number of the loop's own thread, 0 before it serves and afterwards.
     """
 
     def __init__(self) -> None:
@@ -31,17 +31,17 @@ class Calls:
         self._loop: Any = None
         self._get_ident: Callable[[], int] = get_original("_thread", "get_ident")
         self._count = self._size = 0
-        # Reentrant, for a finalizer may run in the middle of a call and make another one.
+        # Reentrant, because a finalizer may run in the middle of a call and make another one.
         self._lock = get_original("_thread", "RLock")()
 
     def take_calls(self, loop: Any) -> None:
-        """Take calls for `loop`, which is the present thread's, from now on."""
+        """Begin to take calls for `loop`, which is that of the present thread."""
         self.thread = self._get_ident()
         self._count = self._size = 0
         self._loop = loop
 
     def refuse_calls(self) -> None:
-        """Take no more calls; threads that wait for one learn that within a second."""
+        """End taking calls; threads that wait for one get NotServing within a second."""
         with self._lock:
             self.thread, self._loop = 0, None
 
@@ -54,10 +54,10 @@ class Calls:
         return self._get_ident() == self.thread
 
     def call_here(self, function: Callable[..., Any], *arguments: Any, size: int = 0) -> None:
-        """From another thread: have `function` called in the hub, after the calls before it.
+        """Have `function` called in the hub, from another thread, after the calls before it.
 
-        `size` is the size of the arguments, in bytes. The caller waits only where too much is on
-        the way already. Raises NotServing before the start and after the end.
+        `size` is the size of the arguments, in bytes. The caller waits only if too much is on the
+        way already. Raises NotServing before the start and after the end.
         """
         with self._lock:
             full = self._count >= LENGTH or self._size + size > SIZE
@@ -69,11 +69,11 @@ class Calls:
             self._size += size
 
     def run_here(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """From another thread: run `function`, which may wait, in a greenlet of the loop.
+        """Run `function`, which may wait, in a greenlet of the loop, from another thread.
 
-        Waits for it, and returns its result or raises its exception. A thread with a hub of its own
-        runs its other greenlets meanwhile. Raises NotServing before the start and after the end,
-        also where that comes while it waits.
+        Return its result, or raise its exception. A thread with a hub of its own runs its other
+        greenlets meanwhile. Raises NotServing before the start and after the end, and if the loop
+        ends during the wait.
         """
         done = _signal()
         outcome: list[Any] = []
@@ -97,7 +97,7 @@ class Calls:
         return result
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have `function` called in the hub. The caller has the lock, so the loop stays."""
+        """Have `function` called in the hub. The caller holds the lock, so the loop lives on."""
         if self._loop is None:
             raise NotServing
         self._loop.run_callback_threadsafe(function, *arguments)
@@ -110,7 +110,7 @@ class Calls:
 
 
 class _Signal(Protocol):
-    """One thread's wait for another one."""
+    """The end of a thread's wait for another thread."""
 
     def set(self) -> None:
         """End the wait. Called once, in the other thread."""

@@ -1,4 +1,4 @@
-"""The way out of a loop's turn: what was sent in it leaves at its end, in portions."""
+"""The end of a loop's turn, at which its output is written, in portions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from .tasks import Socketed, Task
 _log = get_logger("engine")
 
 FLUSHES = 1024
-"""Connections that are written to in one go: a broadcast to more leaves in several."""
+"""Connections that are written to at once; the output to more leaves in several portions."""
 
 FLUSH_BYTES = 4 << 20
-"""Bytes that the kernel takes in one go, after which the other connections wait for the next."""
+"""Bytes that the kernel takes at once, after which the other connections wait for the next portion.
+"""
 
-_FEW = 64  # connections whose outboxes hold no more than that together
+_FEW = 64  # connections whose outboxes can't hold more than a portion
 
 
 class Flushing:
-    """The tasks that have something to write; a `Reactor` adds their reading."""
+    """The tasks that have output to write; `Reactor` adds reading."""
 
     _hub: Any
 
@@ -39,17 +40,17 @@ class Flushing:
         self._undrained: dict[Socketed, None] = {}
         self._runner: greenlet | None = None
         self.forked = False
-        """Whether this is the copy in a forked child, which serves nobody."""
+        """True in a forked child, which serves no connection."""
 
     def mark(self, task: Socketed) -> None:
-        """Have `task.flush` called at the end of this turn."""
+        """Call `task.flush` at the end of this turn."""
         self.dirty.append(task)
         if not self._will_flush:
             self._will_flush = True
             self._hub.loop.run_callback(self.flush)
 
     def flush(self) -> None:
-        """Write what was sent since the last time: one send for each connection."""
+        """Write the output of this turn: one send for each connection."""
         dirty = self.dirty
         self._will_flush = self._runner is not None
         if dirty:
@@ -61,11 +62,11 @@ class Flushing:
             for task in dirty:
                 try:
                     task.flush()
-                except Exception as error:  # noqa: BLE001 - one connection takes no other with it
+                except Exception as error:  # noqa: BLE001 - other connections go on
                     self._failed(task, error)
 
     def flush_all(self) -> None:
-        """Write all that was sent, to however many connections it goes, as far as they take it."""
+        """Write all output to all connections, as far as their sockets take it."""
         while self.dirty:
             self.flush()
         while self._undrained:
@@ -92,7 +93,7 @@ class Flushing:
             self._hub.loop.run_callback(self.flush)
 
     def drain_later(self, task: Socketed) -> None:
-        """Call the task's `drain` again after others had their turn: its socket may take more."""
+        """Call the task's `drain` after others had their turn, as its socket may take more."""
         if not self._undrained:
             self._hub.loop.run_callback(self._drain_next)
         self._undrained[task] = None
@@ -100,7 +101,7 @@ class Flushing:
     def _drain_next(self) -> None:
         if len(self._undrained) > 1:
             self._hub.loop.run_callback(self._drain_next)
-        if self._undrained:  # else `flush_all` came before
+        if self._undrained:  # else `flush_all` has done it
             self._drain_first()
 
     def _drain_first(self) -> None:
@@ -112,11 +113,11 @@ class Flushing:
             self._failed(task, error)
 
     def later(self, function: Callable[[], None]) -> None:
-        """Have `function` called in the hub, after what is on its way there. Must not block."""
+        """Call `function` in the hub, after the calls that wait there. It must not block."""
         self._hub.loop.run_callback(function)
 
     def _failed(self, task: Task, error: BaseException) -> None:
-        """A task raised, which only its own fault or Ctrl-C can do, or the exit of a child."""
+        """Abort and log a task that raised, by its own fault, Ctrl-C or the exit of a child."""
         if self.forked:
             raise error
         try:

@@ -1,6 +1,6 @@
-"""A child that a filter or a view forks: it keeps nothing of the loop that its parent serves with.
+"""Forked children of filters and views, which keep nothing of their parent's loop.
 
-It has the parent's memory, descriptors and greenlets. Were its loop to go on, it would answer the
+A child has the parent's memory, descriptors and greenlets. If its loop went on, it would answer the
 parent's clients, read from the parent's connection to Redis, and end with the parent's signals.
 """
 
@@ -20,14 +20,14 @@ from greenlet import getcurrent, greenlet
 from ..logs.configuration import flush_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Those that the command, or a server of ours, may have taken with a watcher of the loop."""
+"""Signals that a server may have watched with the loop."""
 
 
 class Forkable(Protocol):
-    """An object with something to do in a forked child."""
+    """An object that has to act in a forked child."""
 
     def on_fork(self) -> None:
-        """Let go of what is the parent's. Runs in the child, before anything else; never waits."""
+        """Let go of the parent's resources. Runs first in the child, and never waits."""
 
 
 def tell_of_forks(target: Forkable) -> None:
@@ -43,20 +43,20 @@ def tell_of_forks(target: Forkable) -> None:
 
 
 def hear_of_children(loop: Any) -> None:
-    """Have the loop hear of children before the first one is forked.
+    """Have the loop watch SIGCHLD before the first child is forked.
 
-    gevent takes SIGCHLD with the first one only, just after the fork: the end of a child that ends
-    at once would be missed, and waiting for it would not end. An application's own handler stays.
+    gevent begins just after the first fork. It would miss a child that ends at once, and a wait for
+    that child would never end. An application's own handler of SIGCHLD stays.
     """
     if loop.default and signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL:
         loop.install_sigchld()
 
 
 def leave_loop(hub: Any) -> None:
-    """In a forked child: end the parent's loop and have the next `get_hub` make a new one.
+    """End the parent's loop in a forked child; the next `get_hub` makes a new one.
 
-    No greenlet of the parent runs again, but the one that forked: the process ends with it. Signals
-    do what Python knows of.
+    Of the parent's greenlets only the one that forked runs on, and the process ends with it.
+    Signals get Python's handlers again.
     """
     here = outermost = getcurrent()
     while (parent := outermost.parent) is not None and parent is not hub:
@@ -75,17 +75,16 @@ def leave_loop(hub: Any) -> None:
 
 
 def _end_with(outermost: greenlet, here: greenlet) -> None:
-    """Go back to `here`, and end the process as soon as `outermost` ends, as that does.
+    """Go back to `here`, and end the process when `outermost` ends, with its outcome.
 
-    Nothing of the parent's program is run, such as its `finally` clauses and its functions for
-    the exit.
+    Nothing of the parent's program runs then, such as its `finally` clauses and exit functions.
     """
     outcome: BaseException | None = None
     try:
         here.switch()
-    except BaseException as error:  # noqa: BLE001 - there is nobody else to hear of it
+    except BaseException as error:  # noqa: BLE001 - it becomes the exit status
         outcome = error
-    if isinstance(outermost, Greenlet):  # it would report to its hub, which there is no more
+    if isinstance(outermost, Greenlet):  # it would report to its hub, which is gone
         outcome = outermost.exception
     status = _status_of(outcome)
     flush_logs()
@@ -96,7 +95,7 @@ def _end_with(outermost: greenlet, here: greenlet) -> None:
 
 
 def _status_of(outcome: BaseException | None) -> int:
-    """Return the exit status for what a program ended with; print what Python would."""
+    """Return the exit status for the exception that ended a program; print it as Python would."""
     if outcome is None:
         return 0
     if not isinstance(outcome, SystemExit):

@@ -1,4 +1,4 @@
-"""Things to do in order, in a runner, because what they call may wait."""
+"""A queue of calls that may wait, done in order in a runner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .reactor import Reactor
 from .tasks import MUCH
 
 INBOX_LENGTH, INBOX_SIZE = 10_000, 16 << 20
-"""Calls, and bytes of what they were given, that may wait in one inbox."""
+"""Calls, and bytes of their arguments, that may wait in one inbox."""
 
 _SLICE = 256
 
@@ -23,7 +23,7 @@ class _Call(NamedTuple):
 
 
 class Inbox:
-    """Calls functions one after the other; who waits in one holds up this inbox alone."""
+    """Calls functions one after another. A call that waits holds up this inbox alone."""
 
     def __init__(self, reactor: Reactor) -> None:
         self.busy = False
@@ -35,16 +35,16 @@ class Inbox:
         self._size = 0
 
     def __len__(self) -> int:
-        """The calls that are not done yet, the present one among them."""
+        """Return the number of calls that are not done yet, the present one included."""
         return len(self._calls)
 
     def put(
         self, function: Callable[..., Any], *arguments: Any, size: int = 0, last: bool = False
     ) -> bool:
-        """Have `function` called after what was put before; False if too much waits already.
+        """Call `function` after the calls put before; return False if too much waits already.
 
-        `size` is what the arguments weigh, in bytes. What is `last` finds room always: after it
-        there must come nothing until it is done.
+        `size` is the size of the arguments, in bytes. A `last` call always finds room; the caller
+        puts nothing more until it is done.
         """
         full = len(self._calls) >= INBOX_LENGTH or self._size + size > INBOX_SIZE
         if full and not last:
@@ -56,7 +56,7 @@ class Inbox:
         return True
 
     def run(self) -> None:
-        """Do what waits, in a runner."""
+        """Do the waiting calls, in a runner."""
         for _ in range(_SLICE):
             if not self._calls:
                 return
@@ -68,7 +68,7 @@ class Inbox:
         self.again = True
 
     def abort(self) -> None:
-        """A call failed in the engine; the others go on."""
+        """Drop a call that failed by an internal error; go on with the others."""
         self._drop()
         self.again = True
 

@@ -1,8 +1,8 @@
-"""The traces that a filter may leave on the greenlet that it ran in.
+"""The marks that a filter may leave on the greenlet in which it ran.
 
-gevent keeps the values of a `threading.local` and of a `gevent.local` in the greenlet's
-attributes; a pending `gevent.Timeout`, a lock that is held and a link hold a reference to it; what
-is kept for it in a `WeakKeyDictionary`, or by its `threading.current_thread()`, a weak one.
+gevent keeps the values of a `threading.local` and of a `gevent.local` in the attributes of the
+greenlet. A pending `gevent.Timeout`, a lock that is held, and a link hold a reference to it. A
+`WeakKeyDictionary` with a value for it, and its `threading.current_thread()`, hold a weak one.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from weakref import getweakrefcount
 from gevent.exceptions import LoopExit
 from greenlet import getcurrent, greenlet
 
-_NAMED = "Dummy-"  # by the threading module, where nobody else gave a name
+_NAMED = "Dummy-"  # a name that the threading module gave
 
 
 class Runner(greenlet):
-    """A greenlet that runs filters. What is thrown at it after its end reaches nobody.
+    """A greenlet that runs filters, and ignores exceptions that are thrown at it after its end.
 
-    That is a time-out which a filter started and never closed.
+    These are of time-outs that a filter has started and never closed.
     """
 
     def throw(self, *error: Any) -> Any:
-        """Raise an error in the greenlet, unless it is over."""
+        """Raise an error in the greenlet, unless it has ended."""
         if self.dead and not (error and _is_loop_exit(error[0])):
             return None
         return super().throw(*error)
 
 
 class PlainThread:
-    """Knows the thread object of a greenlet that nobody changed, which a log line makes."""
+    """The thread object of an unmarked greenlet, for comparison. A log line makes such objects."""
 
     def __init__(self) -> None:
         self._references, self._attributes = 0, frozenset[str]()
@@ -44,7 +44,7 @@ class PlainThread:
         self._attributes = frozenset(vars(thread))
 
     def is_all_of(self, runner: greenlet) -> bool:
-        """Return whether nothing but such an object refers weakly to `runner`, the present one."""
+        """Return whether only such an object has weak references to `runner`, the present one."""
         thread = threading.current_thread()
         return (
             getweakrefcount(runner) == self._references
@@ -54,7 +54,7 @@ class PlainThread:
 
 
 def references() -> int:
-    """Return how many references to the present greenlet there are, as this function counts."""
+    """Return the number of references to the present greenlet, as counted in this function."""
     me = getcurrent()
     return getrefcount(me)
 

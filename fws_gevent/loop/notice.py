@@ -1,10 +1,10 @@
-"""A state that is worth one log line, however many events meet it."""
+"""A state that gets one log line, however many events find it."""
 
 from __future__ import annotations
 
 
 class Notice:
-    """Remembers whether a state was told: `begins` is true once, until `is_over`."""
+    """A state that is reported once: `begins` is true once until `is_over` is called."""
 
     __slots__ = ("_told",)
 
@@ -12,10 +12,10 @@ class Notice:
         self._told = False
 
     def begins(self) -> bool:
-        """Return whether this is to be told: the state wasn't there before."""
+        """Return whether to report the state: True unless it was reported and is not over."""
         told, self._told = self._told, True
         return not told
 
     def is_over(self) -> None:
-        """The state ended; the next one is told again."""
+        """End the state, so that the next one is reported again."""
         self._told = False

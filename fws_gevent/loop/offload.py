@@ -1,4 +1,4 @@
-"""Threads for filters that compute for long."""
+"""A pool of threads for filters that compute for a long time."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ Call = Callable[[Any, Any], Any]
 class Offload:
     """Runs calls in a pool of threads, each in a greenlet of its own.
 
-    A thread serves one call after the other; a new greenlet for each has no thread-local values
-    (patched by gevent) and no time-outs of the one before.
+    A thread runs one call after another. The new greenlet has neither thread-local values (which
+    gevent patches) nor time-outs of the call before.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.busy = 0
-        """Calls that run, or wait for a thread."""
+        """The number of calls that run or wait for a thread."""
         self._full = Notice()
         self._pool: ThreadPool | None = None
         self._hub: Any = None
 
     def open(self, hub: Any) -> None:
-        """Begin, for the loop of `hub`; threads are made when there is work for them."""
+        """Begin, for the loop of `hub`; threads start when there is work for them."""
         self._hub, self._pool = hub, None
 
     def run(self, call: Call, instance: Any, data: Any) -> Any:
-        """Return what `call(instance, data)` returns in a thread, or raise what it raises."""
+        """Return the result of `call(instance, data)` in a thread, or raise its exception."""
         if self._pool is None:
             self._pool = ThreadPool(self.threads, hub=self._hub, idle_task_timeout=IDLE)
         if self.busy >= self.threads and self._full.begins():
@@ -61,17 +61,17 @@ class Offload:
 
 
 def _apart(context: Context, call: Call, instance: Any, data: Any) -> list[Any]:
-    """In a thread: the result of a call and None, or None and the error that it raised.
+    """Return the result of a call and None, or None and its exception. Runs in a thread.
 
-    An error is handed over rather than raised: gevent's pool would print it, and end the program
-    for a SystemExit.
+    An exception is returned, because gevent's pool would print it, and end the program for a
+    SystemExit.
     """
     outcome: list[Any] = []
 
     def run() -> None:
         try:
             outcome.extend((context.run(call, instance, data), None))
-        except BaseException as error:  # noqa: BLE001 - the chain deals with it
+        except BaseException as error:  # noqa: BLE001 - the chain handles it
             outcome.extend((None, error))
 
     Runner(run).switch()

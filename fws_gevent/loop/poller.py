@@ -1,8 +1,8 @@
-"""Which sockets have something new: epoll where the system has it, gevent's watchers elsewhere.
+"""The poller of sockets: epoll on Linux, gevent's watchers on other systems.
 
 epoll watches all sockets on one descriptor of its own, edge-triggered, and the loop watches that
-one descriptor. A connection then holds no watcher, a wake-up costs a list entry instead of a
-callback, and reading and writing need no epoll_ctl again.
+descriptor. So a connection has no watcher, a wake-up is a list entry instead of a callback, and
+reading and writing need no further epoll_ctl.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ Wake = Callable[[], None]
 
 
 class Poller(Protocol):
-    """Tells once when a descriptor becomes readable, writable or hung up (edge-triggered).
+    """Reports once when a descriptor becomes readable, writable or hung up (edge-triggered).
 
-    `rearm(descriptor, events)` says that `events` of it were used up and are wanted again; it
-    is None where an edge comes by itself.
+    `rearm(descriptor, events)` asks for `events` of it again, which were used up. It is None where
+    edges come by themselves.
     """
 
     rearm: Callable[[int, int], None] | None
 
     def add(self, descriptor: int) -> None:
-        """Watch `descriptor` from now on."""
+        """Begin to watch `descriptor`."""
 
     def remove(self, descriptor: int) -> None:
-        """Watch it no more; to be called before it is closed."""
+        """End watching `descriptor`. Call this before it is closed."""
 
     def poll(self) -> list[tuple[int, int]]:
-        """What is new: descriptors with their events; empty at once if nothing is."""
+        """Return the descriptors that have events, with these, without waiting."""
 
     def close(self) -> None:
-        """Free what the poller holds."""
+        """Free the resources of the poller."""
 
     def abandon(self) -> None:
-        """In a forked child: free descriptors, and leave the loop alone."""
+        """Free the descriptors in a forked child, and leave the loop alone."""
 
 
 def make_poller(loop: Any, wake: Wake) -> Poller:
-    """The best poller for this system; `wake` is called in the hub while there is something new."""
+    """Return the best poller for this system; `wake` is called in the hub if there are events."""
     return EpollPoller(loop, wake) if hasattr(select, "EPOLLET") else WatcherPoller(loop, wake)
 
 
@@ -59,8 +59,8 @@ class EpollPoller:
     MAX_EVENTS = 256
 
     def __init__(self, loop: Any, wake: Wake) -> None:
-        # gevent takes epoll out of `select` when it patches, since its poll() would block the
-        # loop; here it is only ever asked with a time-out of 0.
+        # gevent removes epoll from `select` when it patches, since its poll() would block the
+        # loop. Here its time-out is always 0.
         self._epoll = get_original("select", "epoll")()
         self._flags = READ | WRITE | select.EPOLLRDHUP | select.EPOLLET
         self._watcher = loop.io(self._epoll.fileno(), _IO_READ)
@@ -72,11 +72,11 @@ class EpollPoller:
         self._epoll.register(descriptor, self._flags)
 
     def remove(self, descriptor: int) -> None:
-        """Watch it no more."""
+        """End watching `descriptor`."""
         self._epoll.unregister(descriptor)
 
     def poll(self) -> list[tuple[int, int]]:
-        """What is new, MAX_EVENTS at most; the loop wakes us again for the others."""
+        """Return MAX_EVENTS events at most; the loop wakes the reactor again for the others."""
         return self._epoll.poll(0, self.MAX_EVENTS)  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -86,12 +86,12 @@ class EpollPoller:
         self._epoll.close()
 
     def abandon(self) -> None:
-        """Close the child's copy of the descriptor: the epoll itself is the parent's."""
+        """Close the child's copy of the descriptor; the epoll itself is the parent's."""
         self._epoll.close()
 
 
 class WatcherPoller:
-    """Any other system: a pair of gevent's watchers for each descriptor, stopped as they fire."""
+    """Other systems: a pair of gevent's watchers for each descriptor, stopped as they fire."""
 
     def __init__(self, loop: Any, wake: Wake) -> None:
         self._loop = loop
@@ -107,7 +107,7 @@ class WatcherPoller:
         self._rearm(descriptor, READ)
 
     def remove(self, descriptor: int) -> None:
-        """Watch it no more."""
+        """End watching `descriptor`."""
         self._news.pop(descriptor, None)
         for watcher in self._watchers.pop(descriptor):
             watcher.stop()
@@ -124,7 +124,7 @@ class WatcherPoller:
         self._wake()
 
     def poll(self) -> list[tuple[int, int]]:
-        """What fired since the last time."""
+        """Return the events since the last call."""
         news = list(self._news.items())
         self._news.clear()
         return news
@@ -135,5 +135,5 @@ class WatcherPoller:
             self.remove(descriptor)
 
     def abandon(self) -> None:
-        """Do nothing: there are only watchers, which end with the loop."""
+        """Forget the events; the watchers end with the loop."""
         self._news.clear()

@@ -1,11 +1,11 @@
-"""The reactor: takes sockets that have something new and runs what they ask for in runners.
+"""The reactor: runs the tasks of sockets that have events, in runners.
 
 Filters may block, so they never run in the hub. One runner, a greenlet, works off the queue of
-ready tasks. It gets its turn from the hub by a switch, and when that switch comes back though
-the runner has not parked itself, the runner is blocked inside a task; another one, from a
-bounded number, takes the queue over. A runner that was blocked ends after its task, and so does one
-that a filter marked (see `marks`), so that thread-local values and pending time-outs never reach
-the next one.
+ready tasks. It gets its turn from the hub by a switch. If that switch returns although the runner
+has not parked itself, the runner is blocked inside a task, and another runner takes over the queue;
+their number is bounded. A runner that was blocked ends after its task, and so does one that a
+filter has marked (see `marks`), so that thread-local values and pending time-outs never reach the
+next task.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from .tasks import TURN, Socketed, Task
 _log = get_logger("engine")
 
 BUFFER_SIZE = 256 * 1024
-"""Bytes read at once, into one buffer for all: a runner decodes them before anything can yield."""
+"""Bytes read at once. All connections share the buffer: a runner decodes it before it can yield."""
 
 _AGAIN = 4
-"""As many sockets ready at once make it worth asking for more before going back to the hub."""
+"""Ready sockets from which it is worthwhile to poll again before going back to the hub."""
 
-_READY = READ | WRITE  # what nearly all events are
+_READY = READ | WRITE  # the mask of nearly all events
 
 
 class Reactor(Flushing, Calls):
-    """Runs the tasks of one server in the thread that it is started in."""
+    """Runs the tasks of one node in the thread in which it is started."""
 
     def __init__(self, max_runners: int, offload_threads: int = 10) -> None:
         Flushing.__init__(self)
@@ -51,20 +51,20 @@ class Reactor(Flushing, Calls):
         self.blocked = 0
         self.buffer = bytearray(BUFFER_SIZE)
         self.messages_unheard = 0
-        """Messages that nobody listened to; the others are counted where they are heard."""
+        """Messages without a subscriber; the others are counted by their chain or route."""
         self.current: Task | None = None
-        """The task that runs now, in a turn that ends in a flush; None once it blocked."""
+        """The task that runs in a turn which ends in a flush; None after it has blocked."""
         self._queue: deque[Task] = deque()
         self._by_descriptor: dict[int, Socketed] = {}
         self._parked: greenlet | None = None
         self._starved = Notice()
         self._poller: Poller | None = None
         self._ask = True
-        self._clean = 0  # references to a runner that nobody marked
+        self._clean = 0  # references to an unmarked runner
         self._pool = Offload(offload_threads)
 
     def start(self) -> None:
-        """Begin; call it in the process and thread that the server runs in."""
+        """Begin, in the process and thread in which the node serves."""
         self._hub = get_hub()
         hear_of_children(self._hub.loop)
         self.take_calls(self._hub.loop)
@@ -81,7 +81,7 @@ class Reactor(Flushing, Calls):
         return self._poller is not None
 
     def stop(self) -> None:
-        """Free the watchers. Tasks that are blocked in a filter end by themselves."""
+        """Free the watchers. Tasks that are blocked in a filter go on to their end."""
         if self._poller is not None:
             self._poller.close()
             self._poller = None
@@ -94,11 +94,11 @@ class Reactor(Flushing, Calls):
 
     @property
     def on_its_loop(self) -> bool:
-        """Return whether the present thread's loop is the one that it runs in."""
+        """Return whether the reactor runs in the loop of the present thread."""
         return self.started and get_hub_if_exists() is self._hub
 
     def on_fork(self) -> None:
-        """In a forked child: let go of all sockets and of the loop, which are the parent's."""
+        """Let go of all sockets and of the loop in a forked child: they are the parent's."""
         on_its_loop, poller = self.on_its_loop, self._poller
         if poller is None:
             return
@@ -116,13 +116,13 @@ class Reactor(Flushing, Calls):
             leave_loop(self._hub)
 
     def add(self, descriptor: int, task: Socketed) -> None:
-        """Run `task` whenever `descriptor` has something new."""
+        """Run `task` whenever `descriptor` has events."""
         assert self._poller is not None
         self._by_descriptor[descriptor] = task
         self._poller.add(descriptor)
 
     def remove(self, task: Socketed) -> None:
-        """Watch a task's descriptor no more; to be called before it is closed."""
+        """End watching a task's descriptor. Call this before it is closed."""
         descriptor = task.descriptor
         if self._by_descriptor.get(descriptor) is task:
             del self._by_descriptor[descriptor]
@@ -130,12 +130,12 @@ class Reactor(Flushing, Calls):
                 self._poller.remove(descriptor)
 
     def want_write(self, task: Socketed) -> None:
-        """Call the task's `drain` when its socket, now full, takes more."""
+        """Call the task's `drain` when its socket, which is full, takes more."""
         if self.rearm is not None and self._by_descriptor.get(task.descriptor) is task:
             self.rearm(task.descriptor, WRITE)
 
     def schedule(self, task: Task) -> None:
-        """Run `task` soon, once, though nothing new came for it."""
+        """Run `task` soon, once, though its socket has no events."""
         if task.busy:
             task.again = True
             return
@@ -145,17 +145,17 @@ class Reactor(Flushing, Calls):
             self._more.send()
 
     def offload(self, call: Callable[[Any, Any], Any], instance: Any, data: Any) -> Any:
-        """Run a filter in a thread of the pool and return what it returns, or raise that."""
+        """Run a filter in a thread of the pool; return its result or raise its exception."""
         self.current = None  # the thread may begin before this runner is seen to be blocked
         return self._pool.run(call, instance, data)
 
     def _wake(self) -> None:
-        """In the hub: give runners their turn until the work is done or all of them are blocked."""
+        """Give runners their turn until the work is done or all are blocked. Runs in the hub."""
         self.work = 0
         self._ask = True
         while self._runner is None and self._poller is not None:
             if self.blocked >= self.max_runners:
-                self._poll()  # takes the edges, so that the loop doesn't spin on them
+                self._poll()  # to take the edges, on which the loop would spin
                 self._starve()
                 return
             runner, self._parked = self._parked or Runner(self._live, self._hub), None
@@ -163,7 +163,7 @@ class Reactor(Flushing, Calls):
             self._will_flush = True
             runner.switch()
             if self._runner is not runner:
-                return  # it parked: nothing is left for now
+                return  # it parked: there is no work for now
             self._runner = None
             self.current = None
             if runner.dead:
@@ -177,11 +177,11 @@ class Reactor(Flushing, Calls):
                        "--max_runners", self.max_runners)  # fmt: skip
 
     def _live(self) -> None:
-        """A runner's life: over once it was blocked, or a filter marked it."""
+        """Live as a runner until blocked, or marked by a filter."""
         me = getcurrent()
         try:
             self._take_turns(me)
-        except Exception as error:  # without a runner all would be deaf
+        except Exception as error:  # without a runner no task would run
             if self.forked:
                 raise
             self.failures.add(error)
@@ -200,9 +200,9 @@ class Reactor(Flushing, Calls):
         self._hub.loop.run_callback(self._wake)
 
     def _take_turns(self, me: greenlet) -> None:
-        """Work off the queue, and what is new, with pauses while there is nothing to do.
+        """Work off the queue and new events, and park while there is nothing to do.
 
-        Returns once the runner was blocked, or a filter marked it.
+        Return when the runner was blocked, or a filter has marked it.
         """
         queue, rearm, attributes, work = self._queue, self.rearm, me.__dict__, 0
         self._clean, clean = references(), getrefcount(me)
@@ -211,7 +211,7 @@ class Reactor(Flushing, Calls):
                 task = self.current = queue.popleft()
                 try:
                     task.context.run(task.run)
-                except BaseException as error:  # noqa: BLE001 - a runner outlives its tasks
+                except BaseException as error:  # noqa: BLE001 - the other tasks go on
                     self._failed(task, error)
                 if rearm is not None and self._by_descriptor.get(task.descriptor) is task:
                     rearm(task.descriptor, READ)
@@ -221,7 +221,7 @@ class Reactor(Flushing, Calls):
                 else:
                     task.busy = False
                 if self._runner is not me:
-                    return  # it was blocked; the queue is another's now
+                    return  # it was blocked, and another runner has the queue
                 work += 1
                 # `marked`, without the call.
                 if (
@@ -242,9 +242,9 @@ class Reactor(Flushing, Calls):
                 self._clean, clean = references(), getrefcount(me)
 
     def marked(self) -> bool:
-        """Return whether the present task's greenlet was marked by a filter, or blocked in it.
+        """Return whether a filter has marked the present greenlet, or blocked in it.
 
-        Then it is not to run filters for another event: a task returns, to be run by a new one.
+        If so, the task returns, and a new greenlet runs filters for its next event.
         """
         me = getcurrent()
         return (
@@ -255,23 +255,23 @@ class Reactor(Flushing, Calls):
         )
 
     def _is_over(self, work: int) -> bool:
-        """With the queue done, or enough of it: write; whether the hub has its turn now."""
+        """Write, after the queue or enough of it; return whether the hub gets its turn."""
         self.current = None
         self.flush()
         if work + self.work > TURN:
-            self._poll()  # who has something new comes in behind who is at it
+            self._poll()  # new events come behind the queue
             self._more.send()
             return True
         if self._queue:
-            return False  # a write failed, and its connection has to be told
+            return False  # a write failed, and its connection has to end
         if not self._ask:
-            return True  # the loop wakes us again if there is more
+            return True  # the loop wakes the reactor again if there is more
         news = self._poll()
         self._ask = news >= _AGAIN
         return not news
 
     def _poll(self) -> int:
-        """Queue the tasks that have something new."""
+        """Queue the tasks that have events; return the number of events."""
         assert self._poller is not None
         events = self._poller.poll()
         queue, by_descriptor = self._queue, self._by_descriptor

@@ -1,4 +1,4 @@
-"""Background work that goes on after whatever it raises, and says that it failed."""
+"""Background tasks that go on after an exception, and report it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..logs.loggers import get_logger
 _log = get_logger("engine")
 
 PAUSE = 1.0
-"""Seconds until a loop that raised is run again."""
+"""Seconds until a task that raised runs again."""
 
 ROW = 30.0
-"""Seconds between two failures at most that belong to one row."""
+"""Seconds at most between two failures in a row."""
 
 STUCK = 3
-"""Failures in a row after which the work counts as failing, for ROW seconds after the last one."""
+"""Failures in a row from which a task counts as failing, for ROW seconds after the last one."""
 
 
 class Failures:
-    """Counts what a piece of background work raised, and logs the first one of a row.
+    """Counts the exceptions of a background task, and logs the first one of a row.
 
-    `name` is what logs, /fws/readyz and metrics call it; `count` is how many there were in all.
+    `name` is its name in logs, /fws/readyz and metrics; `count` is the number of exceptions.
     """
 
     def __init__(self, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -37,11 +37,11 @@ class Failures:
 
     @property
     def failing(self) -> bool:
-        """Return whether it fails again and again."""
+        """Return whether it fails repeatedly."""
         return self._in_a_row >= STUCK and self._clock.monotonic() - self._last < ROW
 
     def add(self, error: BaseException) -> None:
-        """Count an exception; log it unless it repeats the one before."""
+        """Count an exception; log it unless it is the same as the one before."""
         now = self._clock.monotonic()
         if now - self._last >= ROW:
             self._in_a_row, self._logged = 0, ""
@@ -55,7 +55,7 @@ class Failures:
 
 
 class Loop(Failures):
-    """Runs `body` in a greenlet of its own, and again whenever it raises, until it returns."""
+    """Runs `body` in a greenlet of its own, and again after each exception, until it returns."""
 
     def __init__(self, name: str, body: Callable[[], None], clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__(name, clock)
@@ -66,22 +66,22 @@ class Loop(Failures):
 
     @property
     def failing(self) -> bool:
-        """Return whether it has ended though its body did not return, or fails again and again."""
+        """Return whether it fails repeatedly, or has ended though its body has not returned."""
         return (self.ended and not self._over) or super().failing
 
     @property
     def ended(self) -> bool:
-        """Return whether it has begun and runs no more."""
+        """Return whether it was started and has ended."""
         return self._greenlet is not None and self._greenlet.ready()
 
     def start(self) -> None:
-        """Begin to run."""
+        """Start the greenlet."""
         self._greenlet = gevent.spawn(self._run)
 
     def join(self, timeout: float) -> bool:
         """Wait for the body, which was told to return, for `timeout` seconds at most.
 
-        It is run no more if it raises. Returns whether it has ended.
+        It does not run again if it raises. Return whether it has ended.
         """
         self._told_to_end = True
         if self._greenlet is not None:
@@ -92,7 +92,7 @@ class Loop(Failures):
         while True:
             try:
                 self._body()
-            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - whatever it is
+            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - the task goes on
                 self.add(error)
             else:
                 break

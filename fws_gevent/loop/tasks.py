@@ -1,4 +1,4 @@
-"""The tasks that a reactor runs, and the sockets behind them."""
+"""The tasks that a reactor runs, and their sockets."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from contextvars import Context
 from typing import Any, Protocol
 
 TURN = 256
-"""Units of work (a task, 4 events of many, 4 KiB read or written in the middle, a write), a
-millisecond or two, until the hub has its turn."""
+"""Units of work until the hub has its turn, about two milliseconds. A unit is a task, 4 events of
+many, 4 KiB read or written during the turn, or a write at its end."""
 
 MUCH = 8 * TURN
-"""Units of work after which a task with several events leaves the others to its next run: what
-leaves together saves writes, so it is more than a turn's."""
+"""Units of work after which a task leaves its other events to its next run. It is more than a turn,
+because output that leaves together saves writes."""
 
 
 class Task(Protocol):
-    """Something that runs in a runner, one run at a time: a connection, or the consumer queue.
+    """An object that runs in a runner, one run at a time: a connection, or an inbox.
 
-    `busy` is true from being queued to the end of the run; what comes meanwhile sets `again`.
+    `busy` is true from being queued to the end of the run; an event meanwhile sets `again`.
     `descriptor` is that of its socket, or -1.
     """
 
@@ -27,26 +27,26 @@ class Task(Protocol):
     descriptor: int
 
     def run(self) -> None:
-        """Do what there is to do; may block."""
+        """Do the work that there is. May block."""
 
     def abort(self) -> None:
-        """End at once: a run failed in a way that nobody foresaw."""
+        """End at once, after an internal error in a run."""
 
 
 class Socketed(Task, Protocol):
-    """A task behind a descriptor."""
+    """A task with a socket."""
 
     waiting: Any
     secure: bool
 
     def on_hang_up(self) -> None:
-        """The other end sends nothing more. Runs anywhere; must not block."""
+        """Note that the peer sends nothing more. Runs in any greenlet; must not block."""
 
     def abandon(self) -> None:
-        """In a forked child: let go of the socket, without a word to the other end."""
+        """Let go of the socket in a forked child, and send nothing to the peer."""
 
     def drain(self) -> None:
-        """Write more of what the kernel refused before. Runs anywhere; must not block."""
+        """Write more of the waiting output. Runs in any greenlet; must not block."""
 
     def flush(self) -> None:
-        """Write what was sent in this turn. Runs anywhere; must not block."""
+        """Write the output of this turn. Runs in any greenlet; must not block."""

@@ -1,7 +1,7 @@
-"""The seam between our gunicorn worker and the application: what they know of each other.
+"""The contract of our gunicorn worker and the application in it.
 
-The worker parses requests and owns the sockets; the application decides who becomes a WebSocket.
-They meet in the WSGI environ, so any middleware may stand between them.
+The worker parses requests and owns the sockets; the application decides which requests become
+WebSockets. They find each other in the WSGI environ, so any middleware may stand between them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..protocol.handshake import Request
 from ..settings import Settings
 
 UPGRADE = "fws_gevent.upgrade"
-"""The environ's key for the `Upgrade` of a request that asks for a WebSocket."""
+"""The key in the environ for the `Upgrade` of a request that asks for a WebSocket."""
 WORKER = "fws_gevent.worker"
-"""The environ's key for the `Worker`, with every request."""
+"""The key in the environ for the `Worker`, in every request."""
 
 
 class Upgrade(Protocol):
@@ -24,31 +24,31 @@ class Upgrade(Protocol):
 
     @property
     def request(self) -> Request:
-        """Its head, with each header field as it was sent.
+        """Return the head of the request, with each header field as it was sent.
 
-        Raises HandshakeRefused for headers that could be read in two ways.
+        Raises HandshakeRefused if the headers are ambiguous.
         """
 
     def take(
         self, headers: Sequence[tuple[str, str]], start_response: Callable[..., Any]
     ) -> tuple[Any, bytes]:
-        """Answer 101 with `headers`; what comes back is the application's alone from then on.
+        """Answer 101 with `headers`, and hand the socket over to the application.
 
-        The answer goes through `start_response`, so that each middleware sees it. Returned are
-        the socket, which never waits, as the engine's `adopt` wants it, and the bytes that came
-        behind the request. Raises OSError if the client is gone.
+        The answer goes through `start_response`, so that each middleware sees it. Return the
+        socket, non-blocking as a connection needs it, and the bytes that came behind the request.
+        Raises OSError if the client is gone.
         """
 
 
 class Node(Protocol):
-    """A server of WebSockets in a worker's process."""
+    """A node in the process of a worker."""
 
     live: int
-    """Its open WebSockets."""
+    """The number of its open WebSockets."""
     settings: Settings
 
     def finish(self, grace: float) -> None:
-        """Close them all, within `grace` seconds. Whoever calls it again waits with the first."""
+        """Close all of them within `grace` seconds. A second call waits for the first one."""
 
 
 class Worker(Protocol):
@@ -56,18 +56,18 @@ class Worker(Protocol):
 
     @property
     def capacity(self) -> int:
-        """The connections that it may have, `connections` at most."""
+        """Return the number of connections that it may have."""
 
     @property
     def connections(self) -> int:
-        """Its connections, HTTP and WebSockets together; a request's own is among them."""
+        """Return the number of its connections, HTTP and WebSockets together."""
 
     def serving(self, node: Node) -> None:
-        """Count the node's WebSockets as the worker's, and finish the node before it ends."""
+        """Count the node's WebSockets as the worker's, and finish the node before the end."""
 
 
 class NoSuchPath(HandshakeRefused):
-    """There are WebSockets here, but not at this path."""
+    """The refusal of a path without WebSockets."""
 
     def __init__(self) -> None:
         super().__init__("404 Not Found", "no WebSockets at this path; see --path")

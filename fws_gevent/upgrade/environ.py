@@ -1,4 +1,4 @@
-"""Facts of a request in its WSGI environ."""
+"""The facts of a request in its WSGI environ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ABSOLUTE = re.compile(r"(?i:https?)://([^/?#]+)(/.*)?", re.DOTALL)
 
 
 def headers_of(environ: Mapping[str, Any]) -> Headers:
-    """The request's headers as the WSGI environ has them."""
+    """Return the headers of a request from its WSGI environ."""
     return Headers(
         (name[5:].replace("_", "-").lower(), value)
         for name, value in environ.items()
@@ -28,9 +28,9 @@ def asks_for_websocket(environ: Mapping[str, Any]) -> bool:
 
 
 def mend(environ: dict[str, Any], target: str) -> None:
-    """Have an environ that another server made say what HTTP says of its request.
+    """Correct an environ that another server made, by the rules of HTTP.
 
-    A target in absolute form names the host, and Host doesn't count (RFC 9112 §3.2.2); gevent's
+    A target in absolute form names the host, and Host does not count (RFC 9112 §3.2.2); gevent's
     parser takes all of it for the path. A request of HTTP/1.0 has no Upgrade (RFC 9110 §7.8).
     """
     absolute = _ABSOLUTE.match(target)
@@ -42,9 +42,9 @@ def mend(environ: dict[str, Any], target: str) -> None:
 
 
 def mend_cookies(environ: dict[str, Any], fields: Iterable[tuple[str, str]]) -> None:
-    """Join the Cookie headers of a request as one list of cookies (RFC 9113 §8.2.3).
+    """Join the Cookie headers of a request to one list of cookies (RFC 9113 §8.2.3).
 
-    gunicorn joins headers of one name with commas, which are no separators in this one.
+    gunicorn joins headers of one name with commas, which do not separate cookies.
     """
     if "," in environ.get("HTTP_COOKIE", ""):
         cookies = (value for name, value in fields if name.lower() == "cookie")
@@ -52,6 +52,6 @@ def mend_cookies(environ: dict[str, Any], fields: Iterable[tuple[str, str]]) -> 
 
 
 def ignore_upgrade(environ: dict[str, Any]) -> None:
-    """Take Upgrade out of a request of HTTP/1.0, so that no application heeds it."""
+    """Remove Upgrade from a request of HTTP/1.0, in which it has no meaning (RFC 9110 §7.8)."""
     if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         environ.pop("HTTP_UPGRADE", None)

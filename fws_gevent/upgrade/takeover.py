@@ -1,7 +1,7 @@
-"""Taking a socket over from who answered its upgrade, gevent's WSGI handler or gunicorn's.
+"""The takeover of a socket from the handler that answered its upgrade, gevent's or gunicorn's.
 
-They close, and may read from, the socket that they hold when the request ends; after this they
-hold none, and neither environ nor handler nor buffered reader stays behind a WebSocket.
+A handler closes its socket when the request ends, and may read from it. After the takeover it has
+none, and neither environ, handler nor buffered reader is kept for a WebSocket.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..connection.tls import SecureSocket
 
 
 def take_socket(handler: Any) -> tuple[Any, bytes]:
-    """The handler's socket, non-blocking, and the bytes that it read past the request.
+    """Return the handler's socket, non-blocking, and the bytes that it read past the request.
 
-    `handler` is a `gevent.pywsgi.WSGIHandler` inside a request. Raises OSError if the client
-    is gone already.
+    `handler` is a `gevent.pywsgi.WSGIHandler` inside a request. Raises OSError if the client is
+    gone already.
     """
     socket = handler.socket
     early = unread(handler)
@@ -32,7 +32,7 @@ def take_socket(handler: Any) -> tuple[Any, bytes]:
 
 
 def unread(handler: Any) -> bytes:
-    """The bytes that the handler's file has read past the request, or can read at once.
+    """Return the bytes that the handler's file has read past the request, or can read at once.
 
     The socket is non-blocking afterwards. Raises OSError if the client is gone already.
     """
@@ -45,7 +45,7 @@ def unread(handler: Any) -> bytes:
 
 
 def for_the_reactor(socket: Any) -> Any:
-    """A gevent socket as the engine wants it: it never waits, and who had it can't close it.
+    """Return a gevent socket as a connection needs it: non-blocking, and out of its owner's hands.
 
     Raises OSError if the client is gone already.
     """
