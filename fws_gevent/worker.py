@@ -25,7 +25,7 @@ from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped
 
 from .protocol.handshake import Headers, mentions_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
-from .upgrade.context import UPGRADE, WORKER, Node
+from .upgrade.context import UPGRADE, WORKER, WorkerNode
 from .upgrade.environ import mend, mend_cookies
 from .workers.ending import WorkerEnd
 from .workers.environment import WORKERS
@@ -55,7 +55,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         self._twins: dict[Any, Any] = {}
         self._upgrades: dict[Any, GunicornUpgrade] = {}
         self._requests: dict[Any, Any] = {}  # those that are being answered, by their sockets
-        self._nodes: list[Node] = []
+        self._nodes: list[WorkerNode] = []
         self._ending: WorkerEnd | None = None
         self._patience = _PATIENCE
         self._heads: dict[Any, Timeout] = {}
@@ -75,7 +75,7 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         """Its connections, HTTP and WebSockets together."""
         return len(self._http) + sum(node.live for node in self._nodes)
 
-    def serving(self, node: Node) -> None:
+    def serving(self, node: WorkerNode) -> None:
         """Count the node's WebSockets as this worker's, and finish it before the end."""
         self._nodes.append(node)
         self._patience = node.settings.request_timeout

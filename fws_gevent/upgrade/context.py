@@ -40,7 +40,7 @@ class Upgrade(Protocol):
         """
 
 
-class Node(Protocol):
+class WorkerNode(Protocol):
     """A node in the process of a worker."""
 
     live: int
@@ -62,7 +62,7 @@ class Worker(Protocol):
     def connections(self) -> int:
         """Return the number of its connections, HTTP and WebSockets together."""
 
-    def serving(self, node: Node) -> None:
+    def serving(self, node: WorkerNode) -> None:
         """Count the node's WebSockets as the worker's, and finish the node before the end."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..upgrade.context import Node
+from ..upgrade.context import WorkerNode
 
 # Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95
@@ -43,7 +43,7 @@ class WorkerEnd:
         while self._clock.monotonic() < self._heard_until and somebody_new():
             gevent.sleep(_LOOK)
 
-    def finish(self, node: Node) -> None:
+    def finish(self, node: WorkerNode) -> None:
         """Begin to close a node's connections."""
         self.await_(node.finish, max(0.0, self._closed_until - self._clock.monotonic()))
 
