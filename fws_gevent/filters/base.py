@@ -1,4 +1,4 @@
-"""Filters and their chains: a filter joins its chain by being defined.
+"""Filters and their chains: the definition of a filter adds it to its chain.
 
     class A(FilterBase):
         pass
@@ -33,20 +33,20 @@ Call = Callable[[Any, Any], Any]
 
 
 class StopChain(Exception):
-    """Raised by a filter to end its chain for this event; no later filter sees it."""
+    """Raised by a filter to end its chain for this event; later filters are not called."""
 
 
 class FilterMeta(type):
-    """Lets a class join the chain of its base; a direct child of `FilterBase` starts one."""
+    """Adds a class to the chain of its base; a direct child of `FilterBase` starts a chain."""
 
     call_filter: Call
-    """`filter` as a callable of two arguments."""
+    """The method `filter` as a function of two arguments."""
 
     _chain: type[FilterBase]  # the class that starts the chain
-    _home: FilterRegistry  # where that was defined
+    _home: FilterRegistry  # the registry in which it was defined
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
-        """Return a new class, of the metaclass that Python 2 would take: its `__metaclass__`."""
+        """Return a new class, of its `__metaclass__` if it has one, as in Python 2."""
         nested = namespace.get("__metaclass__")
         kind = nested if isinstance(nested, type) and issubclass(nested, mcs) else mcs
         return super().__new__(kind, name, bases, namespace)
@@ -68,26 +68,36 @@ class FilterMeta(type):
 
 
 class FilterBase(metaclass=FilterMeta):
-    """The base of all chains.
+    """The base of all chains and filters.
 
-    `on_error`: what becomes of an event and its connection when this filter raises: "stop" ends
-    the chain and closes the connection with 1011, "skip" goes on with the next filter.
-    `offload`: run this filter in gevent's thread pool, for one that computes for long.
+    A direct child starts a chain of its own. A child of a chain with a class method `filter` is a
+    filter of that chain.
     """
 
     on_error: ClassVar[Literal["stop", "skip"]] = "stop"
+    """The effect of an exception of this filter.
+
+    "stop" ends the chain and closes the connection with 1011, "skip" continues with the next
+    filter.
+    """
     offload: ClassVar[bool] = False
+    """Whether to run this filter in a thread, because it computes for a long time."""
 
     @classmethod
     def run(cls, web_socket_instance: Any, data: Any = None) -> Any:
-        """Run this chain by hand; what a filter raises is raised.
+        """Run this chain by hand. Exceptions of filters, except `StopChain`, are not caught.
 
-        Each filter gets what the one before it returned, or the same `data` if that was None.
-        Returns what the last one left.
+        Args:
+            web_socket_instance: The connection, passed to each filter.
+            data: The data of the first filter.
+
+        Returns:
+            The last result of a filter that is not None, or `data`. Each filter gets the result
+            of the one before it in the same way.
         """
-        for link in cls.filters:
+        for each in cls.filters:
             try:
-                result = link.call_filter(web_socket_instance, data)
+                result = each.call_filter(web_socket_instance, data)
             except StopChain:
                 break
             if result is not None:
@@ -96,20 +106,32 @@ class FilterBase(metaclass=FilterMeta):
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> Any:
-        """Look at one event; may change `data` in place or return what the next filter gets.
+        """Handle one event; a filter overrides this method.
 
-        The older form `filter(cls, web_socket_instance)` works too.
+        A filter may also have the older signature `filter(cls, web_socket_instance)`.
+
+        Args:
+            web_socket_instance: The connection, or the server for events without one.
+            data: The data of the event; the chains below name their types. The filter may change
+                it in place.
+
+        Returns:
+            The data for the next filter; None keeps it.
+
+        Raises:
+            StopChain: A filter raises it to end the chain for this event.
+            NotImplementedError: The class doesn't override this method.
         """
         raise NotImplementedError(f"{cls.__name__} is a chain, not a filter")
 
 
 def _is_abstract(cls: Any) -> bool:
-    """Whether `cls` has no `filter` of its own or its bases': a base for filters, none itself."""
+    """Return whether neither `cls` nor its bases override `filter`: then it is not a filter."""
     return getattr(cls.filter, "__func__", None) is FilterBase.__dict__["filter"].__func__
 
 
 def _two_arguments(cls: Any) -> Call:
-    """`cls.filter` as a callable of two arguments; its signature is looked at once, here."""
+    """Return `cls.filter` as a function of two arguments. Raises FilterDefinitionError."""
     name = f"{cls.__module__}.{cls.__qualname__}.filter"
     function = cls.filter
     if isinstance(function, FunctionType) and isinstance(
@@ -149,15 +171,19 @@ class WebSocketMessageFilter(FilterBase):
 
 
 class WebSocketDisconnectFilter(FilterBase):
-    """The chain of ended connections; data: the close code and the reason."""
+    """The chain of ended connections; data: a `Closed`, the close code and the reason."""
 
 
 class WebSocketConsumerFilter(FilterBase):
-    """The chain of what comes from outside; web_socket_instance: the server; data: a dict."""
+    """The chain of the consumer queue and Redis channels.
+
+    web_socket_instance: the server; data: a dict.
+    """
 
 
 class WebSocketGapFilter(FilterBase):
-    """The chain of gaps: messages to a group are missing, for Redis has lost them.
+    """The chain of gaps: messages to a group are missing.
 
-    web_socket_instance: the server; data: a dict of `group` (None for everybody) and `reason`.
+    web_socket_instance: the server; data: a dict of `group` (None for all connections) and
+    `reason`.
     """
