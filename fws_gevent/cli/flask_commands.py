@@ -25,14 +25,14 @@ from ..node.node import Server
 from ..protocol.addresses import in_url, is_loopback, parse_address
 from ..protocol.names import checked_group
 from ..settings import Settings
-from ..tokens.claims import ALL, check_grant, subject_of_program
+from ..tokens.claims import ALL, check_grant, subject_of_client
 from ..tokens.clients import new_secret
 from ..wsgi.listener import check_listening
 
 PATIENCE = 10
 """Seconds for a running server to answer."""
 
-_SELF = subject_of_program("flask fws")
+_SELF = subject_of_client("flask fws")
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -211,7 +211,7 @@ def hash_password() -> None:
 def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
     """Make a client that may ask for tokens: its secret, and its entry for FWS_TOKEN_CLIENTS."""
     with _in_one_line():
-        check_grant(subject_of_program(client_id), groups, program=True)
+        check_grant(subject_of_client(client_id), groups, client=True)
     secret, hashed = new_secret()
     entry = {"secret": hashed, "groups": list(groups), "scope": scope}
     click.echo(f"secret (shown once): {secret}", err=True)
@@ -256,7 +256,7 @@ def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = N
     settings = extension.server.settings
     base = _base(settings) if url is None else _checked(url)
     try:
-        made = extension.tokens.issue(_SELF, [ALL], scope, 60, program=True)
+        made = extension.tokens.issue(_SELF, [ALL], scope, 60, client=True)
     except NotIssued as error:
         _fail(f"{error} to what the server at {base} has")
     # The address of the settings is this machine's own, and needs no proxy.

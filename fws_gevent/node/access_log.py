@@ -7,7 +7,7 @@ from time import monotonic
 from ..connection.closed import Closed
 from ..connection.connection import Connection
 from ..logs.loggers import get_logger
-from ..tokens.claims import PROGRAM
+from ..tokens.claims import CLIENT_PREFIX
 
 _access = get_logger("access")
 
@@ -44,4 +44,4 @@ def _subject_of(connection: Connection) -> str | None:
 
     That is what a log-in to the status page without a token has.
     """
-    return None if connection.subject == PROGRAM else connection.subject
+    return None if connection.subject == CLIENT_PREFIX else connection.subject

@@ -1,4 +1,8 @@
-"""Tokens: JSON Web Tokens that say who a connection is and what it may do."""
+"""Tokens: JSON Web Tokens (RFC 7519), refresh tokens and tickets; their issue and revocation.
+
+It may import `settings`, the rules for names of `protocol`, and PyJWT. Begin with `service.py`;
+`decoding.py` checks a token.
+"""
 
 from .claims import Claims
 from .service import Tokens

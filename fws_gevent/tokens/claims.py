@@ -1,4 +1,4 @@
-"""What a valid token says."""
+"""The claims of a token, and the groups that they grant."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from ..errors import GroupNameInvalid, TokenInvalid
 from ..protocol.names import checked_group
 
 SUBJECT_GROUP = "subject:"
-"""Begins the name of the group that all connections of one subject are in."""
+"""Begins the name of the group of all connections of one subject."""
 
-PROGRAM = "client:"
-"""Begins the subject of a program that has an id and a secret: no user has such a subject."""
+CLIENT_PREFIX = "client:"
+"""Begins the subject of an OAuth client (RFC 6749 §2.2); a user can't have such a subject."""
 
 ALL = "*"
-"""The pattern that grants everything, messages to everybody included."""
+"""The pattern that grants all groups, and messages to everybody."""
 
 
 class Claims(dict[str, Any]):
-    """The claims of a token that was checked (RFC 7519 §4), as a dict and by name.
+    """The claims of a checked token (RFC 7519 §4), as a dict and as attributes.
 
-    As a text it is the name of the group that all connections of its subject are in.
+    Its text is the name of the group of its subject's connections.
     """
 
     @property
     def subject(self) -> str:
-        """Whom the token stands for (`sub`)."""
+        """The subject of the token (`sub`)."""
         return str(self["sub"])
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups that may be joined; `*` in a name stands for any text."""
+        """The groups that it grants; `*` in a name matches any text."""
         return tuple(self.get("groups", ()))
 
     @property
     def scope(self) -> frozenset[str]:
-        """What the token is good for beside joining groups (RFC 6749 §3.3)."""
+        """The scope of the token, beside its groups (RFC 6749 §3.3)."""
         return frozenset(str(self.get("scope", "")).split())
 
     @property
     def expires_at(self) -> float:
-        """When it ends (`exp`), in seconds since 1970."""
+        """The time at which it expires (`exp`), in seconds since 1970."""
         return float(self["exp"])
 
     @property
     def token_id(self) -> str:
-        """The token's own name (`jti`)."""
+        """The id of the token (`jti`)."""
         return str(self["jti"])
 
     def may_join(self, group: str) -> bool:
-        """Return whether the token grants a group. Only its subject is in a subject's own group."""
+        """Return whether the token grants a group; a subject's own group, to that subject alone."""
         return may_join(self.subject, self.groups, group)
 
     def __str__(self) -> str:
@@ -60,29 +60,29 @@ class Claims(dict[str, Any]):
 
 
 def may_join(subject: str, groups: Iterable[str], group: str) -> bool:
-    """Return whether a subject that is granted `groups` may join `group`."""
+    """Return whether a subject with the patterns `groups` may join `group`."""
     if group.startswith(SUBJECT_GROUP):
         return group == group_of(subject)
     return covers(groups, group)
 
 
 def covers(groups: Iterable[str], group: str | None) -> bool:
-    """Return whether a group has a pattern among `groups`; None, everybody, has `*` alone."""
+    """Return whether a pattern of `groups` matches a group; only `*` matches None, everybody."""
     if group is None:
         return ALL in groups
     return any(fnmatchcase(group, _literal(pattern)) for pattern in groups)
 
 
-def subject_of_program(client_id: str) -> str:
-    """Return the subject of a program, which is another one than a user's of the same name."""
-    return PROGRAM + client_id
+def subject_of_client(client_id: str) -> str:
+    """Return the subject of an OAuth client, which differs from that of a user of that name."""
+    return CLIENT_PREFIX + client_id
 
 
 def group_of(subject: str) -> str:
-    """Return the name of the group that all connections of a subject are in.
+    """Return the name of the group of a subject's connections.
 
-    Raises GroupNameInvalid for a subject that is not a text, is empty, or is longer than fits
-    into a group's name.
+    Raises GroupNameInvalid for a subject that is not a text, is empty, or is too long for a
+    group's name.
     """
     if not isinstance(subject, str) or not subject:
         raise GroupNameInvalid(f"a subject must be a text that is not empty, not {subject!r:.40}")
@@ -90,10 +90,7 @@ def group_of(subject: str) -> str:
 
 
 def checked_claims(payload: Mapping[str, Any]) -> Claims:
-    """The claims of a decoded token, if they have the types that they must have.
-
-    Raises TokenInvalid.
-    """
+    """Return the claims of a decoded token, with their types checked. Raises TokenInvalid."""
     if not isinstance(payload.get("sub"), str) or not payload["sub"]:
         raise TokenInvalid("claim sub must be a text")
     if not isinstance(payload.get("jti"), str) or not payload["jti"]:
@@ -108,7 +105,7 @@ def checked_claims(payload: Mapping[str, Any]) -> Claims:
     if not isinstance(payload.get("scope", ""), str):
         raise TokenInvalid("claim scope must be a text, its parts separated by spaces")
     try:
-        check_grant(payload["sub"], groups, program=True)
+        check_grant(payload["sub"], groups, client=True)
     except ValueError as error:
         raise TokenInvalid(f"claim sub or groups: {error}") from None
     return Claims(payload)
@@ -121,27 +118,27 @@ def _is_date(value: Any) -> bool:
         return False
 
 
-def check_grant(subject: str, groups: Collection[str], program: bool = False) -> None:
-    """Raise ValueError for a subject or groups that no token can say.
+def check_grant(subject: str, groups: Collection[str], client: bool = False) -> None:
+    """Raise ValueError for an invalid subject or invalid groups.
 
-    Patterns of groups are held to the rules for names of groups. A subject that begins with
-    `client:` is a program's alone.
+    Patterns of groups follow the rules for names of groups. Only with `client`, for an OAuth
+    client, may the subject begin with `client:`.
     """
     if isinstance(groups, str) or not all(isinstance(group, str) for group in groups):
         raise ValueError("groups must be a list of texts")
-    if not isinstance(subject, str) or subject in ("", PROGRAM):
+    if not isinstance(subject, str) or subject in ("", CLIENT_PREFIX):
         raise ValueError("the subject must be a text")
-    if subject.startswith(PROGRAM) and not program:
-        raise ValueError(f"a subject that begins with {PROGRAM} must be a program's")
+    if subject.startswith(CLIENT_PREFIX) and not client:
+        raise ValueError(f"a subject that begins with {CLIENT_PREFIX} must be a client's")
     group_of(subject)
     for group in groups:
         checked_group(group)
 
 
 def scope_text(scope: str | Collection[str]) -> str:
-    """A scope as a token has it: its parts in order, separated by spaces, each once.
+    """Return a scope as a token has it: its values in order, each once, separated by spaces.
 
-    Raises ValueError for parts that are none.
+    Raises ValueError for values with spaces.
     """
     parts = scope.split() if isinstance(scope, str) else scope
     if not all(isinstance(part, str) and part.split() == [part] for part in parts):
@@ -150,5 +147,5 @@ def scope_text(scope: str | Collection[str]) -> str:
 
 
 def _literal(pattern: str) -> str:
-    """A pattern in which `*` alone is special, in the words of fnmatch."""
+    """Return a pattern for fnmatch in which `*` alone is special."""
     return pattern.replace("[", "[[]").replace("?", "[?]")

@@ -1,4 +1,4 @@
-"""The programs that may ask for tokens by themselves (RFC 6749 §4.4)."""
+"""The OAuth clients that may request tokens of their own (RFC 6749 §4.4)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..settings import each_once
-from .claims import check_grant, scope_text, subject_of_program
+from .claims import check_grant, scope_text, subject_of_client
 from .store import digest
 
 _PREFIX = "sha256:"
-_NOBODY = _PREFIX + "0" * 64
+_UNKNOWN = _PREFIX + "0" * 64
 _HASH = re.compile(_PREFIX + "[0-9A-Fa-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenClient:
-    """A program with an id and a secret, and what its tokens may say at most."""
+    """An OAuth client, and the groups and the scope that its tokens may have."""
 
     client_id: str
     groups: tuple[str, ...] = ()
@@ -33,8 +33,8 @@ class TokenClient:
 class TokenClients:
     """The clients of a server, from a JSON file: `{ID: {"secret": HASH, "groups": [], "scope": ""}}`.
 
-    HASH is `sha256:` and the hash of a secret that was made by `new_secret`: with 256 random
-    bits a slower hash would keep out nobody.
+    HASH is `sha256:` and the hash of a secret of `new_secret`, whose 256 random bits need no
+    slower hash.
     """  # noqa: E501 - a line of JSON
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], source: str = "clients") -> None:
@@ -46,7 +46,7 @@ class TokenClients:
 
     @classmethod
     def from_file(cls, path: str | None) -> TokenClients:
-        """The clients of a file; none without one. Raises ConfigurationError."""
+        """Return the clients of a file, or none without one. Raises ConfigurationError."""
         if path is None:
             return cls({})
         try:
@@ -60,15 +60,15 @@ class TokenClients:
         return cls(content, f"token_clients {path}")
 
     def authenticate(self, client_id: str, secret: str) -> TokenClient | None:
-        """The client with this id and secret, or None; takes the same time for either."""
-        expected = self._hashes.get(client_id, _NOBODY)
+        """Return the client with an id and a secret, or None, in the same time."""
+        expected = self._hashes.get(client_id, _UNKNOWN)
         if hmac.compare_digest(expected, _PREFIX + digest(secret)):
             return self._clients.get(client_id)
         return None
 
 
 def new_secret() -> tuple[str, str]:
-    """A new client's secret, and its hash for the file."""
+    """Return a new client's secret, and its hash for the file."""
     secret = secrets.token_urlsafe(32)
     return secret, _PREFIX + digest(secret)
 
@@ -85,7 +85,7 @@ def _client(client_id: str, entry: Mapping[str, Any], where: str) -> tuple[str, 
     if not isinstance(scope, str):
         raise ConfigurationError(f"{where}: scope must be a text")
     try:
-        check_grant(subject_of_program(client_id), groups, program=True)
+        check_grant(subject_of_client(client_id), groups, client=True)
     except ValueError as error:
         raise ConfigurationError(f"{where}: {error}") from None
     return hashed.lower(), TokenClient(client_id, tuple(groups), scope_text(scope))

@@ -1,4 +1,4 @@
-"""Reading a JSON Web Token (RFC 7519): its signature, its dates, and the types of its claims."""
+"""The check of a JSON Web Token (RFC 7519): its signature, its claims and their dates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .claims import Claims, checked_claims
 from .keys import KeyRing
 
 MAX_TOKEN = 8192
-"""Characters of a token; longer ones aren't looked at."""
+"""Characters of a token; a longer one is refused unread."""
 
-# PyJWT skips what is no base64, also where RFC 7515 §5.2 forbids any character more.
+# PyJWT skips characters that are not base64, which RFC 7515 §5.2 forbids.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 # PyJWT compares dates with the system's clock, so they are checked below.
@@ -39,9 +39,9 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def decode(token: str, keys: KeyRing | None, settings: Settings, now: float) -> Claims:
-    """Return the claims of a token that is valid at `now`, whether revoked or not.
+    """Return the claims of a token that is valid at `now`; revocation is not checked here.
 
-    The algorithm is the configured one, whatever the token says. Raises TokenInvalid.
+    The algorithm is the configured one, not that of the token's header. Raises TokenInvalid.
     """
     if keys is None:
         raise TokenInvalid("there is no key to check tokens with")

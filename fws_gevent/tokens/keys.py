@@ -1,4 +1,4 @@
-"""The keys that sign tokens and that tokens are checked with."""
+"""The keys that sign and verify tokens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_KID = "default"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Key:
-    """One key: what checks a signature, and what signs, unless that is elsewhere."""
+    """A key that verifies signatures, and the key that signs, where it is known here."""
 
     kid: str
     verifying: Any
@@ -32,30 +32,30 @@ class Key:
 
 
 class KeyRing:
-    """All keys of one algorithm; the first signs. More than one is how keys are rotated."""
+    """The keys of one algorithm, of which the first signs; keys are rotated by adding one."""
 
     def __init__(self, algorithm: str, keys: Mapping[str, Key], lasting: bool = True) -> None:
         self.algorithm = algorithm
         self.lasting = lasting
-        """Whether the keys are the same after a restart, and in other processes."""
+        """Whether the keys are the same after a restart and in other processes."""
         self._keys = dict(keys)
         self.first = next(iter(self._keys.values()))
 
     def get(self, kid: str | None) -> Key | None:
-        """The key that a token names; a token that names none means the first."""
+        """Return the key with a `kid`, the first one for None; None for an unknown `kid`."""
         return self.first if kid is None else self._keys.get(kid)
 
     @classmethod
     def for_this_run(cls) -> KeyRing:
-        """A ring with a random secret, gone with the process."""
+        """Return a ring with a random secret, which is lost with the process."""
         secret = secrets.token_bytes(MIN_SECRET)
         return cls("HS256", {"run": Key("run", secret, secret)}, lasting=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> KeyRing | None:
-        """The ring that the settings describe, None without any key.
+        """Return the ring of the settings, None without keys.
 
-        Raises ConfigurationError for a file that can't be read, or that holds no such key.
+        Raises ConfigurationError for a file that can't be read, or without such a key.
         """
         keys: dict[str, Key] = {}
         algorithm = settings.signing_algorithm
@@ -72,7 +72,7 @@ class KeyRing:
         for each in settings.signing_key_files:
             kid, _, path = each.partition("=")
             if kid in keys:
-                raise ConfigurationError(f"signing_key_files: {kid} is there twice")
+                raise ConfigurationError(f"signing_key_files: {kid} is repeated")
             keys[kid] = _from_file(algorithm, kid, path)
         return cls(algorithm, keys) if keys else None
 
@@ -91,7 +91,7 @@ def _from_file(algorithm: str, kid: str, path: str) -> Key:
     try:
         found: Any = kind.prepare_key(content)
     except Exception:  # noqa: BLE001 - cryptography, which may be absent, has errors of its own
-        raise ConfigurationError(f"{path} is no key for {algorithm} (PEM)") from None
+        raise ConfigurationError(f"{path} is not a PEM key for {algorithm}") from None
     if algorithm == "RS256" and found.key_size < MIN_RSA:
         raise ConfigurationError(f"{path}: an RSA key needs {MIN_RSA} bits or more")
     if algorithm == "ES256" and found.curve.name != "secp256r1":

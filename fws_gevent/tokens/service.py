@@ -1,4 +1,4 @@
-"""Issuing, checking, renewing and revoking tokens."""
+"""The issue, check, renewal and revocation of tokens."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from .store import (
 from .succession import new_salt, successor_of
 
 SUBJECT_REVOKED_FOR = 366 * 86400
-"""Seconds for which a subject's revocation is remembered: no token should live longer."""
+"""Seconds for which the revocation of a subject is kept; no token should live longer."""
 
-_NAMED: tuple[Kind, ...] = ("jti", "family", "login")  # claims, and sorts of revocations
+_NAMED: tuple[Kind, ...] = ("jti", "family", "login")  # claims that are also kinds of revocations
 
 
 class Tokens:
-    """The tokens of a server: JSON Web Tokens (RFC 7519) that any language can issue and read.
+    """The tokens of a server: JSON Web Tokens (RFC 7519), refresh tokens and tickets.
 
-    Without `keys` nothing is issued and nothing is valid. `several_processes` is set where
-    processes that don't share `store` serve the same clients: what needs the store is then
-    refused, for it would work only now and then. `counts` has `issued`, `refused`, `revoked`.
+    Without `keys` no token is issued and none is valid. With `several_processes`, which serve the
+    same clients, methods that need a store raise NotIssued unless `store` is shared, since they
+    would work only at times. `counts` has `issued`, `refused` and `revoked`.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class Tokens:
         ttl: float | None = None,
         family: str | None = None,
         *,
-        program: bool = False,
+        client: bool = False,
     ) -> str:
-        """A new token for `subject` that ends after `ttl` seconds (`token_ttl` by default).
+        """Return a new token for `subject` that expires after `ttl` seconds (or `token_ttl`).
 
-        `groups` are the groups that it may join, patterns such as `room:*` among them; `scope`
-        is what else it is good for. Only a `program` has a subject that begins with `client:`.
-        Raises NotIssued without a signing key, ValueError for what no token can say.
+        `groups` are the groups that it grants, or patterns such as `room:*`; `scope` is that of
+        RFC 6749 §3.3. Only an OAuth `client` has a subject that begins with `client:`. Raises
+        NotIssued without a signing key, ValueError for invalid claims.
         """
         key = None if self.keys is None else self.keys.first
         if key is None or self.keys is None or key.signing is None:
             raise NotIssued("there is no key that signs tokens; set FWS_SIGNING_KEY")
-        check_grant(subject, groups, program)
+        check_grant(subject, groups, client)
         seconds = self.settings.token_ttl if ttl is None else ttl
         if not 0 < seconds < 1e9:
             raise ValueError("a token lives for more than 0 seconds and less than 1e9")
@@ -102,23 +102,23 @@ class Tokens:
         return token
 
     def _issued_at(self, subject: str, now: float) -> int:
-        """The second that stands in what is issued now.
+        """Return the second for the `iat` of a token that is issued now.
 
-        A revocation covers its whole second; what is issued later in it counts as the next one's.
+        A revocation covers its whole second; a token issued later in it is of the next second.
         """
         revoked = self.store.revoked_at("sub", subject)
         return int(now) if revoked is None else max(int(now), revoked + 1)
 
     def verify(self, token: str) -> Claims:
-        """The claims of a token that is valid now. Raises TokenInvalid, which says what is wrong.
+        """Return the claims of a token that is valid now. Raises TokenInvalid with the reason.
 
-        The algorithm is the configured one, whatever the token says.
+        The algorithm is the configured one, not that of the token's header.
         """
         with self._counting_refusals():
             return self._checked(token)
 
     def peek(self, token: str) -> Claims | None:
-        """The claims of a token that is valid now, else None; a refusal is not counted."""
+        """Return the claims of a token that is valid now, else None; a refusal is not counted."""
         try:
             return self._checked(token)
         except TokenInvalid:
@@ -138,7 +138,7 @@ class Tokens:
         return claims
 
     def check_not_revoked(self, claims: Claims) -> None:
-        """Raise TokenInvalid if a token, or a log-in, was revoked; StorageAway if nobody knows."""
+        """Raise TokenInvalid if a token or a log-in was revoked, StorageAway without an answer."""
         at = self.store.revoked_at("sub", claims.subject)
         if (at is not None and int(claims["iat"]) <= at) or any(
             name in claims and self.store.revoked_at(name, str(claims[name])) is not None
@@ -159,12 +159,11 @@ class Tokens:
         ttl: float | None = None,
         login: str | None = None,
     ) -> tuple[str, str]:
-        """A refresh token, and the family that it belongs to: a new one unless it is given.
+        """Return a refresh token and its family, which is a new one by default.
 
-        `token` is the one to remember, a successor; without it a random one is made. `ttl` is how
-        long the tokens live that it is renewed for, and `login` what ties it to a log-in: both
-        are handed back as parts of the grant. Raises NotIssued where it could not be remembered,
-        ValueError for what no token can say.
+        `token` is a successor to keep; without it a random token is made. `ttl` is the life of the
+        tokens that are issued for it, and `login` its log-in; both become parts of the grant.
+        Raises NotIssued without a store that keeps it, ValueError for invalid claims.
         """
         self._need_store("refresh tokens")
         check_grant(subject, groups)
@@ -186,12 +185,12 @@ class Tokens:
         return token, family
 
     def spend_refresh(self, token: str) -> Refresh:
-        """What a refresh token was issued for. It is good for one use (RFC 9700 §4.14.2).
+        """Use a refresh token, which is valid once (RFC 9700 §4.14.2); return its record.
 
-        A second use within `refresh_grace` seconds, while its successor is unused, is a retry of
-        a request whose answer was lost, and gets the same `salt`. Any other means that somebody
-        else has it too: its whole family is revoked, the tokens issued from it included. Raises
-        TokenInvalid, and NotIssued where none is remembered.
+        A second use within `refresh_grace` seconds, while the successor is unused, is a retry of
+        a request whose answer was lost, and gets the same `salt`. Any other second use means that
+        the token leaked: its family is revoked, with the tokens issued for it. Raises
+        TokenInvalid, and NotIssued without a store that keeps refresh tokens.
         """
         self._need_store("refresh tokens")
         now = self.clock.wall()
@@ -209,7 +208,7 @@ class Tokens:
         return found
 
     def _is_retried(self, token: str, found: Refresh) -> bool:
-        """Whether a spent refresh token may be presented again: nobody has used its successor."""
+        """Return whether a spent refresh token may be used again: its successor is unused."""
         if not found.salt:
             return False
         successor = self.find_refresh(successor_of(token, found.salt))
@@ -218,9 +217,9 @@ class Tokens:
     # Tickets.
 
     def issue_ticket(self, claims: Claims) -> str:
-        """A ticket: opens one connection, within `ticket_ttl` seconds, as a token would.
+        """Return a ticket, which opens one connection within `ticket_ttl` seconds.
 
-        Raises NotIssued where it could not be remembered.
+        Raises NotIssued without a store that keeps it.
         """
         self._need_store("tickets")
         ticket = secrets.token_urlsafe(32)
@@ -229,7 +228,7 @@ class Tokens:
         return ticket
 
     def redeem(self, ticket: str) -> Claims:
-        """The claims that a ticket was issued for; it ends with this. Raises TokenInvalid."""
+        """Use a ticket; return the claims it was issued for. Raises TokenInvalid."""
         now = self.clock.wall()
         found = self.store.take_ticket(digest(ticket), now)
         with self._counting_refusals():
@@ -242,16 +241,16 @@ class Tokens:
     # Revocation.
 
     def revoke(self, claims: Claims) -> None:
-        """Revoke one token; its connections end. Raises NotIssued."""
+        """Revoke one token, which ends its connections. Raises NotIssued."""
         until = claims.expires_at + self.settings.token_leeway + 1
         self._revoke("jti", claims.token_id, until, claims.subject)
 
     def find_refresh(self, token: str) -> Refresh | None:
-        """What a refresh token stands for, without using it; None for an unknown one."""
+        """Return the record of a refresh token without using it, None for an unknown one."""
         return self.store.find_refresh(digest(token), self.clock.wall())
 
     def revoke_family(self, family: str, subject: str) -> None:
-        """Revoke the refresh tokens of a family of `subject`'s, and the tokens issued from them.
+        """Revoke the refresh tokens of a family of `subject`, and the tokens issued for them.
 
         Raises NotIssued.
         """
@@ -260,7 +259,7 @@ class Tokens:
         self._revoke("family", family, until, subject)
 
     def revoke_subject(self, subject: str) -> None:
-        """Revoke all that a subject was issued so far, this second included. Raises NotIssued."""
+        """Revoke all tokens that a subject has, those of this second included. Raises NotIssued."""
         self._revoke("sub", subject, self.clock.wall() + SUBJECT_REVOKED_FOR)
 
     def revoke_id(self, token_id: str) -> None:
@@ -268,7 +267,7 @@ class Tokens:
         self._revoke("jti", token_id, self.clock.wall() + SUBJECT_REVOKED_FOR)
 
     def revoke_log_in(self, name: str, until: float) -> None:
-        """End a log-in to the status page, which would last until `until`. Raises NotIssued."""
+        """Revoke a log-in to the status page, which would end at `until`. Raises NotIssued."""
         self._revoke("login", name, until)
 
     def listen(self, listener: Listener) -> None:
@@ -276,12 +275,12 @@ class Tokens:
         self.store.listen(listener)
 
     def _revoke(self, kind: Kind, value: str, until: float, owner: str | None = None) -> None:
-        """Revoke something, which is one of the revocations of the subject `owner`, if given."""
+        """Keep a revocation, as one of the subject `owner` if given. Raises NotIssued."""
         self._need_store("revocations")
         now = self.clock.wall()
         try:
             self.store.revoke(Revocation(kind, value, int(now)), until, now, owner)
-        except SubjectFull:  # then all that it has: one entry, and no more from here on
+        except SubjectFull:  # then all of its tokens, in one entry
             self.store.revoke(
                 Revocation("sub", str(owner), int(now)), now + SUBJECT_REVOKED_FOR, now
             )

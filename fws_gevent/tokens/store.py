@@ -1,4 +1,4 @@
-"""What has to be remembered of tokens: tickets, refresh tokens, and what was revoked."""
+"""The store of tickets, refresh tokens and revocations."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from ..errors import StoreFull, SubjectFull
-from .kept import Kept
+from .expiring import Expiring
 
 Kind = Literal["jti", "family", "sub", "login"]
 
-# Bounds of one subject, so that it does not take the room of the others: its oldest entry gives
-# way to a new one. A subject may stand for many people, such as guests, so the bounds are wide.
+# Bounds of one subject, so that it can't take the room of the others: a new entry replaces its
+# oldest one. A subject may stand for many people, such as guests, so the bounds are wide.
 TICKETS_EACH = 1000
-"""Tickets of one subject that are not used yet."""
+"""Unused tickets of one subject."""
 
 REFRESH_EACH = 50
-"""Refresh tokens of one subject that are good for a use."""
+"""Unused refresh tokens of one subject."""
 
 SPENT_EACH = 200
-"""Used refresh tokens of one subject that are remembered, to notice a second use."""
+"""Used refresh tokens of one subject that are kept, so that a second use is noticed."""
 
 REVOKED_EACH = 100
-"""Single tokens and families of one subject that are revoked; with more, the subject is."""
+"""Revoked tokens and families of one subject; with more, the subject is revoked."""
 
 
 class Revocation(NamedTuple):
-    """What is no longer valid.
+    """A revocation.
 
-    One token (`jti`), a family of refresh tokens, what a subject has so far (`sub`), or a log-in
-    to the status page.
+    It is that of one token (`jti`), of a family of refresh tokens, of all that a subject has so
+    far (`sub`), or of a log-in to the status page.
     """
 
     kind: Kind
     value: str
     at: int
-    """Seconds since 1970; of a subject, the tokens issued until then."""
+    """Seconds since 1970; that of a subject revokes the tokens issued until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """What a refresh token was issued for, and whether it was used before.
+    """The grant of a refresh token, and whether the token was used before.
 
-    `salt` makes the token that takes its place (see `succession`); it is empty before the first
-    use, and once the grace of a retry is over.
+    Its successor is made with `salt` (see `succession`), which is empty before the first use, and
+    once the grace for a retry is over.
     """
 
     grant: dict[str, Any]
@@ -59,7 +59,7 @@ class Refresh:
 
     @property
     def subject(self) -> str:
-        """The subject that it was issued for."""
+        """The subject of the grant."""
         return str(self.grant["subject"])
 
 
@@ -67,10 +67,10 @@ Listener = Callable[[Revocation], None]
 
 
 class TokenStore(ABC):
-    """Keeps tickets and refresh tokens by their digests, and revocations, as long as they count.
+    """Keeps tickets and refresh tokens by their digests, and revocations, until they end.
 
-    `shared` says whether all processes of a server see the same. Each method is atomic.
-    Times are seconds since 1970.
+    A store is `shared` if all processes of a server see the same. Each method is atomic. Times
+    are seconds since 1970.
     """
 
     shared = False
@@ -81,60 +81,60 @@ class TokenStore(ABC):
 
     @abstractmethod
     def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:
-        """The claims of a ticket, which ends with this; None for one that isn't there."""
+        """Take a ticket out; return its claims, or None for an unknown one."""
 
     @abstractmethod
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token; one that is kept already stays as it is. Raises StoreFull."""
+        """Keep a refresh token, unless it is kept already. Raises StoreFull."""
 
     @abstractmethod
     def find_refresh(self, digest: str, now: float) -> Refresh | None:
-        """What a refresh token stands for, without using it."""
+        """Return the record of a refresh token without using it; None for an unknown one."""
 
     @abstractmethod
     def spend_refresh(
         self, digest: str, now: float, salt: str = "", grace: float = 0.0
     ) -> Refresh | None:
-        """Use a refresh token; return what it stands for, or None for an unknown one.
+        """Use a refresh token; return its record, or None for an unknown one.
 
-        `spent` is false for the first who asks, and `salt` is theirs then. It is kept for `grace`
-        seconds, and returned to all who ask meanwhile.
+        `spent` is false at the first use, whose `salt` is kept for `grace` seconds, and returned
+        for each use meanwhile.
         """
 
     @abstractmethod
     def revoke(
         self, revocation: Revocation, until: float, now: float, owner: str | None = None
     ) -> None:
-        """Keep a revocation and tell the listeners.
+        """Keep a revocation and call the listeners.
 
-        Counts it to the subject `owner`, if given. Raises SubjectFull where that one has
-        REVOKED_EACH already, StoreFull where there is no room at all.
+        It counts as one of the subject `owner`, if given. Raises SubjectFull if that subject has
+        REVOKED_EACH already, StoreFull if the store is full.
         """
 
     @abstractmethod
     def revoked_at(self, kind: Kind, value: str) -> int | None:
-        """When something was revoked, or None."""
+        """Return the time of a revocation, or None."""
 
     @abstractmethod
     def listen(self, listener: Listener) -> None:
-        """Call `listener` for each revocation from now on, in whatever process it is made."""
+        """Call `listener` for each revocation from now on, of any process."""
 
 
 class MemoryTokenStore(TokenStore):
-    """A store in this process's memory, gone with it; `limit` entries of each sort at most.
+    """A store in the memory of this process, with `limit` entries of each kind at most.
 
-    Of refresh tokens that were used the oldest give way, so that they keep out no new ones.
+    New refresh tokens replace the oldest used ones where there is no room.
     """
 
     def __init__(self, limit: int = 100_000) -> None:
         self._limit = limit
-        self._tickets: Kept[dict[str, Any]] = Kept("tickets", limit, TICKETS_EACH)
-        self._refresh: Kept[Refresh] = Kept("refresh tokens", limit, REFRESH_EACH)
-        self._spent: Kept[Refresh] = Kept("used ones", limit, SPENT_EACH, gives_way=True)
+        self._tickets: Expiring[dict[str, Any]] = Expiring("tickets", limit, TICKETS_EACH)
+        self._refresh: Expiring[Refresh] = Expiring("refresh tokens", limit, REFRESH_EACH)
+        self._spent: Expiring[Refresh] = Expiring("used ones", limit, SPENT_EACH, evicts=True)
         self._salts: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._revoked: dict[tuple[Kind, str], tuple[float, int]] = {}
         self._ends: list[tuple[float, Kind, str]] = []
-        self._revoked_of: Kept[None] = Kept("revocations", limit, REVOKED_EACH, gives_way=True)
+        self._revoked_of: Expiring[None] = Expiring("revocations", limit, REVOKED_EACH, evicts=True)
         self._listeners: list[Listener] = []
 
     def put_ticket(self, digest: str, claims: dict[str, Any], until: float, now: float) -> None:
@@ -142,23 +142,23 @@ class MemoryTokenStore(TokenStore):
         self._tickets.put(digest, claims, str(claims.get("sub", "")), until, now)
 
     def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:
-        """The claims of a ticket, which ends with this; None for one that isn't there."""
+        """Take a ticket out; return its claims, or None for an unknown one."""
         found = self._tickets.pop(digest, now)
         return None if found is None else found[1]
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token; one that is kept already stays as it is. Raises StoreFull."""
+        """Keep a refresh token, unless it is kept already. Raises StoreFull."""
         if self.find_refresh(digest, now) is None:
             self._refresh.put(digest, refresh, refresh.subject, until, now)
 
     def find_refresh(self, digest: str, now: float) -> Refresh | None:
-        """What a refresh token stands for, without using it."""
+        """Return the record of a refresh token without using it; None for an unknown one."""
         return self._refresh.get(digest, now) or self._spent.get(digest, now)
 
     def spend_refresh(
         self, digest: str, now: float, salt: str = "", grace: float = 0.0
     ) -> Refresh | None:
-        """Use a refresh token; return what it stands for, or None for an unknown one."""
+        """Use a refresh token; return its record, or None for an unknown one."""
         while self._salts and next(iter(self._salts.values()))[0] <= now:
             self._salts.popitem(last=False)
         found = self._refresh.pop(digest, now)
@@ -175,7 +175,7 @@ class MemoryTokenStore(TokenStore):
     def revoke(
         self, revocation: Revocation, until: float, now: float, owner: str | None = None
     ) -> None:
-        """Keep a revocation and tell the listeners. Raises SubjectFull, StoreFull."""
+        """Keep a revocation and call the listeners. Raises SubjectFull, StoreFull."""
         self._forget_revocations(now)
         kind, value, at = revocation
         known = self._revoked.get((kind, value))
@@ -192,7 +192,7 @@ class MemoryTokenStore(TokenStore):
             listener(revocation)
 
     def revoked_at(self, kind: Kind, value: str) -> int | None:
-        """When something was revoked, or None."""
+        """Return the time of a revocation, or None."""
         found = self._revoked.get((kind, value))
         return None if found is None else found[1]
 
@@ -217,10 +217,10 @@ class MemoryTokenStore(TokenStore):
 
 
 def new_family() -> str:
-    """The name of a new family: a refresh token, its successors, and what is issued for them."""
+    """Return a name for the family of a refresh token, its successors and their tokens."""
     return secrets.token_hex(16)
 
 
 def digest(secret: str) -> str:
-    """What is kept of a secret with 256 random bits: its SHA-256."""
+    """Return the SHA-256 of a secret with 256 random bits, the only part of it that is kept."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,8 +1,8 @@
-"""The refresh token that takes another one's place, found again where its answer was lost.
+"""The successor of a refresh token, which is the same for a retry (RFC 6749 §6).
 
-A successor is made from the token that is presented and a random salt, which the store keeps for
-the grace of a retry. So a client that repeats a request gets the same answer, and nothing is kept
-that could be presented: neither the salt alone nor the token alone makes the successor.
+A successor is derived from the presented token and a random salt, which the store keeps for the
+grace of a retry. So a client whose answer was lost gets the same one again, and the store has no
+usable token: the successor needs both the salt and the token.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def new_salt() -> str:
 
 
 def successor_of(token: str, salt: str) -> str:
-    """Return the refresh token that takes the place of `token`: 256 bits, as URLs have them."""
+    """Return the successor of a refresh token: 256 bits in the base64 of URLs."""
     key = token.encode("utf-8", "surrogatepass")
     made = hmac.digest(key, _PURPOSE + salt.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode()

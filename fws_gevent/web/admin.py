@@ -15,7 +15,7 @@ from werkzeug.security import check_password_hash
 from ..errors import TokenInvalid
 from ..settings import Settings
 from ..tokens import Claims, Tokens
-from ..tokens.claims import PROGRAM
+from ..tokens.claims import CLIENT_PREFIX
 from ..tokens.store import digest
 
 SCOPE: Final = "status"
@@ -97,7 +97,7 @@ class Admin:
         now = self._tokens.clock.wall()
         made = Claims(
             # No token has these names: a log-in without one ends with no token.
-            sub=PROGRAM, jti="", iat=int(now), exp=now + SESSION, scope=SCOPE,
+            sub=CLIENT_PREFIX, jti="", iat=int(now), exp=now + SESSION, scope=SCOPE,
             login=secrets.token_hex(16),
         )  # fmt: skip
         if token is not None:

@@ -14,7 +14,7 @@ from ..protocol.handshake import Headers
 from ..protocol.origin import origin_allowed
 from ..protocol.peer import peer_of
 from ..tokens import Claims
-from ..tokens.claims import PROGRAM, covers, group_of, may_join, subject_of_program
+from ..tokens.claims import CLIENT_PREFIX, covers, group_of, may_join, subject_of_client
 from ..tokens.clients import TokenClient
 from .answers import refuse, refuse_bearer, refuse_client, refuse_for, refuse_nobody
 from .grants import TokenGrant, as_grant
@@ -131,7 +131,7 @@ def identity(fields: Mapping[str, str]) -> Identity:
     found = client(fields)
     if found is not None:
         scope = frozenset(found.scope.split())
-        return Identity(subject_of_program(found.client_id), scope, found.groups)
+        return Identity(subject_of_client(found.client_id), scope, found.groups)
     claims = bearer()
     if claims is None:
         refuse_nobody()
@@ -175,5 +175,5 @@ def _check_subject(subject: str) -> None:
         group_of(subject)
     except GroupNameInvalid as error:
         refuse(403, "access_denied", f"this subject can't have a token: {error}")
-    if subject.startswith(PROGRAM):
-        refuse(403, "access_denied", f"a subject that begins with {PROGRAM} is a program's")
+    if subject.startswith(CLIENT_PREFIX):
+        refuse(403, "access_denied", f"a subject that begins with {CLIENT_PREFIX} is a client's")

@@ -10,7 +10,7 @@ from flask import Response
 
 from ..errors import NotIssued, TokenInvalid
 from ..tokens import Claims
-from ..tokens.claims import scope_text, subject_of_program
+from ..tokens.claims import scope_text, subject_of_client
 from ..tokens.store import Refresh, new_family
 from ..tokens.succession import successor_of
 from .answers import (
@@ -64,8 +64,8 @@ def _for_client(fields: Mapping[str, str]) -> Response:
         refuse_client("the client must authenticate itself")
     scope = _narrowed(fields.get("scope"), asking.scope)
     # No refresh token: a client that has its secret can ask again (RFC 6749 §4.4.3).
-    subject = subject_of_program(asking.client_id)
-    return _issued(TokenGrant(subject=subject, groups=asking.groups, scope=scope), program=True)
+    subject = subject_of_client(asking.client_id)
+    return _issued(TokenGrant(subject=subject, groups=asking.groups, scope=scope), client=True)
 
 
 def _for_refresh_token(fields: Mapping[str, str]) -> Response:
@@ -129,10 +129,10 @@ def _issued(
     refreshable: TokenGrant | None = None,
     tie: Tie | None = None,
     *,
-    program: bool = False,
+    client: bool = False,
 ) -> Response:
     try:
-        return answer(issue(grant, refreshable, tie, program=program))
+        return answer(issue(grant, refreshable, tie, client=client))
     except NotIssued as error:
         unavailable(str(error))
 
@@ -142,7 +142,7 @@ def issue(
     refreshable: TokenGrant | None = None,
     tie: Tie | None = None,
     *,
-    program: bool = False,
+    client: bool = False,
 ) -> TokenResponse:
     """The answer of RFC 6749 §5.1 for `grant`, with a refresh token for `refreshable` if given.
 
@@ -156,7 +156,7 @@ def issue(
     ttl = tokens.settings.token_ttl if grant.ttl is None else grant.ttl
     issued: TokenResponse = {
         "access_token": tokens.issue(
-            grant.subject, grant.groups, grant.scope, ttl, family, program=program
+            grant.subject, grant.groups, grant.scope, ttl, family, client=client
         ),
         "token_type": "Bearer",
         "expires_in": round(ttl),

@@ -1,4 +1,4 @@
-"""Keys, tokens of other applications, and forgeries, for the tests of tokens."""
+"""Keys, tokens of other applications, and forged tokens, for the tests of tokens."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ MAKERS: dict[str, Callable[[], Any]] = {
 }
 
 KEYS_OF = {"RS256": "rsa", "ES256": "p256", "EdDSA": "ed25519"}
-"""A key for each algorithm with a pair of keys."""
+"""A key for each asymmetric algorithm."""
 
 
 @cache
 def private(kind: str) -> Any:
-    """A private key, the same for all tests."""
+    """Return a private key, the same for all tests."""
     return MAKERS[kind]()
 
 
@@ -70,19 +70,19 @@ def service(clock: Clock = SYSTEM_CLOCK, **settings: Any) -> Tokens:
 
 
 def service_with(folder: Path, algorithm: str, **files: bytes) -> Tokens:
-    """Tokens whose keys are files with these contents, by their kid."""
+    """Return tokens whose keys are files with these contents, by their kid."""
     return service(signing_algorithm=algorithm, signing_key_files=written(folder, **files))
 
 
 def written(folder: Path, **files: bytes) -> tuple[str, ...]:
-    """Files with these contents, as `signing_key_files` names them."""
+    """Write files with these contents; return them as `signing_key_files` has them."""
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return tuple(f"{name}={folder / name}" for name in files)
 
 
 def payload(**changes: Any) -> dict[str, Any]:
-    """What a valid token says, with changes; a claim that is `...` is left out."""
+    """Return the claims of a valid token, with changes; a claim that is `...` is left out."""
     now = int(time.time())
     claims = {"iss": "fws", "aud": "fws", "sub": "ada", "iat": now, "exp": now + 60, "jti": "id",
               "groups": ["room:*"], "scope": "publish"}  # fmt: skip
@@ -92,12 +92,12 @@ def payload(**changes: Any) -> dict[str, Any]:
 def issued_elsewhere(
     claims: dict[str, Any], key: Any = SECRET, algorithm: str = "HS256", **header: Any
 ) -> str:
-    """A token as an application issues it that has PyJWT alone."""
+    """Return a token as an application with PyJWT alone issues it."""
     return jwt.encode(claims, key, algorithm, header)
 
 
 def by_hand(header: Any, claims: Any, secret: bytes = SECRET.encode()) -> str:
-    """A token of any header and claims, signed as HS256 says."""
+    """Return a token of any header and claims, signed with HS256."""
     parts = [part if isinstance(part, bytes) else json.dumps(part).encode()
              for part in (header, claims)]  # fmt: skip
     signed = b".".join(base64url(part) for part in parts)
@@ -110,7 +110,7 @@ def base64url(content: bytes) -> bytes:
 
 
 def refusal(tokens: Tokens, token: str) -> str:
-    """Why a token is refused; what says so shows neither it nor the secret."""
+    """Return the reason for which a token is refused, which shows neither it nor the secret."""
     before = tokens.counts["refused"]
     with pytest.raises(TokenInvalid) as caught:
         tokens.verify(token)

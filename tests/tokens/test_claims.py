@@ -1,4 +1,4 @@
-"""What a valid token says, and which groups it grants."""
+"""The claims of a token, and the groups that they grant."""
 
 from __future__ import annotations
 

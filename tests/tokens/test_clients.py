@@ -1,4 +1,4 @@
-"""The programs that may ask for tokens."""
+"""The OAuth clients that may request tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def complaint(file: Path, content: bytes) -> str:
-    """The one line that a file with this content is refused with."""
+    """Return the one line with which a file with this content is refused."""
     file.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
         TokenClients.from_file(str(file))

@@ -1,4 +1,4 @@
-"""The keys of a ring: which files hold one, and what is refused at the start."""
+"""The keys of a ring: valid files, and those refused at the start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ring(algorithm: str, *files: str, secret: str | None = None) -> KeyRing | No
 
 
 def complaint(algorithm: str, *files: str, secret: str | None = None) -> str:
-    """The one line that these keys are refused with, and that shows none of them."""
+    """Return the one line with which these keys are refused, and which shows none of them."""
     with pytest.raises(ConfigurationError) as caught:
         ring(algorithm, *files, secret=secret)
     told = str(caught.value)
@@ -39,7 +39,7 @@ ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA5ayYYWd5bLQloJkfH5aaEg
 Ax4ABB4SIF1Al7l1ceVLG76VTXwdr2nyJ2IrmjP6N/4=
 -----END PRIVATE KEY-----
 """
-"""A key on the curve secp112r1, which cryptography does not know."""
+"""A key on the curve secp112r1, which cryptography does not support."""
 
 
 def test_without_keys_there_is_no_ring() -> None:
@@ -155,13 +155,13 @@ def test_a_file_without_a_key_is_refused_by_its_name(
     tmp_path: Path, algorithm: str, content: bytes
 ) -> None:
     (file,) = written(tmp_path, a=content)
-    assert complaint(algorithm, file) == f"{tmp_path / 'a'} is no key for {algorithm} (PEM)"
+    assert complaint(algorithm, file) == f"{tmp_path / 'a'} is not a PEM key for {algorithm}"
 
 
 @pytest.mark.parametrize("algorithm", KEYS_OF)
 def test_a_key_behind_a_password_is_refused(tmp_path: Path, algorithm: str) -> None:
     (file,) = written(tmp_path, a=private_pem(KEYS_OF[algorithm], b"password"))
-    assert "is no key for" in complaint(algorithm, file)
+    assert "is not a PEM key for" in complaint(algorithm, file)
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", *KEYS_OF])
@@ -214,8 +214,8 @@ def test_a_secret_is_for_hs256_alone(tmp_path: Path, algorithm: str) -> None:
 
 def test_a_kid_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     (file,) = written(tmp_path, default=OTHER_SECRET.encode())
-    assert complaint("HS256", file, file) == "signing_key_files: default is there twice"
-    assert complaint("HS256", file, secret=SECRET) == "signing_key_files: default is there twice"
+    assert complaint("HS256", file, file) == "signing_key_files: default is repeated"
+    assert complaint("HS256", file, secret=SECRET) == "signing_key_files: default is repeated"
 
 
 def test_a_ring_for_this_run_is_random_and_does_not_last() -> None:

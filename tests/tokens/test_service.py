@@ -1,4 +1,4 @@
-"""Issuing and checking tokens."""
+"""The issue and check of tokens."""
 
 from __future__ import annotations
 

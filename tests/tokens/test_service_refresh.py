@@ -1,4 +1,4 @@
-"""Refresh tokens: one use each, and what a second use means."""
+"""Refresh tokens: one use each, and the effects of a second use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSED = "the refresh token is unknown, used, expired or revoked"
 
 
 def spent_in_vain(tokens: Tokens, token: str) -> None:
-    """A refresh token is refused, in the same words whatever is wrong with it."""
+    """Check that a refresh token is refused, with the reason that is the same for all."""
     before = tokens.counts["refused"]
     with pytest.raises(TokenInvalid) as caught:
         tokens.spend_refresh(token)
@@ -29,7 +29,7 @@ def spent_in_vain(tokens: Tokens, token: str) -> None:
 
 
 def renewed(tokens: Tokens, token: str) -> tuple[str, str]:
-    """A token and the next refresh token, as whoever renews gets them."""
+    """Use a refresh token; return a token and the successor."""
     found = tokens.spend_refresh(token)
     said = {name: found.grant[name] for name in ("subject", "groups", "scope")}
     return tokens.issue(**said, family=found.family), tokens.issue_refresh(

@@ -1,4 +1,4 @@
-"""Tokens that must not be valid, and what is said of them."""
+"""Tokens that must not be valid, and the reasons that are told."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_json_that_overloads_the_parser_is_malformed(nested: bytes) -> None:
 
 
 def verified(token: str) -> Claims | None:
-    """The claims of a token, with which all that takes claims must get along."""
+    """Return the claims of a token, None for a refused one; use all that takes claims."""
     tokens = service()
     try:
         claims = tokens.verify(token)

@@ -19,7 +19,7 @@ REFUSED = "the ticket is unknown, used or expired"
 
 
 class SharedStore(MemoryTokenStore):
-    """Stands for a store that all processes see."""
+    """Stands for a store that all processes share."""
 
     shared = True
 

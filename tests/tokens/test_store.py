@@ -1,4 +1,4 @@
-"""The store in memory: what it keeps, for how long, and how much of it."""
+"""The store in memory: its entries, their life and their limits."""
 
 from __future__ import annotations
 

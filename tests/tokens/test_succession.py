@@ -1,4 +1,4 @@
-"""The refresh token that takes another one's place."""
+"""The successor of a refresh token."""
 
 from __future__ import annotations
 

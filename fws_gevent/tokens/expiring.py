@@ -1,4 +1,4 @@
-"""Entries that end by themselves, with a bound for all of them and one for each owner."""
+"""Entries that expire, with a limit for all of them and one for each owner."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..errors import StoreFull
 V = TypeVar("V")
 
 
-class Kept(Generic[V]):
-    """Up to `limit` entries, and up to `each` of one owner, in the order in which they came.
+class Expiring(Generic[V]):
+    """Up to `limit` entries, and up to `each` of one owner, in the order of their arrival.
 
-    The oldest entry of an owner that has `each` gives way to the next one. Where there are
-    `limit`, the oldest of all gives way with `gives_way`; without it, `put` raises StoreFull, in
-    which `what` names the entries. Times are seconds since 1970.
+    A new entry replaces the oldest one of an owner that has `each`. At `limit` it replaces the
+    oldest of all with `evicts`; without it, `put` raises StoreFull, in which `what` names the
+    entries. Times are seconds since 1970.
     """
 
-    def __init__(self, what: str, limit: int, each: int, *, gives_way: bool = False) -> None:
+    def __init__(self, what: str, limit: int, each: int, *, evicts: bool = False) -> None:
         self._what = what
         self._limit = limit
         self._each = each
-        self._gives_way = gives_way
+        self._evicts = evicts
         self._entries: OrderedDict[str, tuple[float, str, V]] = OrderedDict()
         self._of_owner: dict[str, OrderedDict[str, None]] = {}
 
@@ -33,43 +33,43 @@ class Kept(Generic[V]):
         return len(self._entries)
 
     def put(self, key: str, value: V, owner: str, until: float, now: float) -> None:
-        """Keep an entry, which counts until `until`, in the place of one of that key.
+        """Keep an entry until `until`, in place of one with that key.
 
         Raises StoreFull.
         """
         if key in self._entries:
             self._drop(key)
-        # All of a sort live about equally long, so the oldest are the first to end.
+        # All entries live about equally long, so the oldest expire first.
         while self._entries and next(iter(self._entries.values()))[0] <= now:
             self._drop(next(iter(self._entries)))
         mine = self._of_owner.get(owner, ())
         if len(mine) >= self._each:
             self._drop(next(iter(mine)))
         elif len(self._entries) >= self._limit:
-            if not self._gives_way:
+            if not self._evicts:
                 raise StoreFull(f"no room for more than {self._limit} {self._what}")
             self._drop(next(iter(self._entries)))
         self._entries[key] = (until, owner, value)
         self._of_owner.setdefault(owner, OrderedDict())[key] = None
 
     def get(self, key: str, now: float) -> V | None:
-        """Return an entry that has not ended, or None."""
+        """Return an entry that has not expired, or None."""
         until, _, value = self._entries.get(key, (0.0, "", None))
         return value if until > now else None
 
     def pop(self, key: str, now: float) -> tuple[float, V] | None:
-        """Take an entry out; return its end and its value, or None for one that has ended."""
+        """Take an entry out; return its expiry and its value, or None for an expired one."""
         if key not in self._entries:
             return None
         until, value = self._drop(key)
         return (until, value) if until > now else None
 
     def count_of(self, owner: str) -> int:
-        """Return how many entries an owner has; see `forget`."""
+        """Return how many entries an owner has, also expired ones; see `forget`."""
         return len(self._of_owner.get(owner, ()))
 
     def forget(self, owner: str, now: float) -> None:
-        """Drop those of an owner's entries that have ended."""
+        """Drop the expired entries of an owner."""
         for key in tuple(self._of_owner.get(owner, ())):
             if self._entries[key][0] <= now:
                 self._drop(key)
