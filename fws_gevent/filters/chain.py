@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import Any
 
+from ..clock import SYSTEM_CLOCK
 from ..errors import GroupNameInvalid, GroupRefused, StorageAway, TextNotUTF8, UnfitResult
 from ..logs.loggers import Repeats, get_logger
 from ..message import Message
@@ -138,11 +138,13 @@ def _offloaded(call: Call, offload: Offload) -> Call:
 
 
 def _timed(call: Call, samples: Samples) -> Call:
+    seconds = SYSTEM_CLOCK.monotonic  # real ones, whatever clock the node has
+
     def timed(web_socket_instance: Any, data: Any) -> Any:
-        start = perf_counter()
+        start = seconds()
         try:
             return call(web_socket_instance, data)
         finally:
-            samples.append(perf_counter() - start)
+            samples.append(seconds() - start)
 
     return timed

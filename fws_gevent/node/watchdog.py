@@ -6,13 +6,13 @@ import contextlib
 import signal
 from _thread import interrupt_main
 from collections.abc import Callable
-from time import monotonic
 from types import CodeType, FrameType
 from typing import Any
 
 from gevent import get_hub
 from gevent.monkey import get_original
 
+from ..clock import SYSTEM_CLOCK
 from ..filters.chain import Chain
 from ..logs.loggers import Repeats, get_logger
 
@@ -26,6 +26,8 @@ TOO_LONG = 1.0
 
 _LOOK = signal.SIGURG
 """Python's name for "look where you are": no signal is sent. One that nobody else has a use for."""
+
+_seconds = SYSTEM_CLOCK.monotonic  # real ones, whatever clock the node has
 
 _CHAIN: CodeType = Chain.receive.__code__
 
@@ -49,7 +51,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Watch the loop of the thread that calls this."""
-        self._beat, self._watching = monotonic(), True
+        self._beat, self._watching = _seconds(), True
         self._timer = get_hub().loop.timer(BEAT, BEAT)
         self._timer.start(self._on_beat)
         if signal.getsignal(_LOOK) is signal.SIG_DFL:
@@ -68,7 +70,7 @@ class Watchdog:
             signal.signal(_LOOK, signal.SIG_DFL)
 
     def _on_beat(self) -> None:
-        now = monotonic()
+        now = _seconds()
         late, self._beat = now - self._beat - BEAT, now
         if late >= TOO_LONG and self._told.due(self._seen):
             _log.warning("%s held up everybody for %.1f s; see `offload`",
@@ -84,7 +86,7 @@ class Watchdog:
         sleep: Callable[[float], None] = get_original("time", "sleep")
         while self._watching:
             sleep(BEAT)
-            late = monotonic() - self._beat > TOO_LONG / 2
+            late = _seconds() - self._beat > TOO_LONG / 2
             if late and not self._seen and self._looks:
                 interrupt_main(_LOOK)
 
