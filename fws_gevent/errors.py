@@ -1,15 +1,16 @@
-"""The errors of the project, in one tree, and the catalogue of WebSocket close codes."""
+"""All errors of the project, with one base class, and the catalogue of WebSocket close codes."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class CloseCode(IntEnum):
-    """Why a connection ended (RFC 6455 §7.4.1; 4000 to 4999 are the application's own).
+    """The reason for the end of a connection (RFC 6455 §7.4.1; 4000 to 4999 are for applications).
 
-    Each member carries `meaning`, a short English reason, and `reconnect`, whether a client
-    that gets it should come back by itself.
+    Each member has a `meaning`, a short English reason. A client should reconnect by itself if
+    `reconnect` is true.
     """
 
     meaning: str
@@ -41,28 +42,38 @@ class CloseCode(IntEnum):
 
 
 class FwsError(Exception):
-    """The root of all errors that the project raises.
+    """The base of all errors that this project raises. They can be pickled.
 
-    `close_code` is what a connection that such an error ends is closed with, or None for an
-    error that ends none.
+    `close_code` is the code that a connection is closed with because of such an error, or None if
+    it stays open.
     """
 
     close_code: CloseCode | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[FwsError], args: tuple[Any, ...], attributes: dict[str, Any]) -> FwsError:
+    """Return an error that was pickled; its class may take other arguments."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
+
 
 class ConfigurationError(FwsError):
-    """A setting, file or module that the server can't start with; its text is one line."""
+    """A setting, file or module with which the server can't start. Its text is one line."""
 
 
 class FilterDefinitionError(FwsError):
-    """A filter class that can't join a chain: its `filter` has a signature that none calls."""
+    """A class that can't be a filter, or a module without filters."""
 
 
 class HandshakeRefused(FwsError):
-    """A request that doesn't become a WebSocket.
+    """An upgrade request that is not accepted.
 
-    `status` is the HTTP status ("400 Bad Request"), `headers` what the answer carries beside
-    the usual ones, and the text says what was wrong.
+    `status` is the HTTP status ("400 Bad Request"), and `headers` are the additional headers of
+    the answer. The text says what is wrong with the request.
     """
 
     close_code = CloseCode.POLICY_VIOLATION
@@ -73,20 +84,27 @@ class HandshakeRefused(FwsError):
         self.headers = headers
 
 
+class NoSuchPath(HandshakeRefused):
+    """The server has no WebSockets at the path of the request."""
+
+    def __init__(self) -> None:
+        super().__init__("404 Not Found", "no WebSockets at this path; see --path")
+
+
 class OriginRefused(HandshakeRefused):
-    """A page of another site asked: browsers may only come from the server's own host."""
+    """A page of another site asked: its Origin is not among the allowed ones."""
 
     close_code = CloseCode.FORBIDDEN
 
 
 class TokenRefused(HandshakeRefused):
-    """The request brought a token that counts for nothing."""
+    """The request brought a token that is not valid."""
 
     close_code = CloseCode.UNAUTHENTICATED
 
 
 class NoRoom(HandshakeRefused):
-    """As many are connected as may be, here or from one address."""
+    """The limit of open connections is reached, of the node or of one address."""
 
     close_code = CloseCode.TRY_AGAIN_LATER
 
@@ -95,7 +113,7 @@ class NoRoom(HandshakeRefused):
 
 
 class ShuttingDown(HandshakeRefused):
-    """The node closes its connections and takes no more; another one may, or this one later."""
+    """The node is closing its connections, and accepts no new ones."""
 
     close_code = CloseCode.GOING_AWAY
 
@@ -105,15 +123,19 @@ class ShuttingDown(HandshakeRefused):
 
 
 class ConnectsTooOften(HandshakeRefused):
-    """A client, or a subject, opens more WebSockets than the rate allows; `seconds` until then."""
+    """A client or a subject opens connections faster than the rate allows.
+
+    `seconds` is the time until it may open the next one.
+    """
 
     def __init__(self, seconds: int) -> None:
         why = "too many connections opened lately; see Retry-After"
         super().__init__("429 Too Many Requests", why, (("Retry-After", str(seconds)),))
+        self.seconds = seconds
 
 
 class NotReady(HandshakeRefused):
-    """Nobody can be let in just now: the shared storage, which knows who may, is away."""
+    """Tokens can't be checked now, because the shared storage is away."""
 
     close_code = CloseCode.TRY_AGAIN_LATER
 
@@ -123,27 +145,27 @@ class NotReady(HandshakeRefused):
 
 
 class TokenInvalid(FwsError):
-    """A token, ticket or refresh token that counts for nothing; the text says why, never what."""
+    """A token, ticket or refresh token that is not valid. The text says why, without it."""
 
     close_code = CloseCode.UNAUTHENTICATED
 
 
 class NotIssued(FwsError):
-    """A token that can't be issued or revoked here: there is no key, or no place to remember it."""
+    """A token can't be issued or revoked: a signing key, or a place to remember it, is missing."""
 
 
 class StoreFull(NotIssued):
-    """As many tickets, refresh tokens or revocations are kept as may be."""
+    """The limit of remembered tickets, refresh tokens or revocations is reached."""
 
 
 class SubjectFull(StoreFull):
-    """One subject has as many entries as a subject may have."""
+    """One subject has reached its limit of remembered entries."""
 
 
 class GroupRefused(FwsError):
-    """The connection's token doesn't grant the group that it should join.
+    """The token of a connection doesn't grant the group that it should join.
 
-    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    If a filter doesn't catch it, the client gets `notice` as a text message and stays connected.
     """
 
     close_code = CloseCode.FORBIDDEN
@@ -155,26 +177,26 @@ class GroupRefused(FwsError):
 
 
 class GroupNameInvalid(FwsError, ValueError):
-    """A value that can't be the name of a group; the text says why.
+    """A value that can't be the name of a group. The text says why.
 
     A name is a `str` of 1 to 255 bytes of UTF-8, without control characters and lone surrogates.
-    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    If a filter doesn't catch it, the client gets `notice` as a text message and stays connected.
     """
 
     @property
     def notice(self) -> str:
-        """What the sender is told."""
+        """The message to the client."""
         return f"Error: {self}"
 
 
 class FilterFailed(FwsError):
-    """A filter raised; the chain stopped and its connection closes."""
+    """A filter raised an exception. Its chain stopped, and its connection closes."""
 
     close_code = CloseCode.INTERNAL_ERROR
 
 
 class UnfitResult(FwsError, TypeError):
-    """A filter of raw data returned something that isn't bytes."""
+    """A filter of raw data returned a value that is not bytes."""
 
     close_code = CloseCode.INTERNAL_ERROR
 
@@ -183,7 +205,7 @@ class UnfitResult(FwsError, TypeError):
 
 
 class TextNotUTF8(FwsError, ValueError):
-    """A text message whose bytes are not UTF-8: it isn't sent, for clients must not take it."""
+    """A text message whose bytes are not UTF-8. It is not sent: clients must refuse it."""
 
     close_code = CloseCode.INTERNAL_ERROR
 
@@ -194,25 +216,25 @@ class TextNotUTF8(FwsError, ValueError):
 class StorageAway(FwsError):
     """The shared storage can't be reached, or doesn't answer in time.
 
-    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    If a filter doesn't catch it, the client gets `notice` as a text message and stays connected.
     """
 
     notice = "Error: the shared storage is away; try again"
 
 
 class PublishFailed(StorageAway):
-    """The shared storage didn't say that it took a message, and nobody is closed for it.
+    """The shared storage has not confirmed a message in time, or has refused it.
 
-    Nobody got it, unless it was taken in the last moment and only the answer was lost.
-
-    Left uncaught by a filter, the sender gets `notice` as a text message and stays.
+    The message was not delivered, unless the storage took it in the last moment and only its
+    answer was lost. If a filter doesn't catch it, the client gets `notice` as a text message and
+    stays connected.
     """
 
     notice = "Error: not delivered, the shared storage is away; try again"
 
 
 class NotServing(FwsError):
-    """A call from another thread to a server that has stopped."""
+    """A call from another thread to a server that is not running."""
 
     def __init__(self) -> None:
-        super().__init__("the server has stopped: it takes no calls from other threads")
+        super().__init__("the server is not running: it takes no calls from other threads")

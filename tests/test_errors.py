@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 import pkgutil
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 import fws_gevent
-from fws_gevent.errors import CloseCode, FwsError, HandshakeRefused, OriginRefused
+from fws_gevent.errors import (
+    CloseCode,
+    ConnectsTooOften,
+    FwsError,
+    GroupNameInvalid,
+    GroupRefused,
+    HandshakeRefused,
+    NoRoom,
+    NotServing,
+    OriginRefused,
+    PublishFailed,
+    TextNotUTF8,
+    UnfitResult,
+)
 from fws_gevent.protocol.frames import is_close_code
 
 from .clients import ROOT
 
-CATALOGUE = (ROOT / "docs" / "close_codes.md").read_text()
+CATALOGUE = (ROOT / "docs" / "close_codes.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "errors.md").read_text("utf-8")
 
 
 def subclasses(root: type[FwsError]) -> Iterator[type[FwsError]]:
@@ -110,6 +126,39 @@ def test_the_close_code_of_an_error_may_be_sent_and_is_documented(code: CloseCod
 @pytest.mark.parametrize("code", CloseCode, ids=lambda code: code.name)
 def test_the_documented_catalogue_has_every_code(code: CloseCode) -> None:
     assert f"| {code.value} | {code.meaning} |" in CATALOGUE
+
+
+def test_the_page_of_errors_has_every_error_with_its_bases() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE, re.MULTILINE)
+    documented = {name: re.findall(r"`(\w+)`", bases) for name, bases in rows}
+    assert len(documented) == len(rows)
+    assert documented == {
+        name: [base.__name__ for base in error.__bases__] for name, error in every_error().items()
+    }
+
+
+ERRORS = [
+    HandshakeRefused("426 Upgrade Required", "why", (("Upgrade", "websocket"),)),
+    OriginRefused("403 Forbidden", "why"),
+    ConnectsTooOften(3),
+    NoRoom(),
+    NotServing(),
+    GroupRefused("room"),
+    GroupNameInvalid("why"),
+    UnfitResult(5),
+    TextNotUTF8("why"),
+    PublishFailed("why"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_is_the_same_after_it_was_pickled(error: FwsError) -> None:
+    error.add_note("seen")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.args == error.args
+    assert vars(again) == vars(error)
 
 
 def test_a_refusal_carries_its_status_its_headers_and_its_text() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ..errors import HandshakeRefused
 from ..protocol.handshake import Request
 from ..settings import Settings
 
@@ -64,10 +63,3 @@ class Worker(Protocol):
 
     def serving(self, node: WorkerNode) -> None:
         """Count the node's WebSockets as the worker's, and finish the node before the end."""
-
-
-class NoSuchPath(HandshakeRefused):
-    """The refusal of a path without WebSockets."""
-
-    def __init__(self) -> None:
-        super().__init__("404 Not Found", "no WebSockets at this path; see --path")

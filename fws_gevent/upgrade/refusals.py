@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import HandshakeRefused
+from ..errors import HandshakeRefused, NoSuchPath
 from ..logs.loggers import Repeats, get_logger
 from ..protocol.handshake import UPGRADE_REQUIRED, upgrade_headers, wrong_method
-from .context import NoSuchPath
 from .environ import asks_for_websocket
 
 _log = get_logger("server")

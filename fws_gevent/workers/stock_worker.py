@@ -16,7 +16,7 @@ from wsgiref.types import WSGIApplication
 
 import gevent
 
-from ..errors import CloseCode, HandshakeRefused
+from ..errors import CloseCode, HandshakeRefused, NoSuchPath
 from ..logs.loggers import get_logger
 from ..protocol.addresses import normal_address
 from ..protocol.frames import encode_close
@@ -31,7 +31,6 @@ from ..protocol.handshake import (
     wants_websocket,
 )
 from ..protocol.peer import SocketPeer
-from ..upgrade.context import NoSuchPath
 from ..upgrade.takeover import take_socket
 
 _log = get_logger("server")
