@@ -1,4 +1,4 @@
-"""Publishing from any program: a worker, a script, an application without WebSockets."""
+"""Publishes messages from any program: a worker, a script, an application without WebSockets."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Publisher:
             GroupNameInvalid: The group is not a valid name.
             ValueError: `message_id` is empty.
         """
-        if message_id == "":  # all messages without one would be the same
+        if message_id == "":  # all such messages would count as one
             raise ValueError("message_id is empty; without it, each message is sent")
         opcode, payload = convert(data)
         kind = entries.TEXT if opcode == TEXT else entries.BINARY

@@ -351,7 +351,7 @@ def key_names() -> Iterator[str]:
     """Yield every name that `Keys` can make, with words in capitals for its parts."""
     keys = Keys("fws")
     words = {"group": ("GROUP", None), "node": ("NODE",), "message_id": ("ID",),
-             "digest": ("SHA256",), "owner": ("SHA256",), "sort": ("SORT",),
+             "digest": ("SHA256",), "owner": ("SHA256",), "category": ("CATEGORY",),
              "key": (b"KEY",)}  # fmt: skip
     for name, maker in vars(Keys).items():
         if name.startswith("_"):
@@ -369,7 +369,7 @@ def test_every_key_is_in_the_table() -> None:
 
 
 PARTS = {"GROUP": r"[^{}*]+", "NODE": r"[^{}*]+", "SHA256": r"[0-9a-f]{64}", "ID": r".+",
-         "KEY": r"[^{].*", "SORT": r"[a-z]+"}  # fmt: skip
+         "KEY": r"[^{].*", "CATEGORY": r"[a-z]+"}  # fmt: skip
 
 
 def row_of(key: str) -> list[str]:

@@ -1,5 +1,5 @@
-"""Brokers, which carry the messages of groups: the contract, and the one of a single node.
+"""Brokers carry the messages of groups: the contract, and the broker of a single node.
 
-Imports a connection and all below it, and neither a node nor Redis. Begin to read with `base`;
-`cluster.redis_broker` fulfils the same contract for many nodes.
+It imports `connection` and the rows below, but neither `node` nor Redis. Begin to read with
+base.py; `cluster/redis_broker.py` has the broker of many nodes.
 """

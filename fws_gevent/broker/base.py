@@ -14,70 +14,70 @@ from ..signals import Member
 from .host import BrokerHost
 
 heard_everywhere: ContextVar[bool] = ContextVar("fws_heard_everywhere", default=False)
-"""Whether every node gets the present event of the consumer chain: a broadcast is local then."""
+"""True during an event of the consumer chain that every node gets: a broadcast is local then."""
 
 
 class Broker(ABC):
-    """Carries the messages of groups to their members, on whatever node they are.
+    """Carries the messages of groups to their members on all nodes.
 
-    A broker serves one node, its host: `attach` is called once, with the node's construction,
-    `start` and `stop` with its life. Between `attach` and `start`, and in a forked child, it
-    publishes and hears nothing. Its methods are called in greenlets on the thread of the host's
-    loop; `publish` is safe from any thread.
+    A broker serves one node, its host. The node calls `attach` once, when it is made, and `start`
+    and `stop` when it starts and stops. Before `start`, and in a forked child, a broker publishes
+    but receives nothing. Its methods are called in the thread of the host's loop; only `publish`
+    may be called from any thread.
     """
 
     shared = False
-    """Whether there may be other nodes."""
+    """True if there may be other nodes."""
 
     def attach(self, host: BrokerHost) -> None:
         """Serve `host` from now on. Never waits."""
         self.host = host
 
-    # Its life.
+    # Lifecycle.
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to hear the other nodes. Waits a few seconds at most."""
+        """Begin to receive. Waits a few seconds at most."""
 
     @abstractmethod
     def on_fork(self) -> None:
-        """Hear nobody and take no part, in a forked child. Never waits."""
+        """Stop receiving, in a forked child, without telling the other nodes. Never waits."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Say good-bye and end; does nothing if it is not started. Waits a few seconds at most."""
+        """Tell the other nodes, and stop; do nothing if not started. Waits a few seconds."""
 
-    # Its state.
+    # State.
 
     @property
     @abstractmethod
     def node_name(self) -> str:
-        """The name of this node, which no other node has."""
+        """The unique name of this node."""
 
     @property
     @abstractmethod
     def healthy(self) -> bool:
-        """Return whether this node hears the others."""
+        """Return whether this node receives the messages of the others."""
 
     @property
     @abstractmethod
     def others(self) -> Sequence[dict[str, Any]]:
-        """What the other nodes said of themselves lately (see `BrokerHost.summary`)."""
+        """The last status of each other node (see `BrokerHost.summary`)."""
 
     @property
     @abstractmethod
     def losses(self) -> int:
-        """How often the connection to the other nodes was lost."""
+        """The number of times that the connection to the other nodes was lost."""
 
     @property
     @abstractmethod
     def gaps(self) -> int:
-        """How often messages were found missing."""
+        """The number of gaps: messages that this node has missed."""
 
     @property
     @abstractmethod
     def loops(self) -> Sequence[Loop]:
-        """Its background tasks."""
+        """The background tasks."""
 
     # Messages.
 
@@ -85,19 +85,19 @@ class Broker(ABC):
     def publish(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
     ) -> None:
-        """Send to a group's members on all nodes; None is everybody.
+        """Send a message to the members of a group on all nodes, or to everybody.
 
-        All members get the messages of one group in one order. Returns when the broker has the
-        message, so it may wait.
+        All members get the messages of a group in the same order. Returns when the broker has the
+        message, and may wait for that.
 
         Args:
             opcode: TEXT or BINARY.
-            payload: The message, which the broker doesn't keep a reference to.
-            group: The group, or None.
-            exclude: The id of a connection that doesn't get it, or "".
+            payload: The message. The broker keeps no reference to it.
+            group: The group, or None for everybody.
+            exclude: The id of a connection that does not get it, or "".
 
         Raises:
-            PublishFailed: The broker did not take the message in time.
+            PublishFailed: The broker did not accept the message in time.
             GroupNameInvalid: `group` can't be the name of a group.
         """
 
@@ -106,12 +106,12 @@ class Broker(ABC):
         """Close a subject's connections, or the one with an id, on all nodes. May wait.
 
         Returns:
-            How many those are; the id of a connection of another node counts as none.
+            The number of these connections; one on another node, given by its id, is not counted.
 
         Raises:
             PublishFailed: The other nodes can't be told.
-            StorageAway: They were told, but how many connections that ends is not known.
-            GroupNameInvalid: The subject can't be one.
+            StorageAway: The other nodes were told, but the number is not known.
+            GroupNameInvalid: `subject` can't be the subject of a token.
         """
 
     # Members.
@@ -122,25 +122,27 @@ class Broker(ABC):
     ) -> None:
         """Note that a connection of this node has joined a group.
 
-        With `wait` it returns when nothing that is sent to the group can be missed, or a few
-        seconds later; messages that are missed after that are told as a gap. Without, it returns
-        at once: the connection gets what this node publishes to the group from then on, and what
-        other nodes publish as soon as the broker has confirmed the join, which takes as long as a
-        waiting join takes.
+        With `wait`, it returns when no later message to the group can be missed, or after a few
+        seconds: a gap is reported then. Without `wait`, it returns at once. The connection gets all
+        messages that this node publishes to the group afterwards. It gets those of other nodes as
+        soon as the broker has confirmed the join.
 
         Args:
-            group: The group, whose connections `BrokerHost.groups` has already.
+            group: The group. `BrokerHost.groups` has the connection already.
             member: The id of the connection.
             subject: The subject of its token.
-            first: Whether it is the first of the group on this node.
-            wait: Whether to wait for the broker. In the hub it never waits.
+            first: True for the first member of the group on this node.
+            wait: False to return at once. In the hub it never waits.
         """
 
     @abstractmethod
     def leave(self, group: str, member: str, *, last: bool) -> None:
-        """Note that a connection of this node has left a group, as the last one here or not.
+        """Note that a connection of this node has left a group. Never waits.
 
-        Never waits.
+        Args:
+            group: The group. `BrokerHost.groups` does not have the connection any more.
+            member: The id of the connection.
+            last: True if the group has no member left on this node.
         """
 
     @abstractmethod
@@ -161,5 +163,5 @@ class Broker(ABC):
 
 
 def process_name() -> str:
-    """Return a name of this process: its host and its id."""
+    """Return the host and the id of this process as one name."""
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,4 +1,4 @@
-"""What a broker needs of the node that it serves."""
+"""The node that a broker serves, as the broker knows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EventQueue(Protocol):
 
 
 class BrokerHost(Protocol):
-    """A node, as far as its broker knows it."""
+    """The node of a broker. Methods that tell of events call subscribers, which may wait."""
 
     @property
     def reactor(self) -> Reactor:
@@ -35,7 +35,10 @@ class BrokerHost(Protocol):
     def spread(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
     ) -> int:
-        """Send to this node's members of a group; return how many. For the loop's thread alone."""
+        """Send to this node's members of a group; return their number.
+
+        Only for calls in the thread of the loop, with a valid name.
+        """
 
     def send_here(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
@@ -43,16 +46,16 @@ class BrokerHost(Protocol):
         """Send to this node's members of a group, from any thread. Raises GroupNameInvalid."""
 
     def disconnect_here(self, group: str | None, name: str | None, code: int, reason: str) -> int:
-        """Close this node's connection with an id, or those of a group; return how many."""
+        """Close this node's connection with an id, or those of a group; return their number."""
 
     def hears_members(self, *, joined: bool) -> bool:
-        """Return whether anybody listens to joins, or to leaves."""
+        """Return whether joins, or leaves, have a subscriber."""
 
     def tell_member(self, member: Member, *, joined: bool) -> None:
-        """Tell of a member that joined or left on another node. Subscribers may wait."""
+        """Tell of a member that joined or left on another node."""
 
     def tell_gap(self, group: str | None, reason: str) -> None:
-        """Tell that messages to a group are missing here. Subscribers may wait."""
+        """Tell that messages to a group are missing on this node; None is everybody."""
 
     def summary(self) -> dict[str, Any]:
-        """Return what the node says of itself to the others."""
+        """Return the status of this node, which the other nodes get."""

@@ -1,4 +1,4 @@
-"""The broker of a single node: what is published is sent to this node's connections."""
+"""The broker of a single node, which sends each message to the connections of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .base import Broker, process_name
 
 
 class MemoryBroker(Broker):
-    """Carries messages within this process: there is no other node, and nothing can be lost."""
+    """Carries messages within this process, where none can be lost."""
 
     healthy = True
     others: tuple[dict[str, Any], ...] = ()
@@ -22,14 +22,14 @@ class MemoryBroker(Broker):
         self._name = process_name()
 
     def start(self) -> None:
-        """Take the name of the process that serves: this was made before a fork, perhaps."""
+        """Take the name of the present process, which may be a child of the one that made this."""
         self._name = process_name()
 
     def on_fork(self) -> None:
-        """Do nothing: the host has forgotten its connections."""
+        """Do nothing: the host forgets its connections itself."""
 
     def stop(self) -> None:
-        """Do nothing: there is nobody to say good-bye to."""
+        """Do nothing: there are no other nodes."""
 
     @property
     def node_name(self) -> str:

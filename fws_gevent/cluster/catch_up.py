@@ -1,4 +1,4 @@
-"""Reading what readers have missed: many of them in one trip to Redis."""
+"""Reads the entries that stream readers have missed, for many of them in one request to Redis."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from .stream_reader import StreamReader
 _log = get_logger("redis")
 
 READERS = 32
-"""Feeds that are asked for together."""
+"""Stream readers in one request."""
 
 ENTRIES, SIZE = 512, 4 << 20
-"""Entries, and bytes, that all readers of one trip are answered with together. A single entry that
-is larger is read alone."""
+"""Entries, and bytes, in the answer to one request, for all its readers together. A single entry
+that is larger is read alone."""
 
 WORK = 4096
-"""Messages to single connections that the entries of one trip are about, where more than one entry
-is read: all of them are sent before anything else has its turn."""
+"""Messages to single connections that the entries of one request may cause, where it reads more
+than one: all of them are sent before other greenlets run."""
 
 CUTS = 6
-"""How often the bounds of a trip are halved at most, for a Redis that is too slow for more."""
+"""Times that the bounds of a request are halved at most, for a Redis that answers too slowly."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds at most until a reader is asked for again that Redis refused to read."""
+"""Seconds at most between two attempts to read a stream that Redis refuses to read."""
 
 
 class CatchUp:
@@ -77,7 +77,7 @@ class CatchUp:
         self.loop.start()
 
     def put(self, reader: StreamReader, pause: float = 0.0) -> None:
-        """Read on for a reader in `pause` seconds, or sooner where that was asked for before."""
+        """Read on for a reader in `pause` seconds, or sooner if that is due already."""
         due = self._clock.monotonic() + pause
         if reader.queued and reader.queued <= due:
             return
@@ -89,7 +89,7 @@ class CatchUp:
         self._something.set()
 
     def stop(self, timeout: float) -> None:
-        """End; waits for `timeout` seconds at most."""
+        """Stop; wait for at most `timeout` seconds."""
         self._stopping = True
         self._something.set()
         self.loop.join(timeout)
@@ -107,7 +107,7 @@ class CatchUp:
                 gevent.sleep(backoff.seconds())
 
     def _next(self) -> list[StreamReader]:
-        """Return the readers of the next trip; one whose entries are large has it for itself."""
+        """Return the readers of the next request; one whose entries are large is alone in it."""
         now = self._clock.monotonic()
         while self._later and self._later[0][0] <= now:
             due, _, reader = heappop(self._later)
@@ -118,7 +118,7 @@ class CatchUp:
             if reader.queued == due and reader.large and readers and not reader.closed:
                 break
             self._readers.popleft()
-            if reader.queued == due:  # else it was asked for in between, sooner than this
+            if reader.queued == due:  # otherwise it has another entry, which is due sooner
                 reader.queued = 0.0
                 if not reader.closed:
                     readers.append(reader)
@@ -130,10 +130,10 @@ class CatchUp:
         return max(0.0, self._later[0][0] - self._clock.monotonic()) if self._later else None
 
     def _read(self, readers: list[StreamReader]) -> bool:
-        """Read on for readers in one trip; whether the next one may follow at once."""
+        """Read on for readers in one request; return whether the next may follow at once."""
         try:
             answers = self._ask(readers)
-        except Exception as error:  # noqa: BLE001 - redis-py has some that are no RedisError
+        except Exception as error:  # noqa: BLE001 - redis-py raises others than RedisError, too
             _log.debug("can't read on: %s", error)
             self._cuts = min(CUTS, self._cuts + 1)
             self._look_again()
@@ -148,7 +148,7 @@ class CatchUp:
     def _ask(self, readers: list[StreamReader]) -> list[Any]:
         pipeline = self._servers.pipeline(self._server)
         for reader in readers:
-            # An answer before this one may have made it live; what comes now would come twice.
+            # The answer before may have set it live: entries that are pushed now would come twice.
             reader.asking()
             self._servers.run(
                 pipeline, RESUME, [reader.channel], self._arguments(reader, len(readers))
@@ -157,7 +157,7 @@ class CatchUp:
         return answers
 
     def _arguments(self, reader: StreamReader, sharing: int) -> list[Any]:
-        """Return the arguments of the script for one of `sharing` readers of a trip."""
+        """Return the arguments of the script for one of `sharing` readers of a request."""
         position, fresh = reader.position, secrets.token_hex(8)
         seen = ("", "", "") if position is None else (format_id(position.id), *position[1:])
         most = min(ENTRIES, WORK // reader.work)
@@ -166,7 +166,7 @@ class CatchUp:
                 self._servers.publish_command, int(sharing == 1)]  # fmt: skip
 
     def _mend(self, answers: list[Any]) -> bool:
-        """Do what the answers of a trip show to be needed; whether that could be done."""
+        """Ask for slots again or load the script, if an answer says so; return False on failure."""
         if any(isinstance(answer, MovedError) for answer in answers):
             self._look_again()
         if any(isinstance(answer, NoScriptError) for answer in answers):
@@ -184,9 +184,9 @@ class CatchUp:
             _log.debug("can't find out which server has what: %s", error)
 
     def _answered(self, reader: StreamReader, answer: Any) -> None:
-        """Tell a reader how it goes on, or put it aside."""
+        """Give a reader the answer about its stream, or put it aside."""
         if reader.closed:
-            return  # who joins its group now follows anew, and gets nothing older
+            return  # a later join follows the stream with a new reader
         if isinstance(answer, AskError) and not isinstance(answer, MovedError):
             answer = self._ask_elsewhere(reader, answer)
         if isinstance(answer, Exception):
@@ -194,7 +194,7 @@ class CatchUp:
             return
         try:
             self._go_on(reader, answer)
-        except Exception as error:  # noqa: BLE001 - the other readers have their answers all the same
+        except Exception as error:  # noqa: BLE001 - the other readers get their answers all the same
             self.loop.add(error)
             self.put(reader, LONGEST_PAUSE)
 

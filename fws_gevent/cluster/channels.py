@@ -1,4 +1,4 @@
-"""The channels that lead to the consumer chain: each PUBLISH on them runs it once on each node."""
+"""The channels of the consumer chain: each PUBLISH on them runs the chain once on every node."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _GLOB = re.compile(r"[*?\[\\]")
 
 
 class Channels:
-    """Subscribes to channels and patterns, and hands each message to `put` once.
+    """Subscribes to channels and patterns, and calls `put` once for each message.
 
-    `put` must not block; it answers False for what finds no room.
+    `put` must not block. It returns False if the queue is full.
     """
 
     def __init__(
@@ -42,22 +42,22 @@ class Channels:
             self.subscription.subscribe(name, "PSUBSCRIBE")
 
     def on_listening(self, channel: bytes) -> None:
-        """A subscription was confirmed."""
+        """Do nothing: earlier messages are not kept anywhere."""
 
     def on_taken(self, channel: bytes) -> None:
-        """A subscription ended: begin anew. Only channels of streams belong to one server."""
+        """Have the connection replaced: the server ended a channel that it should not end."""
         raise redis.ConnectionError(f"the server ended the subscription to {channel!r}")
 
     def on_up(self, subscription: Subscription) -> None:
-        """The subscription listens; what was sent before is nowhere kept."""
+        """Log that messages of the time without a connection are lost."""
         if subscription.losses:
             _log.warning("channels: listening again; what was sent to them meanwhile is gone")
 
     def on_down(self, _subscription: Subscription) -> None:
-        """The subscription doesn't listen."""
+        """Do nothing: the loss was logged."""
 
     def on_message(self, kind: bytes, message: list[bytes]) -> int:
-        """A message came, once for each subscription that it fits."""
+        """Put a message, which comes once for each channel and pattern that matches it."""
         if kind == b"message":
             _, channel, data = message
             event: dict[str, Any] = {"type": "message", "pattern": None}
@@ -70,13 +70,13 @@ class Channels:
             return 1
         if not self._put({**event, "channel": _text(channel), "data": _text(data)}):
             self.dropped += 1
-            if self.dropped & (self.dropped - 1) == 0:  # 1, 2, 4, 8: no flood
+            if self.dropped & (self.dropped - 1) == 0:  # the 1st, 2nd, 4th, 8th …
                 _log.warning("channels: the consumer chain is too slow: %d messages dropped so far",
                              self.dropped)  # fmt: skip
         return 1
 
     def _is_first(self, pattern: bytes, channel: bytes) -> bool:
-        """Whether a message over a pattern is the only one, or first of several, for a PUBLISH."""
+        """Return whether a message over a pattern is the first one of its PUBLISH."""
         if channel in self._exact:
             return False
         for name, fits in self._patterns:
@@ -86,7 +86,7 @@ class Channels:
 
 
 def glob(pattern: str) -> re.Pattern[bytes]:
-    """A pattern of Redis (PSUBSCRIBE) as a regular expression; it is about bytes, as there."""
+    """Return a pattern of PSUBSCRIBE as a regular expression of bytes."""
     raw, parts, at = pattern.encode(), [], 0
     while at < len(raw):
         first, at = raw[at : at + 1], at + 1
@@ -105,7 +105,10 @@ def glob(pattern: str) -> re.Pattern[bytes]:
 
 
 def _one_of(raw: bytes, at: int) -> tuple[bytes, int]:
-    """The class that begins behind the bracket, read as util.c of Redis does; and its end."""
+    """Return the character class that begins after a bracket, and its end.
+
+    It is read as `stringmatchlen` in util.c of Redis reads it.
+    """
     negated = raw[at : at + 1] == b"^"
     at += negated
     chosen: set[int] = set()

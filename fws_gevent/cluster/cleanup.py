@@ -1,4 +1,4 @@
-"""Takes away what dead nodes left in Redis."""
+"""Removes the members and keys of dead nodes from Redis."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .member_keys import GROUPS, MemberKeys, try_each
 _log = get_logger("redis")
 
 RESERVED = 30.0
-"""Seconds that one node has for a part of the work before another one tries."""
+"""Seconds that one node has for a part of the work, until another node may take over."""
 
 FIRST, LONGEST = 1.0, 60.0
-"""Seconds until a clean-up that failed is tried again, at first and at most."""
+"""Seconds until a failed clean-up is tried again, at first and at most."""
 
 
 class _Attempt:
-    """The outcome of the clean-up of one node."""
+    """The state of the clean-up of one dead node."""
 
     def __init__(self) -> None:
         self.next = 0.0
@@ -34,10 +34,10 @@ class _Attempt:
 
 
 class Cleanup:
-    """Clears away dead nodes, one after the other, beside the signs of life of this one.
+    """Removes dead nodes one after the other, in a task beside the heartbeat.
 
-    What fails is tried again later and holds up nothing else: neither another group of that node
-    nor another node. `me` is the name under which this node does it.
+    A failure is tried again later. It delays neither other groups of that node nor other nodes.
+    `me` is the name of this node, under which it reserves the work.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class Cleanup:
         self.loop.start()
 
     def offer(self, names: Iterable[str]) -> None:
-        """Clear away these nodes, which are all that are dead now."""
+        """Remove these nodes, which are all that are dead now."""
         self._dead = {name: self._dead.get(name) or _Attempt() for name in names}
         if self._dead:
             self._something.set()
 
     def forget(self, node: str) -> None:
-        """Take a node itself out; nothing of it is left. Raises redis.RedisError."""
+        """Delete the keys of a node that has no members any more. Raises redis.RedisError."""
         keys = self._keys
-        # In one trip, so that no other node sees half of it and takes this one for dead. A key at
-        # a time, for a Redis Cluster takes no more of them in a pipeline.
+        # In one request, so that no other node sees a half and takes this one for dead. One key for
+        # each command, as a Redis Cluster takes only one in a pipeline.
         pipeline = self._servers.client.pipeline(transaction=False)
         pipeline.srem(keys.nodes, node)
         pipeline.delete(keys.node(node))
@@ -77,7 +77,7 @@ class Cleanup:
         pipeline.execute()
 
     def stop(self, timeout: float) -> None:
-        """End, within `timeout` seconds; another node does the rest."""
+        """Stop; wait for at most `timeout` seconds. Another node does the rest."""
         self._stopping = True
         self._something.set()
         self.loop.join(timeout)
@@ -103,7 +103,7 @@ class Cleanup:
                          name, error)  # fmt: skip
 
     def _clear(self, name: str, attempt: _Attempt) -> Exception | None:
-        """Clear a node away, unless another one is at it; return what failed of it.
+        """Remove a node, unless another one does so now; return a failure or None.
 
         Raises redis.RedisError.
         """
@@ -124,17 +124,17 @@ class Cleanup:
             if failed is None:
                 self.forget(name)
             return failed
-        finally:  # if that failed, it is tried again soon
+        finally:  # after a failure it is tried again soon
             client.delete(reserved)
 
     def _groups_of(self, name: str) -> Iterator[list[str]]:
-        """The groups of which a node had members, in portions. Raises redis.RedisError."""
+        """Yield the groups of a node, in portions. Raises redis.RedisError."""
         groups: list[str] = []
         for raw in self._servers.client.sscan_iter(self._keys.groups(name), count=GROUPS):
             try:
                 groups.append(raw.decode("utf-8", "surrogatepass"))
             except UnicodeDecodeError:
-                continue  # some other program put it there
+                continue  # another program wrote it
             if len(groups) >= GROUPS:
                 yield groups
                 groups = []
@@ -142,7 +142,7 @@ class Cleanup:
             yield groups
 
     def _take_away(self, name: str, groups: Sequence[str]) -> Exception | None:
-        """Take members of a node away; return what failed. Raises redis.RedisError."""
+        """Remove a node's members of groups; return a failure or None. Raises redis.RedisError."""
         portions = self._members.by_server(groups)
         outcomes = try_each(portions, partial(self._members.take_away, name))
         gone = [group for group, outcome in outcomes.items() if outcome == 0]

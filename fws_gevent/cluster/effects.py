@@ -1,4 +1,4 @@
-"""What the entries of a stream do on this node."""
+"""The effects that the entries of a stream have on this node."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ..signals import Member
 
 
 class When(Enum):
-    """When an effect happens."""
+    """The time at which an effect happens."""
 
     NOW = "now"
     IN_TURN = "in turn"
-    """After what waits already."""
+    """After the effects that wait already."""
     PATIENTLY = "patiently"
-    """Likewise, and where it may wait itself: it calls the subscribers of a bus."""
+    """In turn, and in a runner, where it may wait itself: it calls subscribers of a bus."""
 
 
 class Effect(NamedTuple):
-    """Something to do."""
+    """A call, with its arguments and their size in bytes."""
 
     do: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -36,21 +36,24 @@ class Effect(NamedTuple):
 
 
 class Effects:
-    """Turns the entries of a group's stream into what is to be done on this node.
+    """Turns the entries of a stream into effects on this node.
 
-    `is_mine` says whether a node id is this node's: what it did itself was told already.
-    `on_revoked` is called with what was revoked on any node.
+    `is_own_name` returns whether a name is this node's, whose own joins and leaves were told
+    already. `on_revoked` is called with each revocation, of whatever node.
     """
 
     def __init__(
-        self, host: BrokerHost, is_mine: Callable[[str], bool], on_revoked: Callable[[bytes], None]
+        self,
+        host: BrokerHost,
+        is_own_name: Callable[[str], bool],
+        on_revoked: Callable[[bytes], None],
     ) -> None:
         self._host = host
-        self._is_mine = is_mine
+        self._is_own_name = is_own_name
         self._on_revoked = on_revoked
 
     def of(self, group: str | None, entry: Entry) -> Effect | None:
-        """What an entry has us do; None for nothing. Raises MalformedEntry."""
+        """Return the effect of an entry, or None. Raises MalformedEntry."""
         kind = entry.kind
         if kind == entries.TEXT or kind == entries.BINARY:
             opcode = TEXT if kind == entries.TEXT else BINARY
@@ -79,7 +82,7 @@ class Effects:
         if not all(_is_text(each) for each in (who["id"], who["subject"] or "", who["node"])):
             raise MalformedEntry(f"{entry.kind.decode()} with something that is not a text")
         joined = entry.kind == entries.JOIN
-        if self._is_mine(member.node or "") or not self._host.hears_members(joined=joined):
+        if self._is_own_name(member.node or "") or not self._host.hears_members(joined=joined):
             return None
         tell = partial(self._host.tell_member, joined=joined)
         return Effect(tell, (member,), When.PATIENTLY)
@@ -98,7 +101,7 @@ class Effects:
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value from JSON is a text that UTF-8 can say: JSON itself has lone surrogates."""
+    """Return whether a value from JSON is a text without lone surrogates, which UTF-8 lacks."""
     if not isinstance(value, str):
         return False
     try:

@@ -1,11 +1,11 @@
-"""The reasons for which messages to a group are missing, as they are told."""
+"""The reasons for missing messages, as clients and filters get them (docs/redis.md)."""
 
 from __future__ import annotations
 
 TRIMMED, LOST, OLDER = "trimmed", "lost", "older"
 LATE, LOCAL, OVERRUN = "late", "local", "overrun"
-"""Joined while Redis was away; messages went to this node's clients alone; a subscriber of a bus
-held the group up for too long."""
+"""A join while Redis was away; messages that went only to the clients of this node; a subscriber
+of a bus that delayed the group for too long."""
 
 GAPS = {b"trimmed": TRIMMED, b"gone": LOST, b"other": LOST, b"older": OLDER}
-"""What became of a stream, as `resume.lua` has it, and the reason that is told for it."""
+"""The reason for each state of a stream that `resume.lua` returns where messages are missing."""

@@ -1,4 +1,4 @@
-"""Which nodes must still be alive, though Redis may have lost what they said of themselves."""
+"""The leases of other nodes: a node whose lease lasts is alive, even if Redis has lost its key."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from ..clock import SYSTEM_CLOCK, Clock
 
 ENDED = b"-"
-"""Is under the key of a name that a node has given up, with members that are to be cleared away."""
+"""The value under the key of a node's former name, whose members are to be removed."""
 
 
 class Leases:
-    """Compares what nodes say at each look with what they said at the one before.
+    """Compares the status of each node with its status at the check before.
 
-    A text that changed was written after the earlier look, with a lease of `seconds`. So the lease
-    can't be over before that look and `seconds` more; where its key is gone, Redis has lost it.
+    A status that changed was written after the earlier check, with a lease of `seconds`. So the
+    lease lasts at least until `seconds` after that check. If its key is gone earlier, Redis has
+    lost it.
     """
 
     def __init__(self, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -25,7 +26,7 @@ class Leases:
         self._until: dict[str, float] = {}
 
     def note(self, looked: float, said: Mapping[str, bytes | None]) -> None:
-        """Note what nodes say by a look that began at `looked`, in monotonic time."""
+        """Note the status of all nodes at a check that began at the monotonic time `looked`."""
         until: dict[str, float] = {}
         for name, text in said.items():
             before = self._said.get(name)
@@ -40,5 +41,5 @@ class Leases:
         self._looked = looked
 
     def lasts(self, name: str) -> bool:
-        """Return whether a node's lease can't be over yet."""
+        """Return whether a node's lease is certain to last still."""
         return self._clock.monotonic() < self._until.get(name, 0.0)

@@ -1,7 +1,7 @@
-"""A group's members on one node as Redis has them: read, and changed, in portions.
+"""Reads and changes the keys of Redis that hold the members of groups, in bounded portions.
 
-Whatever the number of members, no call keeps Redis busy for long and no answer is large. One
-group's failure, or one server's, is that group's alone.
+No call keeps Redis busy for long and no answer is large, however many members there are. A failure
+of one group, or of one server, does not affect other groups.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from ..redis_io.servers import RedisServers, ServerName
 _log = get_logger("redis")
 
 KEPT = 3600.0
-"""Seconds that a group's members are kept in Redis after the node last spoke of them."""
+"""Seconds that Redis keeps the members of a group after the node last renewed them."""
 
 GROUPS = 50
-"""Groups in one trip."""
+"""Groups in one request."""
 
 CHANGES = 500
-"""Members that one trip changes at most, and those of one group that it reads, about."""
+"""Members that one request changes at most, and reads of each group, about."""
 
 Change = tuple[str, str | bytes, str]
-"""+ or -, a connection's id, its subject."""
+"""Plus or minus, the id of a connection, its subject."""
 
 Told = dict[bytes, bytes]
-"""Members as Redis has them: their ids with their subjects."""
+"""The members in Redis: subjects by id."""
 
 T = TypeVar("T")
 Outcome: TypeAlias = T | Exception
-"""What came of a group: an answer, or the error that it met."""
+"""The outcome of a group: an answer or an error."""
 
 
 class MemberKeys:
-    """Reads and changes the keys that say which members of groups nodes have.
+    """Reads and changes the keys of members, by group and node.
 
-    Each method takes the groups of one server at a time (see `by_server`), and its answer has each
-    group's outcome. Raises redis.RedisError where that server doesn't answer at all.
+    Each method takes groups of one server (see `by_server`), and returns an outcome for each. It
+    raises redis.RedisError if that server does not answer at all.
     """
 
     def __init__(self, servers: RedisServers, keys: Keys, terms: StreamTerms) -> None:
@@ -54,14 +54,14 @@ class MemberKeys:
         self._terms = terms
 
     def server_of(self, group: str) -> ServerName | None:
-        """Return the server that has a group; None while that is not known."""
+        """Return the server that has a group, or None while that is not known."""
         try:
             return self._servers.server_of(self._keys.members(group, ""))
         except redis.RedisError:
             return None
 
     def by_server(self, groups: Iterable[str]) -> list[list[str]]:
-        """Return portions of groups, each of one server."""
+        """Divide groups into portions, each of one server."""
         servers: dict[ServerName | None, list[str]] = {}
         for group in groups:
             servers.setdefault(self.server_of(group), []).append(group)
@@ -69,7 +69,7 @@ class MemberKeys:
                 for start in range(0, len(each), GROUPS)]  # fmt: skip
 
     def list_groups(self, node: str, groups: Sequence[str]) -> None:
-        """Note that a node has members of these groups."""
+        """Write that a node has members of these groups."""
         name, encoded = self._keys.groups(node), [encode(group) for group in groups]
         for start in range(0, len(groups), CHANGES):
             pipeline = self._servers.client.pipeline(transaction=False)
@@ -78,14 +78,14 @@ class MemberKeys:
             pipeline.execute()
 
     def unlist_groups(self, node: str, groups: Sequence[str]) -> None:
-        """Note that a node has no members of these groups."""
+        """Write that a node has no members of these groups."""
         encoded = [encode(group) for group in groups]
         for start in range(0, len(groups), CHANGES):
             part = encoded[start : start + CHANGES]
             self._servers.client.srem(self._keys.groups(node), *part)
 
     def drop_list(self, node: str) -> None:
-        """Forget the groups of a node, unless it is known and another node clears it away."""
+        """Delete the list of a node's groups, unless the node is known: then `cleanup` does it."""
         if not self._servers.client.sismember(self._keys.nodes, node):
             self._servers.client.delete(self._keys.groups(node))
 
@@ -98,7 +98,7 @@ class MemberKeys:
         return self._scan({node: self._keys.members(group, node) for node in nodes})
 
     def _scan(self, names: Mapping[str, bytes]) -> dict[str, Outcome[Told]]:
-        """Return what is in some hashes, which are all read at once, a part of each at a time."""
+        """Return the contents of hashes, read together in portions."""
         found: dict[str, Outcome[Told]] = {}
         parts: dict[str, Told] = {name: {} for name in names}
         cursors = dict.fromkeys(names, 0)
@@ -119,9 +119,9 @@ class MemberKeys:
         return {**parts, **found}
 
     def change(self, node: str, changes: Mapping[str, Sequence[Change]]) -> dict[str, Outcome[int]]:
-        """Change a node's members of groups, and tell the groups; return how many there are then.
+        """Change a node's members of groups, and publish that; return the new numbers of members.
 
-        A group without changes is only entered, or taken out of those that have members.
+        For a group without changes, only its list of nodes is brought up to date.
         """
         found: dict[str, Outcome[int]] = {}
         for portion in _portions(changes):
@@ -139,7 +139,7 @@ class MemberKeys:
         return found
 
     def take_away(self, node: str, groups: Sequence[str]) -> dict[str, Outcome[int]]:
-        """Take away all members that a node has left in groups, and tell the groups."""
+        """Remove all members that a dead node has left in groups, and publish that."""
         outcomes: dict[str, Outcome[int]] = {}
         changes: dict[str, list[Change]] = {}
         for group, found in self.read(node, groups).items():
@@ -161,7 +161,7 @@ class MemberKeys:
 def try_each(
     portions: Iterable[list[str]], call: Callable[[list[str]], Mapping[str, Outcome[T]]]
 ) -> dict[str, Outcome[T]]:
-    """Call for each portion of groups; where a server doesn't answer, that is their outcome."""
+    """Call for each portion of groups; the error of a server is the outcome of its portion."""
     outcomes: dict[str, Outcome[T]] = {}
     for portion in portions:
         try:
@@ -172,7 +172,7 @@ def try_each(
 
 
 def _portions(changes: Mapping[str, Sequence[Change]]) -> list[dict[str, Sequence[Change]]]:
-    """Split the changes of groups so that none has more than CHANGES of them."""
+    """Divide the changes of groups into portions of at most CHANGES."""
     portions: list[dict[str, Sequence[Change]]] = [{}]
     room = CHANGES
     for group, whole in changes.items():
@@ -190,5 +190,5 @@ def _portions(changes: Mapping[str, Sequence[Change]]) -> list[dict[str, Sequenc
 
 
 def encode(text: str | bytes) -> bytes:
-    """Return a name, id or subject as Redis has it: none makes the call of a whole batch fail."""
+    """Return a name, id or subject in bytes. Lone surrogates must not fail a whole batch."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

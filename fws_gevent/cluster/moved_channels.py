@@ -1,4 +1,4 @@
-"""Channels that a server of a Redis Cluster took away, since their slot moved to another one."""
+"""Finds channels again that a server of a Redis Cluster ended because their slot has moved."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..redis_io.backoff import Backoff
 _log = get_logger("redis")
 
 ATTEMPTS = 20
-"""How often the cluster is asked where a slot is, until the old server counts as the right one."""
+"""Questions to the cluster for the server of a slot, until the old one counts as the right one."""
 
 Server = TypeVar("Server")
 
 
 class MovedChannels(Generic[Server]):
-    """Finds the servers that have such channels by now; all other channels are heard meanwhile.
+    """Finds the new server of each such channel. Other channels are not affected meanwhile.
 
-    `look_again()` asks the cluster which server has what, `server_of(channel)` says what is known
-    of it, and `follow(channel)` is called when that is no longer the server that took it away.
+    `look_again()` asks the cluster for its slots, and `server_of(channel)` returns the known server
+    of a channel. `follow(channel)` is called when that is not the server any more that ended it.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class MovedChannels(Generic[Server]):
 
     @property
     def pending(self) -> bool:
-        """Return whether there are channels that no server is heard on."""
+        """Return whether there are channels that are not listened to at any server."""
         return bool(self._taken)
 
     def put(self, channel: bytes, server: Server) -> None:
-        """Find the server of a channel that `server` took away."""
+        """Look for the server of a channel that `server` ended."""
         self._taken[channel] = server, 0
         self._something.set()
 
     def stop(self, timeout: float) -> None:
-        """End; waits for `timeout` seconds at most."""
+        """Stop; wait for at most `timeout` seconds."""
         self._stopping = True
         self._something.set()
         self.loop.join(timeout)

@@ -1,4 +1,4 @@
-"""The nodes of a server: each says that it lives, and hears which others do."""
+"""The heartbeat of this node in Redis, and the other nodes that are alive."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from .presence import Presence
 _log = get_logger("redis")
 
 BEAT = 2.5
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 
 LEASE = 9.0
-"""Seconds after a node's last sign of life until it counts as dead."""
+"""Seconds after the last heartbeat of a node until it counts as dead."""
 
-_NAMES = 64  # names of this node that are remembered
+_NAMES = 64  # former names of this node that are remembered
 
 
 class Nodes:
-    """This node among the others; `others` is what they said of themselves lately.
+    """Writes the status of this node, and reads that of the `others`.
 
-    `describe()` is what this one says. A node that was taken for dead gets a new name, so that
-    nothing it tells is mistaken for what is being cleared away.
+    `describe()` returns the status of this node. A node that was taken for dead gets a new name, so
+    that its members are not mistaken for those that are being removed.
 
-    A lease is extended, never made anew, by a node that has one. So a lost lease is noticed
-    however many answers are lost meanwhile; and it can be extended where Redis is full.
+    A node makes its lease once and then extends it. So a lost lease is noticed even if answers are
+    lost, and it can be extended while Redis is full.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Nodes:
         self.others: list[dict[str, Any]] = []
         self._mine: dict[str, None] = {presence.node: None}
         self.known: frozenset[str] = frozenset(self._mine)
-        """The names of all nodes, dead ones among them, and this one's own."""
+        """The names of all nodes, dead ones and this one's own names included."""
         self._leases = Leases(LEASE, clock)
-        self._given_up: str | None = None  # a former name, of which the others don't know that yet
+        self._given_up: str | None = None  # a former name whose key doesn't say so yet
         self._living = self._missing = 0
         self._missing_until = 0.0
         self._servers = servers
@@ -79,21 +79,21 @@ class Nodes:
 
     @property
     def name(self) -> str:
-        """This node's present name."""
+        """The present name of this node."""
         return self._presence.node
 
-    def is_mine(self, node: str) -> bool:
-        """Return whether a node's name is, or was, this one's."""
+    def is_own_name(self, node: str) -> bool:
+        """Return whether a name is, or was, this node's."""
         return node in self._mine
 
     def hurry(self) -> None:
-        """Give a sign of life now: this node's lease is missing."""
+        """Send a heartbeat now: the lease of this node is missing."""
         self._wake.set()
 
     def doubt(self, living: int, lost: Iterable[str]) -> str:
-        """Return why more of the other nodes must live than the `living` that say so, or "".
+        """Return a reason for which more nodes must be alive than the `living` ones, or "".
 
-        `lost` are those that say nothing.
+        `lost` are the nodes without a status.
         """
         if living < self._expected():
             return "Redis has forgotten nodes that have not said yet that they live"
@@ -102,17 +102,17 @@ class Nodes:
         return name and f"Redis has forgotten that node {name} lives"
 
     def _expected(self) -> int:
-        """Return how many other nodes are known to live, though Redis may have forgotten them."""
+        """Return the number of other nodes that are alive, though Redis may have lost them."""
         return self._missing if self._clock.monotonic() < self._missing_until else 0
 
     def stop(self, timeout: float) -> None:
-        """End, within `timeout` seconds; `leave` says good-bye."""
+        """Stop the heartbeat; wait for at most `timeout` seconds. Call `leave` afterwards."""
         self._stopping = True
         self._wake.set()
         self.loop.join(timeout)
 
     def leave(self, told_all: bool) -> None:
-        """Say good-bye; without `told_all` the others clear away what this node has left."""
+        """Remove this node. Without `told_all` the others remove its members."""
         node = self._presence.node
         try:
             if told_all:
@@ -137,7 +137,7 @@ class Nodes:
             self._wake.wait(BEAT if known else min(BEAT, backoff.seconds()))
 
     def _beat(self) -> None:
-        """Raises redis.RedisError."""
+        """Send a heartbeat. Raises redis.RedisError."""
         if not self._presence.registered.is_set():
             self._register()
         keys, me = self._keys, self._presence.node
@@ -164,14 +164,14 @@ class Nodes:
         if self._given_up is not None:
             self._servers.client.set(self._keys.node(self._given_up), ENDED, px=lease)
             self._given_up = None
-        # First, so that this node counts as one only when it is known where it has members.
+        # First the groups: a node that is known must have its groups listed.
         self._members.list_groups(me, tuple(self._groups()))
         self._servers.client.set(self._keys.node(me), json.dumps(self._describe()), px=lease)
         self._servers.client.sadd(self._keys.nodes, me)
         self._presence.registered.set()
 
     def _look_at(self, others: list[str]) -> None:
-        """Hear what the other nodes say. Raises redis.RedisError."""
+        """Read the status of the other nodes. Raises redis.RedisError."""
         others.sort()
         self.known = frozenset([*others, *self._mine])
         now = self._clock.monotonic()
@@ -184,14 +184,14 @@ class Nodes:
         self._cleanup.offer([name for name in dead if not self._leases.lasts(name)])
 
     def _begin_anew(self) -> None:
-        """The others take this node for dead, or Redis has forgotten all: tell it all again."""
+        """Go on under a new name: the others took this node for dead, or Redis has lost it."""
         old, new = self._presence.node, new_node_name()
         _log.warning("node %s was taken for dead; going on as %s", old, new)
         self._given_up = old
         self._mine[new] = None
         if len(self._mine) > _NAMES:
             del self._mine[next(iter(self._mine))]
-        # The others are likely to have lost theirs, too: who does not say so soon is dead.
+        # The others have probably lost their leases, too: they are expected to come back soon.
         self._missing = max(self._expected(), self._living)
         self._missing_until = self._clock.monotonic() + LEASE
         self._presence.renew(new, self._groups())
@@ -205,7 +205,7 @@ class Nodes:
 
 
 def new_node_name() -> str:
-    """A name that no other node has, and that says which process it is."""
+    """Return a unique name for a node, which shows its host and process."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
@@ -214,7 +214,7 @@ def _ms(seconds: float) -> int:
 
 
 def _text(raw: bytes) -> str | None:
-    """A name of ours; None for what some other program put among them."""
+    """Return the name of a node, or None if it is not UTF-8."""
     try:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -222,7 +222,7 @@ def _text(raw: bytes) -> str | None:
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
-    """What a node says of itself; None if that is no JSON object."""
+    """Return the status of a node, or None if it is not a JSON object."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Who is in the groups of this node, as Redis and the other nodes know it."""
+"""Tells Redis, and so the other nodes, which connections of this node are in which groups."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .member_keys import GROUPS, Change, MemberKeys, Outcome, encode
 _log = get_logger("redis")
 
 MAX_CHANGES = 1000
-"""Changes of one group that may wait; with more, all its members are told anew."""
+"""Changes of one group that may wait; with more, all its members are compared."""
 
 FIRST, LONGEST = 0.1, 30.0
-"""Seconds that a group which failed is put aside for, at first and at most."""
+"""Seconds until a group that failed is tried again, at first and at most."""
 
 AWAY = 2.0
-"""Seconds that the groups of a server which doesn't answer are put aside for, at most."""
+"""Seconds at most until the groups of a server that did not answer are tried again."""
 
-_LOOK = 1000  # groups that are looked through for a batch
+_LOOK = 1000  # groups that are considered for a batch
 
 Members = Callable[[str], Iterable[tuple[str, str]]]
-"""The ids and subjects of a group's members here."""
+"""Returns the ids and subjects of a group's members on this node."""
 
 
 class Presence:
-    """Tells Redis who joins and leaves, in order, and compares it with Redis where that is needed.
+    """Writes joins and leaves to Redis in order, and compares groups with Redis where needed.
 
-    `node` is the name under which the members stand; `members(group)` are those of this node.
-    Nothing is told before `registered` is set: only what a node that is known has told is cleared
-    away after its end. A group that fails is put aside, and holds up no other one.
+    `node` is the name under which the members are written, and `members(group)` returns those of
+    this node. Nothing is written before `registered` is set: the others remove only the members of
+    nodes that they know. A group that fails is put aside, and does not delay others.
     """
 
     def __init__(
@@ -62,22 +62,22 @@ class Presence:
         self.loop.start()
 
     def join(self, group: str, member: str, subject: str) -> None:
-        """Note that a connection joined."""
+        """Write that a connection joined."""
         self._note(group, ("+", member, subject))
 
     def leave(self, group: str, member: str) -> None:
-        """Note that a connection left."""
+        """Write that a connection left."""
         self._note(group, ("-", member, ""))
 
     def compare(self, groups: Iterable[str]) -> None:
-        """Have Redis know all members of groups again, where it does not."""
+        """Compare the members of groups with Redis, and write the differences."""
         for group in groups:
             if group not in self._aside:
                 self._changes[group] = None
         self._something.set()
 
     def renew(self, node: str, groups: Iterable[str]) -> None:
-        """Tell all members of groups under another name, and take away what the old one left."""
+        """Write all members of groups under another name, and remove those of the old name."""
         self.registered.clear()
         self._former.append(self.node)
         self.node = node
@@ -86,13 +86,13 @@ class Presence:
         self._something.set()
 
     def is_waiting(self, group: str) -> bool:
-        """Return whether something of a group is still to be told."""
+        """Return whether changes of a group are still to be written."""
         return group in self._changes or group in self._telling or group in self._aside
 
     def stop(self, timeout: float) -> bool:
-        """End after telling what is to be told, for `timeout` seconds at most.
+        """Stop after writing all changes, or after `timeout` seconds.
 
-        Returns whether all of it was told.
+        Returns whether all changes were written.
         """
         self._stopping = True
         self.registered.set()
@@ -103,7 +103,7 @@ class Presence:
 
     def _note(self, group: str, change: Change) -> None:
         if group in self._aside:
-            return  # it is compared with Redis then, whatever happens meanwhile
+            return  # it is compared with Redis later
         changes = self._changes.setdefault(group, [])
         if changes is not None:
             changes.append(change)
@@ -119,7 +119,7 @@ class Presence:
             if batch:
                 self._tell(server, batch)
             elif self._changes:
-                continue  # those that were looked at are put aside
+                continue  # the groups that were considered are put aside
             elif self._stopping:
                 return
             else:
@@ -134,7 +134,7 @@ class Presence:
             self._something.wait(AWAY)
 
     def _forget(self, former: str) -> bool:
-        """Forget a former name, under which no members are left; False if Redis is away."""
+        """Forget a former name that has no members any more; return False if Redis is away."""
         try:
             self._keys.drop_list(former)
         except (redis.RedisError, OSError) as error:
@@ -143,10 +143,10 @@ class Presence:
         self._former.remove(former)
         return True
 
-    # What is told next.
+    # The next batch.
 
     def _next_batch(self) -> tuple[ServerName | None, list[str]]:
-        """Return groups of one server of which there is something to tell."""
+        """Return groups of one server that have changes to write."""
         self._bring_back()
         now, batch = self._clock.monotonic(), list[str]()
         first: ServerName | None = None
@@ -180,10 +180,10 @@ class Presence:
         self._next_aside = min(self._next_aside, until) if self._aside else until
         self._aside[group] = until
 
-    # Telling.
+    # Writing.
 
     def _tell(self, server: ServerName | None, batch: list[str]) -> None:
-        """Tell what there is of some groups; those that fail are put aside."""
+        """Write the changes of some groups; put those that fail aside."""
         self._telling = frozenset(batch)
         outcomes: dict[str, Outcome[int]] = {}
         try:
@@ -207,11 +207,11 @@ class Presence:
                     self._failed(server, group, outcome)
 
     def _try(self, batch: list[str]) -> dict[str, Outcome[int]]:
-        """Raises redis.RedisError."""
+        """Write the changes of some groups; return the outcomes. Raises redis.RedisError."""
         node = self.node
         outcomes = self._find_differences(node, batch)
         if self.node != node:
-            return {}  # all is compared under the new name
+            return {}  # all groups are compared under the new name
         going = {group: self._changes.pop(group) or [] for group in batch if group not in outcomes}
         if not going:
             return outcomes
@@ -229,13 +229,13 @@ class Presence:
         return outcomes
 
     def _find_differences(self, node: str, batch: list[str]) -> dict[str, Outcome[int]]:
-        """Replace what is to be compared by the changes that it needs; return what failed."""
+        """Find the changes of groups that are to be compared; return the failures."""
         unclear = [group for group in batch if self._changes[group] is None]
         failed: dict[str, Outcome[int]] = {}
         if not unclear:
             return failed
         for former in self._former:
-            # Before they join under the new name: who goes by their ids sees them leave first.
+            # Before the members join under the new name: by their ids, they leave first.
             gone = self._keys.take_away(former, unclear)
             failed |= {group: each for group, each in gone.items() if isinstance(each, Exception)}
         told = self._keys.read(node, unclear)
@@ -249,13 +249,13 @@ class Presence:
         return failed
 
     def _difference(self, group: str, told: Mapping[bytes, bytes]) -> list[Change]:
-        """Return the changes that make what Redis has of a group what is so here."""
+        """Return the changes that bring the members in Redis up to date."""
         here = {encode(member): subject for member, subject in self._members(group)}
         gone: list[Change] = [("-", member, "") for member in told.keys() - here.keys()]
         return gone + [("+", member, subject) for member, subject in here.items()
                        if member not in told]  # fmt: skip
 
-    # What failed.
+    # Failures.
 
     def _is_away(self, server: ServerName | None, error: Exception) -> None:
         self._away[server] = self._clock.monotonic() + self._pause((server,), AWAY)
@@ -265,7 +265,7 @@ class Presence:
             _log.debug("can't tell who is where: %s", error)
 
     def _failed(self, server: ServerName | None, group: str, outcome: object) -> None:
-        """Try again later: some of it may have been told, so it is compared then."""
+        """Try a group again later; it is compared then, as some changes may be written."""
         until = self._away.get(server)
         if until is None:
             until = self._clock.monotonic() + self._pause(group, LONGEST)
@@ -276,6 +276,6 @@ class Presence:
         self._put_aside(group, until)
 
     def _pause(self, what: str | tuple[ServerName | None], longest: float) -> float:
-        """Return how long something that failed is put aside for: it doubles each time."""
+        """Return the seconds until a failure is tried again, which double each time."""
         attempts = self._attempts[what] = self._attempts.get(what, 0) + 1
         return min(longest, FIRST * 2.0 ** min(attempts, 20))

@@ -1,4 +1,4 @@
-"""Publishing from many greenlets over one connection: what waits goes out together."""
+"""Publishes the messages of all greenlets over one connection, in batches."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from ..redis_io.servers import RedisServers, ServerName
 _log = get_logger("redis")
 
 MAX_WAITING = 10_000
-"""Messages that may wait for Redis at once; more are refused."""
+"""Messages that may wait for Redis; further ones are refused."""
 
 MAX_BATCH, MAX_BATCH_SIZE = 128, 1 << 20
-"""Messages, and bytes, that go out together."""
+"""Messages, and bytes, in one batch."""
 
 FORGOTTEN = 60.0
-"""Seconds after its last failure until a stream without messages counts as any other."""
+"""Seconds until the failures of a stream without waiting messages are forgotten."""
 
 _ONE_STREAMS = (AskError, ClusterDownError, TryAgainError)
-"""Answers that are about one stream: its slot moves, or no server has it."""
+"""Answers that concern one stream alone: its slot moves, or no server has it."""
 
 
 class Waiting:
-    """A message, the stream that it goes to, and its answer."""
+    """A message that waits for Redis, with its stream and a place for the answer."""
 
     __slots__ = ("answer", "publication", "stream")
 
@@ -55,7 +55,7 @@ class Waiting:
 
 
 class _Aside:
-    """The messages of one stream that Redis does not take now, in order, and when to try again."""
+    """The messages of one stream that Redis does not accept now, and the time of the next try."""
 
     __slots__ = ("due", "failures", "waiting")
 
@@ -66,11 +66,11 @@ class _Aside:
 
 
 class PublishQueue:
-    """Publishes in the order of the calls; each waits for its answer, until its deadline.
+    """Publishes messages in the order of the calls; each call waits until its deadline at most.
 
-    A Redis Cluster has a queue for each server, so that one that is away holds up nobody else's.
-    Likewise a stream whose messages Redis does not take just now is put aside, and the others go
-    on. `publish_queue_of` finds the queue of a stream that another server may have by now.
+    A Redis Cluster has a queue for each server, so that one server that is away does not delay the
+    messages to the others. A stream whose messages Redis does not accept now is put aside, and the
+    other streams go on. `publish_queue_of` returns the queue of a stream, which may have moved.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PublishQueue:
         self._clock = clock
         self._redis_clock = RedisClock(servers, clock)
         self._waiting: deque[Waiting] = deque()
-        self._again: deque[Waiting] = deque()  # of a trip that failed as a whole
+        self._again: deque[Waiting] = deque()  # of a batch that failed as a whole
         self._aside: dict[bytes, _Aside] = {}
         self._aside_count = 0
         self._something = Event()
@@ -100,7 +100,7 @@ class PublishQueue:
         self.loop.start()
 
     def publish(self, publication: Publication) -> str:
-        """Publish a message; returns its id in the stream. Raises PublishFailed."""
+        """Publish a message and return its id in the stream. Raises PublishFailed."""
         waiting = len(self._waiting) + self._aside_count
         if waiting >= MAX_WAITING or self._stopping:
             raise PublishFailed(f"{waiting} messages wait for Redis already")
@@ -113,13 +113,13 @@ class PublishQueue:
         return answer
 
     def stop(self, timeout: float) -> None:
-        """End after what waits; waits for `timeout` seconds at most."""
+        """Stop after all waiting messages; wait for at most `timeout` seconds."""
         self._stopping = True
         self._something.set()
         self.loop.join(timeout)
 
     def take(self, waiting: Waiting) -> None:
-        """Publish what waits already, perhaps in another queue until now."""
+        """Add a message to the queue; it may come from another queue."""
         self._waiting.append(waiting)
         self._something.set()
 
@@ -138,14 +138,14 @@ class PublishQueue:
                 self._something.clear()
                 self._something.wait(self._seconds_until_due())
 
-    # What goes out next.
+    # The next batch.
 
     def _next_batch(self) -> list[Waiting]:
         batch: list[Waiting] = []
         size = 0
         for each in self._candidates():
             if each.publication.left <= 0:
-                continue  # its sender has been told that it failed
+                continue  # its sender got an error at the deadline
             queue = self if self._publish_queue_of is None else self._publish_queue_of(each.stream)
             if queue is not self:
                 queue.take(each)
@@ -157,7 +157,7 @@ class PublishQueue:
         return batch
 
     def _candidates(self) -> Iterator[Waiting]:
-        """Take what may go out now: a failed trip again, or else what is due, and what waits."""
+        """Yield the messages that may be sent now: a failed batch, or those due and waiting."""
         if any(each.publication.left > 0 for each in self._again):
             while self._again:
                 yield self._again.popleft()
@@ -179,7 +179,7 @@ class PublishQueue:
                 yield first
 
     def _due(self, aside: _Aside) -> Iterator[Waiting]:
-        """Take a stream's messages; after a failure the first that is in time, to see."""
+        """Yield the messages of a stream; after a failure only the first one that is in time."""
         while aside.waiting:
             first = aside.waiting.popleft()
             self._aside_count -= 1
@@ -191,13 +191,13 @@ class PublishQueue:
         due = [aside.due for aside in self._aside.values() if aside.waiting]
         return max(0.0, min(due) - self._clock.monotonic()) if due else None
 
-    # What becomes of it.
+    # The outcome of a batch.
 
     def _publish_all(self, batch: list[Waiting]) -> bool:
-        """Publish a batch in one trip; whether the next one may follow at once."""
+        """Publish a batch in one request; return whether the next may follow at once."""
         try:
             answers = self._call([each.publication for each in batch])
-        except Exception as error:  # noqa: BLE001 - redis-py has some that are no RedisError
+        except Exception as error:  # noqa: BLE001 - redis-py raises others than RedisError, too
             self._again.extend(batch)
             self._failed(error)
             self._look_again()
@@ -229,7 +229,7 @@ class PublishQueue:
         return answers
 
     def _settle(self, waiting: Waiting, answer: Any) -> Exception | None:
-        """Tell the sender what became of a message, or return why to try again."""
+        """Give the sender the outcome of a message, or return the reason to try again."""
         try:
             waiting.answer.set(id_of(answer))
         except (*PASSING, redis.ConnectionError) as error:
@@ -251,7 +251,7 @@ class PublishQueue:
             _log.warning("Redis takes no messages to %s: %s", name, error)
 
     def _taken(self, stream: bytes) -> None:
-        """Redis took a message to a stream, or refused it for good."""
+        """Note that Redis accepted a message to a stream, or refused it for good."""
         if self.failing:
             self.failing = False
             _log.info("Redis takes messages again")

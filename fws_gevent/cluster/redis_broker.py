@@ -1,4 +1,4 @@
-"""The broker over Redis: what a node publishes, follows, and says of itself to the others."""
+"""The broker over Redis, which joins many nodes to one server."""
 
 from __future__ import annotations
 
@@ -38,18 +38,17 @@ from .upkeep import Upkeep
 _log = get_logger("redis")
 
 END = 1.5
-"""Seconds for each part to end in."""
+"""Seconds for each part to stop."""
 
 PRESENCE_IN_DOUBT = ("lost", "older")
-"""Gaps after which Redis may also lack, or have again, members of the group."""
+"""Gaps after which the members of the group in Redis may be wrong, too."""
 
 
 class RedisBroker(Broker):
-    """Carries messages over Redis, and with them what the nodes know of each other.
+    """Carries the messages of all nodes over Redis, and the facts that they share.
 
-    `servers` and `keys` are where Redis is and what its keys are called, `tokens` what is told of
-    revocations. What is sent before `start`, or from a process that serves no clients, is
-    published all the same.
+    `servers` and `keys` say where Redis is and name its keys. `tokens` is told of revocations.
+    Messages may be published before `start`, too, and in a process that serves no clients.
     """
 
     shared = True
@@ -79,15 +78,15 @@ class RedisBroker(Broker):
     def attach(self, host: BrokerHost) -> None:
         """Serve `host` from now on. Never waits."""
         super().attach(host)
-        self._effects = Effects(host, self._is_mine, self._tokens.on_revoked)
+        self._effects = Effects(host, self._is_own_name, self._tokens.on_revoked)
 
-    # Its life.
+    # Lifecycle.
 
     def start(self) -> None:
-        """Begin to follow; waits until Redis is there, for a few seconds at most."""
+        """Start all tasks, and wait a few seconds at most until Redis answers."""
         servers, keys, members = self._servers, self._keys, self._member_keys
         clock = self._clock
-        self._first_name = new_node_name()  # others may still clear away what one before has left
+        self._first_name = new_node_name()  # the others may still remove the former one
         self._shards = Shards(servers, keys, self._terms, clock)
         self._presence = Presence(members, self._first_name, self._members_here, clock)
         self._cleanup = Cleanup(servers, keys, members, self._first_name, clock)
@@ -112,12 +111,12 @@ class RedisBroker(Broker):
                        servers.name)  # fmt: skip
 
     def on_fork(self) -> None:
-        """Follow nothing, in a forked child: it publishes over connections of its own."""
+        """Follow no stream in a forked child, which publishes over connections of its own."""
         self._started = False
         self._tokens.following = False
 
     def stop(self) -> None:
-        """Say good-bye and end; takes a few seconds at most."""
+        """Tell the other nodes, and stop; wait a few seconds at most."""
         if not self._started:
             return
         self._started = False
@@ -130,29 +129,29 @@ class RedisBroker(Broker):
 
     @property
     def healthy(self) -> bool:
-        """Return whether this node hears the others."""
+        """Return whether this node receives the messages of the others."""
         if not self._started:
             return True
         return self._shards.up and self._channels.subscription.up and self._readers.everybody.live
 
     @property
     def node_name(self) -> str:
-        """This node's name among the others."""
+        """The name of this node."""
         return self._presence.node if self._started else self._first_name
 
     @property
     def losses(self) -> int:
-        """How often the connection to Redis was lost."""
+        """The number of times that a subscription was lost."""
         return self._shards.losses if self._started else 0
 
     @property
     def gaps(self) -> int:
-        """How often messages were found missing."""
+        """The number of gaps."""
         return self._gaps
 
     @property
     def loops(self) -> list[Loop]:
-        """Its background tasks."""
+        """The background tasks."""
         if not self._started:
             return []
         own = [self._presence.loop, self._nodes.loop, self._upkeep.loop, self._cleanup.loop,
@@ -161,7 +160,7 @@ class RedisBroker(Broker):
 
     @property
     def others(self) -> list[dict[str, Any]]:
-        """What the other nodes said of themselves lately."""
+        """The last status of each other node."""
         return self._nodes.others if self._started else []
 
     # Messages.
@@ -169,7 +168,7 @@ class RedisBroker(Broker):
     def publish(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
     ) -> None:
-        """Send to a group's members, or to everybody, on all nodes; Redis has it then.
+        """Send to a group's members on all nodes, or to everybody; return when Redis has it.
 
         Raises PublishFailed, GroupNameInvalid.
         """
@@ -186,7 +185,7 @@ class RedisBroker(Broker):
             self._send_locally(opcode, data, group, exclude)
 
     def _send_locally(self, opcode: int, data: bytes, group: str | None, exclude: str) -> None:
-        """While Redis is away, by setting: this node's clients alone, and told that it is so."""
+        """Send to the clients of this node alone, after a notice: the setting for an outage."""
         reader = self._shards.readers.get(self._keys.stream(group))
         notice = json.dumps({"fws": "local", "group": group}).encode()
         self.host.spread(TEXT, notice, group, exclude)
@@ -221,14 +220,14 @@ class RedisBroker(Broker):
             self._readers.wait_for_joins(stream, publication.left / 2)
             self._shards.of(stream).publish_queue.publish(publication)
 
-    # Following.
+    # Groups.
 
     def join(
         self, group: str, member: str, subject: str | None, *, first: bool, wait: bool = True
     ) -> None:
-        """Note that a connection joined here; return when nothing to the group can be missed.
+        """Note a join here; return when no later message to the group can be missed.
 
-        Without `wait`, and in the hub, it returns at once.
+        Without `wait`, and in the hub, return at once.
         """
         if not self._started:
             return
@@ -236,7 +235,7 @@ class RedisBroker(Broker):
         self._readers.join(group, first=first, wait=wait)
 
     def leave(self, group: str, member: str, *, last: bool) -> None:
-        """Note that a connection left a group here."""
+        """Note a leave here. Never waits."""
         if not self._started:
             return
         self._presence.leave(group, member)
@@ -251,14 +250,12 @@ class RedisBroker(Broker):
             self._presence.compare([group])
         self.host.tell_gap(group, reason)
 
-    # Presence.
-
     def members(self, group: str) -> list[Member]:
         """Return a group's members on all nodes. Raises StorageAway unless they are all."""
         return self.members_here(group) + self._remote_members.members(group)
 
-    def _is_mine(self, node: str) -> bool:
-        return self._nodes.is_mine(node) if self._started else node == self._first_name
+    def _is_own_name(self, node: str) -> bool:
+        return self._nodes.is_own_name(node) if self._started else node == self._first_name
 
     def _members_here(self, group: str) -> list[tuple[str, str]]:
         members = self.host.groups.get(group)
@@ -271,7 +268,7 @@ class RedisBroker(Broker):
 
 
 def terms_of(settings: Settings) -> StreamTerms:
-    """How a server's settings have streams kept."""
+    """Return the bounds of streams from the settings."""
     return StreamTerms(
         settings.redis_history,
         settings.redis_history_size,

@@ -1,4 +1,4 @@
-"""The members of a group on the other nodes: all of them, or an error that says why not."""
+"""Asks Redis for the members of a group on the other nodes: all of them, or an error."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .member_keys import MemberKeys, encode
 from .nodes import Nodes
 
 ATTEMPTS, PAUSE = 7, 0.02
-"""How often Redis is asked where what it has does not fit together, and the seconds until the
-second time, doubled each time: changes are under way, or it came back without what it had."""
+"""Attempts while the records in Redis contradict each other, and the seconds before the second one,
+which double each time: changes are under way, or Redis has lost some."""
 
 
 class _Unclear(Exception):
-    """What Redis has can't be all there is; the text says why."""
+    """The records in Redis are incomplete. The text gives the reason."""
 
 
 class RemoteMembers:
     """Asks Redis for a group's members on other nodes.
 
-    Two records are compared: which nodes a group names, and which groups a node names. On a Redis
-    Cluster they are on different servers, so what one of these has lost shows. `nodes` is None in
-    a process that is no node.
+    It compares two records: the nodes of a group, and the groups of a node. On a Redis Cluster they
+    are on different servers, so a loss at one of them shows. `nodes` is None in a process that is
+    not a node.
     """
 
     def __init__(
@@ -54,23 +54,23 @@ class RemoteMembers:
         raise AssertionError("the last attempt returns or raises")
 
     def _ask(self, group: str) -> list[Member]:
-        """Raises redis.RedisError, _Unclear."""
+        """Ask once. Raises redis.RedisError, _Unclear."""
         keys, nodes = self._keys, self._nodes
         pipeline = self._servers.client.pipeline(transaction=False)
         pipeline.smembers(keys.nodes)
         pipeline.smembers(keys.holders(group))
-        # These change nothing, but are refused where Redis takes nothing: nodes can't tell then.
+        # These two change nothing, but fail if Redis accepts no writes: nodes can't write then.
         pipeline.setrange(keys.sent(group, ""), 0, "")
         pipeline.setrange(keys.sent(None, ""), 0, "")
         pipeline.exists(keys.node(nodes.name if nodes else ""))
         names, holders, _, _, lives = pipeline.execute()
-        # A holder may be missing among the names, where Redis has forgotten these alone.
+        # Redis may have lost the names of nodes alone, so those of the group are added.
         others = sorted(name.decode("utf-8", "surrogateescape") for name in names | holders)
         if nodes is not None:
             if not lives:
                 nodes.hurry()
                 raise _Unclear("Redis has forgotten this node, and perhaps others")
-            others = [name for name in others if not nodes.is_mine(name)]
+            others = [name for name in others if not nodes.is_own_name(name)]
         signs = self._signs(others, group)
         alive = {name: listed for name, (sign, listed) in signs.items() if sign not in (b"", ENDED)}
         lost = [name for name, (sign, _) in signs.items() if not sign]
@@ -83,7 +83,7 @@ class RemoteMembers:
         return [member for members in found.values() for member in members]
 
     def _signs(self, names: list[str], group: str) -> dict[str, tuple[bytes, bool]]:
-        """Return for nodes how what they say begins, and whether they list the group as theirs."""
+        """Return the first byte of each node's status, and whether the node lists the group."""
         pipeline = self._servers.client.pipeline(transaction=False)
         for name in names:
             pipeline.getrange(self._keys.node(name), 0, 0)

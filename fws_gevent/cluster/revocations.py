@@ -1,4 +1,4 @@
-"""Has a node know what is revoked: all of it at its start, and again after each gap."""
+"""Loads all revocations when a node starts, and again after each gap in everybody's stream."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _log = get_logger("redis")
 
 
 class Revocations:
-    """Loads what is revoked into a token store, which hears of later revocations by itself.
+    """Loads revocations into a token store, which gets later ones from everybody's stream.
 
-    `followed` is set once everybody's stream is followed: what is revoked after a load began is
-    heard there, so none is missed.
+    `followed` is set when that stream is followed. A load starts after that, so that no revocation
+    is missed.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class Revocations:
         self.loop.start()
 
     def load(self) -> None:
-        """Load all again: entries that say what was revoked may be missing."""
+        """Load all revocations again, as some may have been missed."""
         self._needed.set()
 
     def stop(self, timeout: float) -> None:
-        """End; waits for `timeout` seconds at most."""
+        """Stop; wait for at most `timeout` seconds."""
         self._stopping = True
         self._tokens.following = False
         self._followed.set()

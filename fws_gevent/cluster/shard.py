@@ -1,4 +1,4 @@
-"""One server of Redis as a node uses it: what it hears, publishes and reads from there."""
+"""The servers of Redis as a node uses them: it subscribes, publishes and reads at each of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from .subscription import Subscription
 
 
 class Shard:
-    """Subscribes to, publishes to and reads from one server of Redis: one master of a cluster."""
+    """A subscription, a publish queue and a catch-up at one server of Redis.
+
+    There is one shard for all of Redis, or one for each master of a Redis Cluster.
+    """
 
     def __init__(self, shards: Shards, server: ServerName) -> None:
         self.server = server
@@ -35,14 +38,14 @@ class Shard:
         self._listens = False
 
     def follow(self, reader: StreamReader) -> None:
-        """Listen to a reader's channel, and read on from where it is."""
+        """Listen to the channel of a reader's stream, and read on from its position."""
         self.subscription.subscribe(reader.channel, self._shards.subscribe_command)
         if not self._listens:
             self._listens = True
             self.subscription.start()
 
     def stop(self, timeout: float) -> None:
-        """End what runs; waits for `timeout` seconds at most for each part of it."""
+        """Stop all parts; wait for at most `timeout` seconds for each."""
         if self._listens:
             self.subscription.stop(timeout)
         self.publish_queue.stop(timeout)
@@ -50,34 +53,34 @@ class Shard:
 
     @property
     def up(self) -> bool:
-        """Return whether it hears all that it should."""
+        """Return whether it listens to all its channels."""
         return self.subscription.up or not self.subscription.wanted
 
     @property
     def loops(self) -> tuple[Loop, ...]:
-        """Its background tasks."""
+        """The background tasks."""
         return self.subscription.loop, self.publish_queue.loop, self.catch_up.loop
 
     def _connect(self) -> Any:
         self._shards.before_connecting(self)
         return self._shards.servers.connection(self.server)
 
-    # What the subscription hears.
+    # Called by the subscription (see `subscription.Listener`).
 
     def on_listening(self, channel: bytes) -> None:
-        """A subscription was confirmed: what was sent before has to be read."""
+        """Read the entries that were published before Redis confirmed the channel."""
         reader = self._shards.readers.get(channel)
         if reader is not None:
             reader.live = False
             self.catch_up.put(reader)
 
     def on_message(self, _kind: bytes, message: list[bytes]) -> int:
-        """An entry came."""
+        """Give an entry to the reader of its stream."""
         reader = self._shards.readers.get(message[1])
         return 1 if reader is None else reader.on_push(message[2])
 
     def on_taken(self, channel: bytes) -> None:
-        """The server of this shard took a channel away."""
+        """Look for the server that a channel has moved to."""
         self.subscription.wanted.pop(channel, None)
         reader = self._shards.readers.get(channel)
         if reader is not None:
@@ -85,10 +88,10 @@ class Shard:
             self._shards.moved_channels.put(channel, self)
 
     def on_up(self, _subscription: Subscription) -> None:
-        """The subscription listens."""
+        """Do nothing: `on_listening` follows for each channel."""
 
     def on_down(self, _subscription: Subscription) -> None:
-        """What comes next on the subscription may not follow on what came before."""
+        """Mark all streams: entries may be missing before the next one that arrives."""
         for channel in self.subscription.wanted:
             reader = self._shards.readers.get(channel)
             if reader is not None:
@@ -96,7 +99,7 @@ class Shard:
 
 
 class Shards:
-    """All that a node follows, by the server that has it; `readers` are by their channels."""
+    """All shards, by server. `readers` has the reader of each followed stream, by channel."""
 
     def __init__(
         self, servers: RedisServers, keys: Keys, terms: StreamTerms, clock: Clock = SYSTEM_CLOCK
@@ -119,18 +122,18 @@ class Shards:
         return "SSUBSCRIBE" if self.servers.sharded else "SUBSCRIBE"
 
     def of(self, key: bytes) -> Shard:
-        """The shard of the server that has a key."""
+        """Return the shard of the server that has a key."""
         try:
             server = self.servers.server_of(key)
         except redis.RedisError:
-            server = ""  # not known yet: its subscription asks again at each attempt
+            server = ""  # not known yet: the subscription asks again at each attempt
         shard = self._shards.get(server)
         if shard is None:
             shard = self._shards[server] = Shard(self, server)
         return shard
 
     def publish_queue_of(self, stream: bytes) -> PublishQueue:
-        """The queue for the messages to a stream."""
+        """Return the publish queue for a stream."""
         return self.of(stream).publish_queue
 
     def follow(self, reader: StreamReader) -> None:
@@ -149,42 +152,42 @@ class Shards:
             shard.follow(reader)
 
     def leave(self, reader: StreamReader) -> None:
-        """Follow a stream no more. Never waits; Redis learns of it a little later."""
+        """Stop following a stream. Never waits: the command to Redis is sent later."""
         reader.closed = True
         if self.readers.get(reader.channel) is reader:
             del self.readers[reader.channel]
             gevent.spawn(self._unsubscribe, reader.channel)
 
     def _unsubscribe(self, channel: bytes) -> None:
-        """Listen to a channel no more, unless it is followed again by now."""
+        """Stop listening to a channel, unless it is followed again by now."""
         for shard in tuple(self._shards.values()):
             if channel not in self.readers:
                 shard.subscription.unsubscribe(channel)
 
     def catch_up(self, reader: StreamReader, pause: float = 0.0) -> None:
-        """Read what a reader has missed, in `pause` seconds."""
+        """Have a reader read what it has missed, in `pause` seconds."""
         self.of(reader.channel).catch_up.put(reader, pause)
 
     @property
     def up(self) -> bool:
-        """Return whether all that is followed is heard."""
+        """Return whether all channels are listened to."""
         return not self.moved_channels.pending and all(
             shard.up for shard in tuple(self._shards.values())
         )
 
     @property
     def loops(self) -> list[Loop]:
-        """The background tasks of all of them."""
+        """The background tasks of all shards."""
         of_shards = [loop for shard in tuple(self._shards.values()) for loop in shard.loops]
         return [self.moved_channels.loop, *of_shards]
 
     @property
     def losses(self) -> int:
-        """How often a subscription was lost."""
+        """The number of lost connections of all subscriptions."""
         return sum(shard.subscription.losses for shard in tuple(self._shards.values()))
 
     def before_connecting(self, shard: Shard) -> None:
-        """See which channels are another server's by now. Raises redis.RedisError."""
+        """Give channels that have moved to their new shards. Raises redis.RedisError."""
         if not self.servers.sharded:
             return
         self.servers.look_again()
@@ -194,7 +197,7 @@ class Shards:
                 self._follow_again(channel)
 
     def stop(self, timeout: float) -> None:
-        """End it all; waits for `timeout` seconds at most for each part."""
+        """Stop all shards; wait for at most `timeout` seconds for each part."""
         self.moved_channels.stop(timeout)
         for shard in tuple(self._shards.values()):
             shard.stop(timeout)

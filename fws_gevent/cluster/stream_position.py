@@ -1,4 +1,4 @@
-"""Following a stream: which entry is the next, which was seen, and where something is missing."""
+"""A reader's position in a stream, and whether an entry is the next one, a known one or too far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..redis_io.entries import Entry, Id
 
 
 class StreamPosition(NamedTuple):
-    """The last entry seen. The nonce proves that a stream found later is still the same."""
+    """The last entry seen. Its nonce proves later that the stream is still the same one."""
 
     id: Id
     nonce: bytes
@@ -17,16 +17,16 @@ class StreamPosition(NamedTuple):
 
 
 class Verdict(Enum):
-    """What an entry is to a cursor."""
+    """The relation of an entry to a position."""
 
     NEXT = "next"
     SEEN = "seen"
     HOLE = "hole"
-    """Something between the last entry and this one is missing, or the stream is another."""
+    """Entries between the position and this one are missing, or it is of another stream."""
 
 
 class StreamCursor:
-    """One who reads a stream; `position` is None before its beginning is known."""
+    """Moves along a stream. `position` is None until the end of the stream is known."""
 
     __slots__ = ("position",)
 
@@ -34,18 +34,18 @@ class StreamCursor:
         self.position: StreamPosition | None = None
 
     def is_foreign(self, entry: Entry) -> bool:
-        """Return whether an entry is of another stream than the last one seen."""
+        """Return whether an entry is of another stream than the position."""
         return self.position is None or entry.epoch != self.position.epoch
 
     def is_hole(self, entry: Entry) -> bool:
-        """Whether something between the last entry and this one is missing, or it is foreign."""
+        """Return whether entries before this one are missing, or it is foreign."""
         position = self.position
         if position is None or entry.epoch != position.epoch:
             return True
         return entry.id > position.id and entry.previous != position.id
 
     def offer(self, entry: Entry) -> Verdict:
-        """What an entry is that came over the channel; the next one becomes the last seen."""
+        """Return the verdict on an entry from the channel; move to it if it is the next one."""
         position = self.position
         if position is None or entry.epoch != position.epoch:
             return Verdict.HOLE

@@ -1,4 +1,4 @@
-"""One group's stream, as this node follows it: in order, each entry once, and gaps told."""
+"""Follows the stream of one group: handles each entry once and in order, and reports gaps."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from .stream_position import StreamCursor, StreamPosition, Verdict
 _log = get_logger("redis")
 
 HELD, HELD_SIZE = 1000, 4 << 20
-"""Entries, and bytes, that are kept while what comes before them is read."""
+"""Entries, and bytes, that are kept while the entries before them are read."""
 
 FOREIGN = 1.0
-"""Seconds until Redis is asked again after an entry of another epoch than the stream's, or one that
-can't be read. Until then more of them are ignored: that answer has all that the stream has."""
+"""Seconds until the stream is read after an entry of another epoch, or a malformed one. Until then
+further ones are ignored: the answer has all entries of the stream."""
 
 DOUBTS, DOUBT = 20, 0.5
-"""How often Redis is asked about an entry of the stream's epoch that it does not have, before the
-entry counts as lost, and the seconds between: as long as a failover may take."""
+"""Attempts to read an entry that Redis does not have, though it is of the stream's epoch, until it
+counts as lost, and the seconds between them: in all as long as a failover may take."""
 
 RECENT = 512
-"""Entries of which it is known that they were seen, should Redis forget it and get them again."""
+"""Nonces of handled entries that are remembered, in case Redis loses and then gets them again."""
 
 
 class StreamReader:
     """Follows the stream of `group`; None is everybody's.
 
-    `catch_up` is called with the reader, and the seconds until then, when it must read what it
-    missed; until that is done, it keeps what comes. `gap` tells of a gap, `make_inbox` makes a
-    position for what has to wait.
+    `catch_up` is called with the reader and a pause in seconds when entries must be read; until
+    they are, entries from the channel are kept. `gap` is called for missing messages, and
+    `make_inbox` makes a queue for effects that have to wait.
     """
 
     __slots__ = (
@@ -82,21 +82,21 @@ class StreamReader:
         self.group = group
         self.channel = channel
         self.ready = Event()
-        """Set once it is known where the stream stands: nothing is missed from then on."""
+        """Set when the end of the stream is known: no later entry is missed."""
         self.live = False
         self.closed = False
         self.promised = False
-        """Somebody joined without its being ready, and doesn't wait for it any more."""
+        """True if a join gave up waiting until it is ready: a gap follows."""
         self.local_only = False
-        """Messages went to this node's clients alone."""
+        """True if messages went only to the clients of this node."""
         self.queued = 0.0
-        """When Redis is asked how it goes on, in monotonic time; 0 for not at all."""
+        """The monotonic time at which it is read next; 0 if it is not to be read."""
         self.work = 1
-        """The work that the last entry was: for a message, how many connections got it."""
+        """The work units of the last entry: for a message, the number of its receivers."""
         self.large = False
-        """Its next entry is larger than its share of a trip that it has together with others."""
+        """True if the next entry is larger than a share of a request with other readers."""
         self.failures = 0
-        """How often in a row Redis refused to say how this stream goes on."""
+        """The number of times in a row that Redis refused to read the stream."""
         self._effects = effects
         self._gap = gap
         self._catch_up = catch_up
@@ -104,10 +104,10 @@ class StreamReader:
         self._cursor = StreamCursor()
         self._held: deque[Entry] = deque()
         self._held_size = 0
-        self._asked = 0  # of those held, the first ones, which Redis was asked about
+        self._asked = 0  # the number of held entries that came before the last request
         self._again = False
         self._doubts = 0
-        self._foreign = False  # entries of another epoch are ignored until Redis is asked again
+        self._foreign = False  # entries of another epoch are ignored until the next request
         self._ignored = 0
         self._overrun = False
         self._recent: deque[bytes] = deque(maxlen=RECENT)
@@ -120,23 +120,23 @@ class StreamReader:
         return self._cursor.position
 
     def on_push(self, pushed: bytes) -> int:
-        """An entry came over the channel. Returns the work that it was."""
+        """Handle an entry from the channel; return its work units."""
         try:
             entry = Entry.from_push(pushed)
         except MalformedEntry as error:
             self._ignore(error)
-            # The stream may have it all the same: its fields can hold what the channel can't.
+            # The stream may have it: its fields can hold values that the channel can't carry.
             self._catch_up(self, FOREIGN)
             return 1
         return self._offer(entry)
 
     def behind(self, pause: float = 0.0) -> None:
-        """Something may be missing: read on from the last entry, in `pause` seconds."""
+        """Read on from the position in `pause` seconds: entries may be missing."""
         self.live = False
         self._catch_up(self, pause)
 
     def asking(self) -> None:
-        """Redis is asked now how the stream goes on: its answer covers all that is held."""
+        """Note that a request is sent now: its answer covers all entries that are held."""
         self.live = self._foreign = False
         self._asked = len(self._held)
 
@@ -147,9 +147,9 @@ class StreamReader:
         found: Sequence[tuple[bytes, dict[bytes, bytes]]],
         more: bool,
     ) -> bool:
-        """How the stream goes on, as `resume.lua` has it; whether it must be asked again."""
+        """Handle an answer of `resume.lua`; return whether to ask again."""
         if more and not found:
-            return True  # what there is to tell comes with the entries
+            return True  # the state is handled together with the entries
         reason = GAPS.get(state)
         if state == b"begun" and self.promised:
             reason = LATE
@@ -157,7 +157,7 @@ class StreamReader:
             reason, self.local_only = reason or LOCAL, False
         self.promised = False
         if state in GAPS:
-            # Redis may have forgotten, with the rest, that it published what is tried again.
+            # Redis may have lost the record of published ids too, so a retry may repeat a message.
             self._repeatable = frozenset(self._recent)
         if reason is not None:
             self._tell_gap(reason)
@@ -176,14 +176,14 @@ class StreamReader:
         return self._go_on()
 
     def _go_on(self) -> bool:
-        """Offer what came meanwhile; whether some of it has been dropped, and must be read."""
+        """Offer the held entries; return whether some were dropped, and must be read."""
         held, self._held, self._held_size = self._held, deque(), 0
         again, self._again = self._again, False
         asked, self._asked = self._asked, 0
         doubtful: list[Entry] = []
         for number, entry in enumerate(held):
             if number < asked and self._cursor.is_hole(entry):
-                # It came before Redis was asked, and Redis does not have it.
+                # It came before the request, and the stream does not have it.
                 doubtful += self._doubt(entry)
             else:
                 self._offer(entry)
@@ -196,7 +196,7 @@ class StreamReader:
         return again
 
     def _doubt(self, entry: Entry) -> list[Entry]:
-        """Drop an entry that Redis does not have, unless it may be about to have it."""
+        """Drop an entry that Redis does not have if it is foreign, else return it."""
         if not self._cursor.is_foreign(entry):
             return [entry]
         self._foreign = True
@@ -205,7 +205,7 @@ class StreamReader:
         return []
 
     def _ask_again(self, doubtful: list[Entry]) -> None:
-        """Keep entries that Redis should have, and ask again; too often, and they are lost."""
+        """Keep entries that Redis should have and ask again; after DOUBTS times, report a gap."""
         self._doubts += 1
         if self._doubts > DOUBTS:
             self._doubts = 0
@@ -238,7 +238,7 @@ class StreamReader:
             self._held.append(entry)
 
     def _do(self, entry: Entry) -> int:
-        """Do what an entry says, after what waits. Returns the work that it was."""
+        """Carry out an entry, after the effects that wait; return its work units."""
         if entry.nonce in self._repeatable:
             return 1
         self._recent.append(entry.nonce)
@@ -253,7 +253,7 @@ class StreamReader:
         except MalformedEntry as error:
             self._ignore(error)
             return 1
-        except Exception:  # noqa: BLE001 - one entry must stop neither the subscription nor the reader
+        except Exception:  # noqa: BLE001 - one entry must not stop the subscription
             _log.exception("group %s: an entry failed", self._name)
             return 1
         if not isinstance(done, int):
@@ -266,7 +266,7 @@ class StreamReader:
             self._inbox = self._make_inbox()
         inbox = self._inbox
         if self._overrun:
-            return  # the gap that comes last will say so
+            return  # a gap follows at the end of the inbox
         if not inbox.put(effect.do, *effect.arguments, size=effect.size):
             self._overrun = True
             inbox.put(self._end_overrun, last=True)
@@ -277,7 +277,7 @@ class StreamReader:
         self._gap(self.group, OVERRUN)
 
     def _ignore(self, why: object) -> None:
-        """Say what was ignored: the first time, then at the second, fourth, eighth …"""
+        """Log an ignored entry: the first one, then the second, fourth, eighth …"""
         self._ignored += 1
         if self._ignored & (self._ignored - 1) == 0:
             _log.warning("group %s: ignored %s (%d so far)", self._name, why, self._ignored)

@@ -1,4 +1,4 @@
-"""The streams that a node follows: that of everybody, and one for each group with members here."""
+"""The streams that a node follows: everybody's, and one for each group that has members here."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ JOIN_TIMEOUT = 2.0
 
 
 class StreamReaders:
-    """Begins and ends to follow streams, as groups get their first members and lose their last.
+    """Starts to follow a stream with the first member of a group, and stops with the last one.
 
-    `gap` is called with a group and a reason where messages are missing. `make_inbox` makes a queue
-    for what may wait.
+    `gap` is called with a group and a reason for missing messages. `make_inbox` makes a queue for
+    effects that may wait.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class StreamReaders:
         self.everybody = self._add(None)
 
     def start(self) -> bool:
-        """Follow everybody's stream; return whether Redis has confirmed that in time."""
+        """Follow everybody's stream; return whether Redis confirmed it in time."""
         self._shards.follow(self.everybody)
         if self.everybody.ready.wait(JOIN_TIMEOUT):
             return True
-        self.everybody.promised = True  # those that connect from here on are owed all messages
+        self.everybody.promised = True  # connections from now on are told of a gap
         return False
 
     def join(self, group: str, *, first: bool, wait: bool) -> None:
@@ -56,22 +56,22 @@ class StreamReaders:
         """
         reader = self._add(group) if first else self._shards.readers.get(self._keys.stream(group))
         if reader is None or reader.ready.is_set():
-            return  # without one, all have left again while Redis was told
+            return  # without a reader, all members have left meanwhile
         if wait and getcurrent() is not get_hub():
             self._finish_join(reader, first=first)
         else:
             gevent.spawn(self._finish_join, reader, first=first)
 
     def leave(self, group: str) -> None:
-        """Follow a group's stream no more. Never waits."""
+        """Stop following a group's stream. Never waits."""
         reader = self._shards.readers.get(self._keys.stream(group))
         if reader is not None:
             self._shards.leave(reader)
 
     def wait_for_joins(self, stream: bytes, seconds: float) -> None:
-        """Wait for the joins to a stream that began already, for `seconds` at most.
+        """Wait for joins to a stream that have begun, for at most `seconds`.
 
-        What is published after that comes to their connections too.
+        A message that is published after that reaches their connections.
         """
         reader = self._shards.readers.get(stream)
         if reader is not None and not (reader.ready.is_set() or reader.promised):
@@ -86,7 +86,7 @@ class StreamReaders:
         return reader
 
     def _finish_join(self, reader: StreamReader, *, first: bool) -> None:
-        """Wait until a stream is followed; where that takes long, a gap is told afterwards."""
+        """Wait until a stream is followed; after a timeout, a gap will be reported."""
         if first:
             self._shards.follow(reader)
         if reader.closed:

@@ -1,7 +1,7 @@
-"""One supervised connection that listens: it is made again for as long as it takes.
+"""A supervised connection that listens to channels of Redis, and is replaced whenever it fails.
 
-The reading of redis-py's PubSub isn't used: it subscribes again by itself without a word, and its
-health check never looks at the answer. Here a connection is either known to listen, or replaced.
+redis-py's PubSub is not used. It subscribes again without telling its caller, and its health check
+never looks at the answers. Here a connection is known to listen, or it is replaced.
 """
 
 from __future__ import annotations
@@ -25,32 +25,35 @@ from ..redis_io.backoff import Backoff
 _log = get_logger("redis")
 
 PING_INTERVAL = 3.0
-"""Seconds between two pings, which are answered over the same subscription."""
+"""Seconds between two pings; their answers come over the same connection."""
 
 PING_TIMEOUT = 3.0
 """Seconds of silence after a ping until the subscription counts as dead."""
 
 _CHUNK = 500  # channels in one command
-_TURN = 1000  # messages handed on until others have their turn
+_TURN = 1000  # messages delivered until other greenlets run
 
 
 class Listener(Protocol):
-    """Who is told what a subscription hears; none of it may block."""
+    """Receives what a subscription gets. None of its methods may block."""
 
     def on_listening(self, channel: bytes) -> None:
-        """Redis confirmed a subscription: what is sent over the channel comes from here on."""
+        """Note that Redis confirmed a channel: all messages on it are received from now on."""
 
     def on_message(self, kind: bytes, message: list[bytes]) -> int:
-        """A message, as Redis sends it: `kind` is its first word. Returns the work that it was."""
+        """Take a message as Redis sends it; `kind` is its first word. Return its work units."""
 
     def on_taken(self, channel: bytes) -> None:
-        """The server ended a subscription that is wanted. A ConnectionError begins anew."""
+        """Note that the server ended a channel that is wanted.
+
+        Raise ConnectionError to have the connection replaced.
+        """
 
     def on_up(self, subscription: Subscription) -> None:
-        """The subscription listens."""
+        """Note that the subscription listens."""
 
     def on_down(self, subscription: Subscription) -> None:
-        """The subscription doesn't listen any more; a new attempt follows."""
+        """Note that the subscription lost its connection; a new attempt follows."""
 
 
 class _Command(NamedTuple):
@@ -69,7 +72,7 @@ _LEFT = {b"unsubscribe", b"punsubscribe", b"sunsubscribe"}
 class Subscription:
     """Listens to channels of one server, over connections that `connect` makes.
 
-    `up` says whether it does now.
+    `up` is true while it listens.
     """
 
     def __init__(
@@ -79,9 +82,9 @@ class Subscription:
         self.name = name
         self.up = False
         self.ready = Event()
-        """Set while the subscription is up."""
+        """Set while it listens."""
         self.failing = False
-        """Whether the last attempt to listen failed, or what it led to."""
+        """True if the last attempt to listen failed, or the connection that it made."""
         self.losses = 0
         self.wanted: Wanted = {}
         self._connect = connect
@@ -100,38 +103,38 @@ class Subscription:
         self.loop.start()
 
     def stop(self, timeout: float) -> None:
-        """End; waits for `timeout` seconds at most."""
+        """Stop listening; wait for at most `timeout` seconds."""
         self._stopping = True
-        # A greenlet is never killed inside redis-py: it may hold a lock of the hub's. The answer
-        # to a ping has the reader look up.
+        # A greenlet is never killed inside redis-py, where it may hold a lock of the hub. The
+        # answer to a ping wakes it instead.
         self._send("PING")
         self.loop.join(timeout)
 
     def subscribe(self, channel: bytes, command: str = "SUBSCRIBE") -> None:
-        """Listen to a channel; the listener is told when Redis confirmed it."""
+        """Listen to a channel; `on_listening` follows when Redis has confirmed it."""
         self.wanted[channel] = command
         self._send(command, channel, confirmed=True)
 
     def unsubscribe(self, channel: bytes) -> None:
-        """Listen to a channel no more."""
+        """Stop listening to a channel."""
         command = self.wanted.pop(channel, None)
         if command is not None:
             self._send(command.replace("SUB", "UNSUB"), channel)
 
     def _send(self, command: str, *channels: bytes, confirmed: bool = False) -> None:
-        """Send a command, if there is a connection; without one the next one makes up for it.
+        """Send a command if there is a connection; a later connection subscribes to all anyway.
 
-        `confirmed`: Redis answers once for each channel, and none of these answers may be taken
-        for that of a later command.
+        `confirmed` says that Redis answers it once for each channel. These answers are counted, so
+        that none of them is taken for the answer to a later command.
         """
         self._commands.append(_Command(command, channels, confirmed))
         if getcurrent() is get_hub():
-            gevent.spawn(self._send_all)  # a connection that is given up leaves its groups there
+            gevent.spawn(self._send_all)
         else:
             self._send_all()
 
     def _send_all(self) -> None:
-        """Send the commands in their order, whoever gave them."""
+        """Send all waiting commands in order, those of other greenlets included."""
         with self._writing:
             while self._commands:
                 self._send_one(self._commands.popleft())
@@ -146,12 +149,12 @@ class Subscription:
             connection.send_command(command.name, *command.channels, check_health=False)
         except (redis.RedisError, OSError) as error:
             _log.debug("link %s: can't send %s: %s", self.name, command.name, error)
-            # redis-py would connect again at the next command, subscribed to nothing.
+            # Otherwise redis-py would connect again at the next command, without subscriptions.
             if self._connection is connection:
                 self._connection = None
             connection.disconnect()
 
-    # The reader's life.
+    # The greenlet that reads.
 
     def _live(self) -> None:
         backoff = Backoff()
@@ -160,8 +163,7 @@ class Subscription:
                 self._listen(backoff)
             except (redis.RedisError, OSError) as error:
                 self._went_down(error)
-            except Exception as error:  # noqa: BLE001 - whatever it is
-                # Nothing that comes over a channel may leave a node deaf for good.
+            except Exception as error:  # noqa: BLE001 - no message may stop the node from listening
                 _log.exception("link %s: failed; beginning anew", self.name)
                 self._went_down(error)
             if not self._stopping:
@@ -176,7 +178,7 @@ class Subscription:
         self._unconfirmed.clear()
         if not self.up:
             if error is not None:
-                # The first attempt's error may be one that only people can mend: say it once.
+                # The error of the first attempt may need an operator, so it is logged once.
                 if self.failing or self.losses:
                     _log.debug("link %s: %s", self.name, error)
                 else:
@@ -191,11 +193,11 @@ class Subscription:
             _log.error("link %s: lost: %s; trying again until Redis is back", self.name, error)
         try:
             self._listener.on_down(self)
-        except Exception:  # noqa: BLE001 - the reader outlives its listener's faults
+        except Exception:  # noqa: BLE001 - a fault of the listener does not stop the reading
             _log.exception("link %s: a listener failed", self.name)
 
     def _listen(self, backoff: Backoff) -> None:
-        """Connect and listen until it fails, or until the end. Raises RedisError, OSError."""
+        """Connect and listen until `stop`, or until it fails. Raises RedisError, OSError."""
         connection = self._connect()
         try:
             connection.connect()
@@ -228,15 +230,16 @@ class Subscription:
         for channel, command in self.wanted.items():
             by_command.setdefault(command, []).append(channel)
         for command, channels in by_command.items():
-            # A Redis Cluster takes but one slot's channels together.
+            # A Redis Cluster takes only channels of one slot in a command.
             chunk = 1 if command == "SSUBSCRIBE" else _CHUNK
             for start in range(0, len(channels), chunk):
                 self._send(command, *channels[start : start + chunk], confirmed=True)
 
     def _check(self) -> None:
-        """Nothing came for a while. Raises TimeoutError if that is too long.
+        """Ping after a silence; raise TimeoutError if a ping was not answered in time.
 
-        Only now, since what came while this process itself was held up has been read by now.
+        Called when nothing is left to read: messages that arrived while this process itself was
+        busy have been read by then.
         """
         silent = self._clock.monotonic() - self._pinged
         if self._awaits_pong and silent >= PING_TIMEOUT:
@@ -249,8 +252,8 @@ class Subscription:
         self._send("PING")
 
     def _heard(self, answer: Any) -> int:
-        """Hand on what came; returns the work that it was."""
-        self._awaits_pong = False  # whatever it is, it came all the way
+        """Deliver an answer of Redis; return its work units."""
+        self._awaits_pong = False  # any answer proves that the connection works
         if not isinstance(answer, list) or len(answer) < 2:
             return 1
         kind, channel = answer[0], answer[1]
@@ -262,7 +265,7 @@ class Subscription:
                     self._listener.on_listening(channel)
         elif kind in _LEFT:
             if channel in self.wanted and channel not in self._unconfirmed:
-                # A Redis Cluster takes a channel away when its slot moves to another server.
+                # A Redis Cluster ends a channel when its slot moves to another server.
                 self._listener.on_taken(channel)
         elif kind != b"pong":
             return self._listener.on_message(kind, answer)

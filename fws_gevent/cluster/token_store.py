@@ -1,4 +1,4 @@
-"""Tickets, refresh tokens and revocations in Redis, the same for all nodes."""
+"""Keeps tickets, refresh tokens and revocations in Redis, for all nodes."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from ..tokens.store import (
 _log = get_logger("redis")
 
 MAX_REVOCATIONS = 100_000
-"""Revocations that are kept at most."""
+"""The largest number of revocations."""
 
 TAKEN = 10.0
-"""Seconds for which a used ticket is remembered, for the attempt that used it."""
+"""Seconds that a used ticket is remembered, so that the same attempt may ask again."""
 
-_PAGE = 1000  # revocations in one answer
+_PAGE = 1000  # revocations in one answer of Redis
 
 
 class RedisTokenStore(TokenStore):
-    """Keeps secrets by their SHA-256 alone, each as long as it counts.
+    """Keeps secrets by their SHA-256, each for as long as it is valid.
 
-    A node that follows everybody's stream has all revocations in memory: to check a token asks
-    nothing of Redis. Each method raises StorageAway if Redis doesn't answer.
+    A node that follows everybody's stream has all revocations in memory, so that the check of a
+    token does not ask Redis. Each method raises StorageAway if Redis does not answer.
     """
 
     shared = True
@@ -55,34 +55,34 @@ class RedisTokenStore(TokenStore):
     ) -> None:
         self._clock = clock
         self.following = False
-        """Whether `on_revoked` hears of all revocations."""
+        """True while all revocations are in memory, and `on_revoked` gets each new one."""
         self.terms = terms
-        """How everybody's stream is kept."""
+        """The bounds of everybody's stream."""
         self._servers = servers
         self._keys = keys
         self._known = MemoryTokenStore(MAX_REVOCATIONS)
 
     def put_ticket(self, digest: str, claims: dict[str, Any], until: float, now: float) -> None:
-        """Keep a ticket; the subject's oldest gives way where it has as many as it may have."""
+        """Keep a ticket. The subject's oldest one is removed if it has too many."""
         owner = str(claims.get("sub", ""))
         for gone in self._count("tickets", digest, owner, until, now, TICKETS_EACH):
             self._ask("DEL", self._keys.ticket(gone))
         self._ask("SET", self._keys.ticket(digest), json.dumps(claims), "PX", _ms(until - now))
 
     def take_ticket(self, digest: str, now: float) -> dict[str, Any] | None:  # noqa: ARG002 - Redis has a clock
-        """The claims of a ticket, which ends with this; None for one that isn't there."""
+        """Use a ticket and return its claims, or None if there is no such ticket."""
         found = self._take(self._keys.ticket(digest))
         if found is None:
             return None
         claims = dict(json.loads(found))
         try:
             self._ask("ZREM", self._owned(str(claims.get("sub", "")), "tickets"), digest)
-        except StorageAway as error:  # it is taken, and counts until it would have ended
+        except StorageAway as error:  # it is used, and counts until its lifetime is over
             _log.debug("a used ticket still counts: %s", error)
         return claims
 
     def _take(self, key: bytes) -> Any:
-        """Take a ticket; ask again, for the same one, if the answer is lost."""
+        """Take a ticket, and ask once more, as the same attempt, if the answer is lost."""
         attempt = secrets.token_hex(8)
         for left in (1, 0):
             try:
@@ -93,7 +93,7 @@ class RedisTokenStore(TokenStore):
         return None
 
     def put_refresh(self, digest: str, refresh: Refresh, until: float, now: float) -> None:
-        """Keep a refresh token, unless it is kept; the subject's oldest one gives way."""
+        """Keep a refresh token. The subject's oldest one is removed if it has too many."""
         for gone in self._count("refresh", digest, refresh.subject, until, now, REFRESH_EACH):
             self._ask("DEL", self._keys.refresh(gone))
         value = json.dumps({"grant": refresh.grant, "family": refresh.family})
@@ -102,17 +102,17 @@ class RedisTokenStore(TokenStore):
                   "NX")  # fmt: skip
 
     def find_refresh(self, digest: str, now: float) -> Refresh | None:  # noqa: ARG002 - Redis has a clock
-        """What a refresh token stands for, without using it."""
+        """Return the grant of a refresh token, without using it."""
         return _refresh(self._ask("GET", self._keys.refresh(digest)))
 
     def spend_refresh(
         self, digest: str, now: float, salt: str = "", grace: float = 0.0
     ) -> Refresh | None:
-        """Use a refresh token; return what it stands for, or None for an unknown one."""
+        """Use a refresh token; return its grant, or None for an unknown one."""
         keys = [self._keys.refresh(digest), self._keys.successor(digest)]
         answer = self._run(SPEND, keys, [salt, int(grace * 1000)])
         found = _refresh(answer[0], answer[1].decode()) if answer else None
-        if found is not None:  # each time, for the answer to the first may have been lost
+        if found is not None:  # also the second time: the answer to the first may be lost
             until = now + max(1.0, float(self._ask("TTL", self._keys.refresh(digest))))
             for gone in self._count(
                 "spent", digest, found.subject, until, now, SPENT_EACH, instead_of="refresh"
@@ -140,20 +140,20 @@ class RedisTokenStore(TokenStore):
         self._known.revoke(revocation, until, now)
 
     def revoked_at(self, kind: Kind, value: str) -> int | None:
-        """When something was revoked, or None."""
+        """Return the time of a revocation, or None."""
         if self.following:
             return self._known.revoked_at(kind, value)
         found = self._ask("HGET", self._keys.revoked, f"{kind}:{value}")
         return None if found is None else int(found)
 
     def listen(self, listener: Listener) -> None:
-        """Call `listener` for each revocation from now on, on whatever node it is made."""
+        """Call `listener` for each revocation from now on, of whatever node."""
         self._known.listen(listener)
 
-    # What a node does that follows everybody's stream.
+    # Called on a node that follows everybody's stream.
 
     def on_revoked(self, data: bytes) -> None:
-        """An entry of everybody's stream says that something was revoked."""
+        """Keep a revocation from everybody's stream."""
         try:
             name, at, until = data.decode().rsplit(" ", 2)
             kind, _, value = name.partition(":")
@@ -162,7 +162,7 @@ class RedisTokenStore(TokenStore):
             _log.warning("ignored a malformed revocation: %s", error)
 
     def load(self) -> None:
-        """Learn all that is revoked by now. Raises redis.RedisError."""
+        """Load all revocations from Redis. Raises redis.RedisError."""
         client, ignored = self._servers.client, 0
         times = dict(client.zscan_iter(self._keys.revoked_until, count=_PAGE))
         for name, at in client.hscan_iter(self._keys.revoked, count=_PAGE):
@@ -186,7 +186,7 @@ class RedisTokenStore(TokenStore):
 
     def _count(
         self,
-        sort: str,
+        category: str,
         entry: str,
         owner: str,
         until: float,
@@ -196,19 +196,20 @@ class RedisTokenStore(TokenStore):
         gives_way: bool = True,
         instead_of: str | None = None,
     ) -> list[str]:
-        """Count an entry to its subject; return the entries that have to give way for it.
+        """Count an entry of its subject; return the oldest entries, which are to be removed for it.
 
-        Takes it out of those of the sort `instead_of`. Raises SubjectFull unless `gives_way`.
+        The entry no longer counts in the category `instead_of`. If there is no room and nothing
+        `gives_way`, raise SubjectFull.
         """
-        keys = [self._owned(owner, each) for each in (sort, instead_of) if each is not None]
+        keys = [self._owned(owner, each) for each in (category, instead_of) if each is not None]
         args = [entry, until, now, each, "1" if gives_way else "0"]
         gone = self._run(OWN, keys, args)
         if gone == 0:
             raise SubjectFull(f"no room for more than {each} revocations of a subject")
         return [each.decode() for each in gone]
 
-    def _owned(self, owner: str, sort: str) -> bytes:
-        return self._keys.owned(digest(owner), sort)
+    def _owned(self, owner: str, category: str) -> bytes:
+        return self._keys.owned(digest(owner), category)
 
     def _ask(self, *command: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Keeps what this node has told Redis from expiring, and notices where Redis has forgotten it."""
+"""Renews the keys of this node's groups before they expire, and finds lost members in Redis."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from .presence import Presence
 _log = get_logger("redis")
 
 INTERVAL = 2.5
-"""Seconds between two looks."""
+"""Seconds between two rounds."""
 
 LOOK = 100
-"""Groups of one look at least: with fewer, each look is at all of them."""
+"""Groups of one round at least: with fewer groups, each round takes all of them."""
 
 STRANGERS = 1000
 """Names of unknown nodes that are remembered."""
 
 
 class Upkeep:
-    """Looks at the groups of this node in Redis, some at a time, and then again from the first.
+    """Renews the groups of this node in Redis, a part of them in each round.
 
-    One of which Redis lacks members has all of them looked at at once: Redis may have lost all
-    that one server had. `members(group)` are those here, `groups()` those that have some.
+    If Redis lacks members of one group, all groups are checked at once: a server may have lost all
+    its data. `members(group)` returns the members on this node, and `groups()` its groups.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Upkeep:
         self.loop.start()
 
     def stop(self, timeout: float) -> None:
-        """End, within `timeout` seconds."""
+        """Stop; wait for at most `timeout` seconds."""
         self._stop.set()
         self.loop.join(timeout)
 
     @property
     def refresh_interval(self) -> float:
-        """Seconds in which each group is looked at: nothing that is followed may expire."""
+        """The seconds in which each group is renewed once: before any key of it expires."""
         return min(KEPT, self._terms.life) / 3
 
     def _live(self) -> None:
@@ -92,7 +92,7 @@ class Upkeep:
                 _log.warning("Redis has lost members of %d groups; telling them again", lost)
 
     def _next_groups(self) -> list[str]:
-        """Return the groups that are looked at now."""
+        """Return the groups of the next round."""
         if not self._round:
             self._round.extend(self._groups())
         all_of_them = len(tuple(self._groups()))
@@ -100,7 +100,7 @@ class Upkeep:
         return [self._round.popleft() for _ in range(min(len(self._round), max(LOOK, share)))]
 
     def _look(self, groups: list[str]) -> int:
-        """Renew what Redis has of some groups; return of how many it has lost members."""
+        """Renew some groups; return the number of those whose members Redis has lost."""
         portions = self._member_keys.by_server(groups)
         outcomes = try_each(portions, partial(self._renew, self._presence.node))
         lost: list[str] = []
@@ -113,7 +113,10 @@ class Upkeep:
         return len(lost)
 
     def _renew(self, node: str, groups: list[str]) -> dict[str, Outcome[bool]]:
-        """Return for each group whether Redis has all its members. Raises redis.RedisError."""
+        """Renew groups of one server; return whether Redis has all members of each.
+
+        Raises redis.RedisError.
+        """
         keys, kept = self._keys, int(KEPT * 1000)
         pipeline = self._servers.client.pipeline(transaction=False)
         for group in groups:
@@ -124,7 +127,7 @@ class Upkeep:
             pipeline.pexpire(keys.stream(group), self._terms.life_ms)
         answers = pipeline.execute(raise_on_error=False)
         self._member_keys.list_groups(node, groups)
-        if self._presence.node != node:  # since when it has another name
+        if self._presence.node != node:  # it got another name meanwhile
             self._member_keys.drop_list(node)
         outcomes: dict[str, Outcome[bool]] = {}
         for number, group in enumerate(groups):
@@ -137,7 +140,7 @@ class Upkeep:
         return outcomes
 
     def _clear_strangers(self, group: str, holders: Iterable[bytes]) -> None:
-        """Take away what nodes left that nobody knows any more. Raises redis.RedisError."""
+        """Remove members of nodes that are not known any more. Raises redis.RedisError."""
         now, known = self._clock.monotonic(), self._nodes.known
         for raw in holders:
             name = raw.decode("utf-8", "surrogateescape")

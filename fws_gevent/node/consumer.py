@@ -1,4 +1,4 @@
-"""What comes from outside the connections, in order, for the consumer chain."""
+"""The queue of the consumer chain, for events that come from outside the connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .node import Server
 
 QUEUE_SIZE = 10_000
-"""Events that may wait for the consumer chain; `put` waits for room beyond that."""
+"""Events that may wait for the consumer chain; with more, `put` waits for room."""
 
 _SLICE = 256
 
@@ -38,10 +38,15 @@ class ConsumerQueue:
         self._items: Queue[Any] = Queue(QUEUE_SIZE)
 
     def put(self, data: Any, timeout: float | None = None) -> None:
-        """Have the consumer chain run on `data`, after what was put before.
+        """Have the consumer chain run on `data`, after all earlier events.
 
-        Waits while the queue is full, for `timeout` seconds at most (gevent.queue.Full after
-        that). From another thread it raises NotServing if the server stops meanwhile.
+        Args:
+            data: The event, usually a dict.
+            timeout: Seconds to wait at most while the queue is full; None waits without a limit.
+
+        Raises:
+            gevent.queue.Full: The queue was full for `timeout` seconds.
+            NotServing: The server stopped while another thread was waiting.
         """
         reactor = self._server.reactor
         if reactor.elsewhere():
@@ -52,7 +57,7 @@ class ConsumerQueue:
             reactor.schedule(self)
 
     def offer(self, data: Any) -> bool:
-        """Have the consumer chain run on what every node hears; False if the queue is full."""
+        """Have the chain run on an event that every node gets; return False without room."""
         try:
             self._items.put_nowait(_FromRedis(data))
         except Full:
@@ -61,7 +66,7 @@ class ConsumerQueue:
         return True
 
     def run(self) -> None:
-        """Hand the chain what waits, in a runner."""
+        """Run the chain on the waiting events, in a runner."""
         server = self._server
         for _ in range(_SLICE):
             try:
@@ -78,10 +83,10 @@ class ConsumerQueue:
         self.again = True
 
     def _tell(self, everywhere: bool, data: Any) -> None:
-        """Hand the chain one event, in a context of its own."""
+        """Run the chain on one event, in a context of its own."""
         heard_everywhere.set(everywhere)
         self._server.consumer_route.tell(self._server, data)
 
     def abort(self) -> None:
-        """One event failed in the engine; the others go on."""
+        """Go on with the other events after one failed in the engine."""
         self.again = True

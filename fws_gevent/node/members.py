@@ -1,4 +1,4 @@
-"""The connections of a server and of its groups, and what is sent to all of them."""
+"""The connections of a node, its groups, and messages to all of them."""
 
 from __future__ import annotations
 
@@ -23,50 +23,47 @@ if TYPE_CHECKING:
 
 
 class Users(dict[str, "Connection"]):
-    """Connections by id. A loop over it sees who was there when it began, and may wait inside."""
+    """Connections by id. A loop over it may wait: it sees the connections at its beginning."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(super().keys()))
 
     def keys(self) -> Any:
-        """The ids, as they are now."""
+        """Return the present ids."""
         return tuple(super().keys())
 
     def values(self) -> Any:
-        """The connections, as they are now."""
+        """Return the present connections."""
         return tuple(super().values())
 
     def items(self) -> Any:
-        """Ids with their connections, as they are now."""
+        """Return the present ids with their connections."""
         return tuple(super().items())
 
 
 _NOBODY = Users()
 
 CLOSES = 256
-"""Connections that `disconnect` closes before others have their turn."""
+"""Connections that `disconnect` closes at once, before other greenlets run."""
 
 PUTS = 32
 """Connections to which putting one message counts as a unit of work (see `tasks.TURN`)."""
 
 
 class Membership:
-    """The connections of a node, which groups they are in, and messages to all of these.
-
-    `broker` reaches the members on other nodes; it knows this object as its host.
-    """
+    """The connections of a node and its groups. `broker` reaches the members on other nodes."""
 
     def __init__(self, reactor: Reactor, broker: Broker | None = None) -> None:
         self.reactor = reactor
         self.users = Users()
         self.groups: dict[str, Users] = {}
         self.subject_groups = 0
-        """How many of these are groups of subjects."""
+        """The number of these that are groups of subjects."""
         self.broker = broker or MemoryBroker()
         self.joined_route: Route
         self.left_route: Route
         self.presence = Inbox(reactor)
-        """Tells of joins and leaves, where subscribers may wait."""
+        """Emits joins and leaves in a runner, where subscribers may wait."""
 
     def join(self, group: str, connection: Connection, *, wait: bool = True) -> None:
         """Put a connection into a group. With `wait`, it may wait for the broker.
@@ -89,7 +86,7 @@ class Membership:
         self.broker.join(group, connection.id, connection.subject, first=first, wait=wait)
 
     def leave(self, group: str, connection: Connection) -> None:
-        """Take a connection out of a group; a group without members is none.
+        """Take a connection out of a group; a group ends with its last member. Never waits.
 
         Raises GroupNameInvalid.
         """
@@ -106,10 +103,10 @@ class Membership:
         self.broker.leave(group, connection.id, last=not members)
 
     def _members_of(self, group: str) -> Users | None:
-        """Return a group's connections here, None without any. Raises GroupNameInvalid."""
+        """Return a group's connections here, or None. Raises GroupNameInvalid."""
         members = self.groups.get(group) if isinstance(group, str) else None
         if members is None:
-            checked_group(group)  # the name of a group that has members was checked
+            checked_group(group)  # the name of a group with members was checked before
         return members
 
     def _tell(self, route: Route, group: str, connection: Connection) -> None:
@@ -120,9 +117,11 @@ class Membership:
         return Member(group, connection.id, connection.subject, self.broker.node_name)
 
     def members(self, group: str) -> list[Member]:
-        """Return the members of a group on all nodes.
+        """Return the members of a group on all nodes. May wait for the broker.
 
-        Raises StorageAway if the other nodes can't be asked, GroupNameInvalid.
+        Raises:
+            StorageAway: The members on other nodes are not known now.
+            GroupNameInvalid: `group` can't be the name of a group.
         """
         if self.reactor.elsewhere():
             return list(self.reactor.run_here(self.members, group))
@@ -132,12 +131,20 @@ class Membership:
     def broadcast(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
     ) -> None:
-        """Send to all connections, or to those in `group`, but not to `exclude`.
+        """Send a message to all connections, or to those in a group, on all nodes.
 
-        With Redis these are those of all nodes, and it returns when Redis has the message; on the
-        consumer chain, for what every node hears, they are this node's. Raises PublishFailed if
-        Redis doesn't take it, TypeError for what can't be sent, GroupNameInvalid for a group that
-        can't be one: None alone is everybody.
+        It returns when the broker has the message. On the consumer chain, for an event that every
+        node gets, it sends to the connections of this node alone.
+
+        Args:
+            data: The message: a `str` is sent as text, bytes as binary.
+            group: The group, or None for everybody.
+            exclude: A connection that does not get it.
+
+        Raises:
+            PublishFailed: Redis did not accept the message in time.
+            TypeError: `data` can't be sent.
+            GroupNameInvalid: `group` can't be the name of a group.
         """
         opcode, payload = convert(data)
         send = self.send_here if heard_everywhere.get() else self.broker.publish
@@ -146,10 +153,10 @@ class Membership:
     def broadcast_here(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
     ) -> None:
-        """Send to this node's connections alone.
+        """Send a message to this node's connections alone. Never waits for the broker.
 
-        It is encoded once for all, and compressed once for each window size agreed on. Raises
-        TypeError for what can't be sent, GroupNameInvalid.
+        The message is encoded once for all, and compressed once for each agreed window size. Raises
+        TypeError for data that can't be sent, and GroupNameInvalid.
         """
         opcode, payload = convert(data)
         self.send_here(opcode, payload, group, "" if exclude is None else exclude.id)
@@ -169,7 +176,7 @@ class Membership:
     def spread(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str
     ) -> int:
-        """Send a payload to this node's connections but the one with an id; returns how many."""
+        """Send a payload to this node's connections except one; return their number."""
         members = self.users if group is None else self.groups.get(group, _NOBODY)
         frames = {0: frame_for(opcode, payload, 0)}
         connections = members.values()
@@ -194,12 +201,24 @@ class Membership:
         code: int = CloseCode.NORMAL,
         reason: str = "disconnected by the application",
     ) -> int:
-        """Close a subject's connections, or the one with an id, on all nodes.
+        """Close a subject's connections, or the connection with an id, on all nodes.
 
-        Returns how many those are; an id of another node counts as none. Whoever's token is still
-        valid may come back. Raises TypeError unless one of the two is given, PublishFailed if the
-        other nodes can't be told, StorageAway if they were told but it is not known how many
-        connections that ends, GroupNameInvalid for a subject that can't be one.
+        A client whose token is still valid may connect again.
+
+        Args:
+            subject: The subject of the connections' tokens.
+            id: The id of one connection. Give either `subject` or `id`.
+            code: The close code.
+            reason: The reason in the Close frame, at most 123 bytes.
+
+        Returns:
+            The number of these connections; one on another node, given by its id, is not counted.
+
+        Raises:
+            TypeError: Both or neither of `subject` and `id` are given.
+            PublishFailed: The other nodes can't be told.
+            StorageAway: The other nodes were told, but the number is not known.
+            GroupNameInvalid: `subject` can't be the subject of a token.
         """
         if (subject is None) == (id is None):
             raise TypeError("disconnect() needs a subject or an id")
@@ -212,7 +231,7 @@ class Membership:
         return self.broker.disconnect(subject, id, code, reason)
 
     def disconnect_here(self, group: str | None, name: str | None, code: int, reason: str) -> int:
-        """Close this node's connection with an id, or those of a group; returns how many."""
+        """Close this node's connection with an id, or those of a group; return their number."""
         if name is None:
             found = list(self.groups.get(group or "", _NOBODY).values())
         else:
@@ -221,7 +240,7 @@ class Membership:
         return len(found)
 
     def _close(self, left: Iterator[Connection], code: int, reason: str) -> None:
-        """Close the next CLOSES connections, and then, after others had their turn, the rest."""
+        """Close the next CLOSES connections now, and the rest after other greenlets have run."""
         batch = tuple(islice(left, CLOSES))
         for connection in batch:
             connection.close(code, reason)

@@ -1,4 +1,4 @@
-"""redis-py's client for a Redis Cluster, with errors that are all of one kind."""
+"""The client of redis-py for a Redis Cluster, with errors of one kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redis.exceptions import RedisClusterException
 
 
 class ClusterClient(redis.RedisCluster):
-    """A client whose errors are all redis.RedisError: some of redis-py's for clusters are not."""
+    """A client that raises redis.RedisError alone, unlike redis-py's own client for clusters."""
 
     def __init__(self, **options: Any) -> None:
         with away():
@@ -28,7 +28,7 @@ class ClusterClient(redis.RedisCluster):
             return super().get_node_from_key(key, replica)  # type: ignore[no-untyped-call]
 
     def _get_command_keys(self, *args: Any) -> Any:
-        # For a script's call redis-py would ask some server, which may be the one that is away.
+        # For the keys of a script redis-py would ask a random server, which may be away.
         if args[0] == "EVAL":
             return args[3 : 3 + int(args[2])]
         if self.get_default_node() is None:  # type: ignore[no-untyped-call]  # it looks anew
@@ -51,7 +51,7 @@ class ClusterClient(redis.RedisCluster):
 
 @contextmanager
 def away() -> Iterator[None]:
-    """Raises redis.ConnectionError where no server of a cluster is there for what is asked."""
+    """Raise redis.ConnectionError in place of redis-py's errors for an incomplete cluster."""
     try:
         yield
     except RedisClusterException as error:

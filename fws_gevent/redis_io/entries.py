@@ -1,4 +1,4 @@
-"""What streams and channels carry: the entries of a group."""
+"""The entries of streams, as a stream keeps them and as a channel carries them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 Id = tuple[int, int]
-"""A stream's id: milliseconds and a number, which order it."""
+"""The id of an entry: milliseconds and a number. Ids are in the order of the stream."""
 
 TEXT, BINARY = b"text", b"binary"
 BEGIN, JOIN, LEAVE = b"begin", b"join", b"leave"
@@ -14,7 +14,7 @@ DISCONNECT, REVOKE = b"disconnect", b"revoke"
 
 
 class MalformedEntry(ValueError):
-    """Something in a stream or on a channel that none of ours wrote."""
+    """An entry that is not of the form that the scripts of this package write."""
 
 
 class Entry(NamedTuple):
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
     @classmethod
     def from_push(cls, pushed: bytes) -> Entry:
-        """What came over the channel. Raises MalformedEntry."""
+        """Return an entry from the bytes on a channel. Raises MalformedEntry."""
         head, newline, data = pushed.partition(b"\n")
         parts = head.split(b" ")
         if not newline or len(parts) != 6:
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
     @classmethod
     def from_stream(cls, stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
-        """What the stream keeps. Raises MalformedEntry."""
+        """Return an entry from the fields in a stream. Raises MalformedEntry."""
         try:
             epoch, nonce, kind = fields[b"epoch"], fields[b"nonce"], fields[b"kind"]
             data, previous = fields[b"data"], fields[b"previous"]
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 
 
 def parse_id(text: bytes) -> Id:
-    """The id that a text such as b"1700000000000-0" stands for. Raises MalformedEntry."""
+    """Return the id in a text such as b"1700000000000-0". Raises MalformedEntry."""
     milliseconds, _, number = text.partition(b"-")
     try:
         return int(milliseconds), int(number)
@@ -62,7 +62,7 @@ def parse_id(text: bytes) -> Id:
 
 
 def format_id(stream_id: Id) -> str:
-    """An id as Redis writes it."""
+    """Return an id as Redis writes it."""
     return f"{stream_id[0]}-{stream_id[1]}"
 
 

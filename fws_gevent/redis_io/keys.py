@@ -1,4 +1,4 @@
-"""The names of everything in Redis; docs/redis_keys.md has them with types and lifetimes."""
+"""The names of all keys in Redis; docs/redis_keys.md lists them with types and lifetimes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ..errors import ConfigurationError
 from ..settings.texts import key_prefix
 
 EVERYBODY = "*"
-"""Stands for all connections where a group's name would stand."""
+"""Stands for all connections, in place of the name of a group."""
 
 _SPECIAL = re.compile(r"[%{}*]")
 
 
 class Keys:
-    """The names of one server's keys, all beginning with `prefix`.
+    """The names of a server's keys, which all begin with `prefix`.
 
-    What is in braces is a hash tag: Redis Cluster keeps the keys that share one together. Raises
-    ConfigurationError for a prefix that would change that.
+    The part in braces is a hash tag: a Redis Cluster keeps keys with the same tag together. Raises
+    ConfigurationError for a prefix that would change the tag.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -27,68 +27,71 @@ class Keys:
             raise ConfigurationError(f"the prefix of Redis keys {error}, not {prefix!r}") from None
 
     def data(self, key: bytes) -> bytes:
-        """A storage object's set. Raises ValueError for the names of the server's own keys."""
+        """Return the key of a set of the storage object. Raises ValueError for a reserved name."""
         if key.startswith(b"{"):
             raise ValueError(f"a key of the storage object can't begin with a brace: {key!r}")
         return _encoded(self.prefix) + b":" + key
 
     def stream(self, group: str | None) -> bytes:
-        """A group's stream, which is also the channel that it is sent over; None for everybody."""
+        """Return the key of a group's stream, and the name of its channel; None is everybody."""
         return self._of(tag(group), "stream")
 
     def sent(self, group: str | None, message_id: str) -> bytes:
-        """Remembers that a message was published."""
+        """Return the key that records that a message was published."""
         return self._of(tag(group), f"sent:{message_id}")
 
     def members(self, group: str, node: str) -> bytes:
-        """A group's members on one node: a hash of connection ids and subjects."""
+        """Return the key of a group's members on one node: a hash of ids and subjects."""
         return self._of(tag(group), f"members:{node}")
 
     def holders(self, group: str) -> bytes:
-        """The nodes that have members of a group."""
+        """Return the key of the set of nodes that have members of a group."""
         return self._of(tag(group), "nodes")
 
     @property
     def nodes(self) -> bytes:
-        """The ids of all nodes."""
+        """The key of the set of all nodes."""
         return self._of(EVERYBODY, "nodes")
 
     def node(self, node: str) -> bytes:
-        """What a node says of itself, for as long as it is taken to be alive."""
+        """Return the key of a node's status, which lives as long as its lease."""
         return self._of(EVERYBODY, f"node:{node}")
 
     def groups(self, node: str) -> bytes:
-        """The groups of which a node has members."""
+        """Return the key of the set of groups of which a node has members."""
         return self._of(EVERYBODY, f"groups:{node}")
 
     def cleaning(self, node: str) -> bytes:
-        """Taken by whoever clears away what a dead node left."""
+        """Return the key that reserves the clean-up of a dead node."""
         return self._of(EVERYBODY, f"cleaning:{node}")
 
     @property
     def revoked(self) -> bytes:
-        """Revocations with the second of each."""
+        """The key of the hash of revocations, with the second of each."""
         return self._of(EVERYBODY, "revoked")
 
     @property
     def revoked_until(self) -> bytes:
-        """Revocations by when they may be forgotten."""
+        """The key of the sorted set of revocations, by the time of their end."""
         return self._of(EVERYBODY, "revoked_until")
 
     def ticket(self, digest: str) -> bytes:
-        """A ticket, by its SHA-256."""
+        """Return the key of a ticket, by its SHA-256."""
         return self._of(digest, "ticket")
 
     def refresh(self, digest: str) -> bytes:
-        """A refresh token, by its SHA-256."""
+        """Return the key of a refresh token, by its SHA-256."""
         return self._of(digest, "refresh")
 
-    def owned(self, owner: str, sort: str) -> bytes:
-        """Return the key of what one subject, by its SHA-256, has of a sort, by when it ends."""
-        return self._of(owner, f"own:{sort}")
+    def owned(self, owner: str, category: str) -> bytes:
+        """Return the key of a subject's entries of a category, by the time of their end.
+
+        `owner` is the SHA-256 of the subject.
+        """
+        return self._of(owner, f"own:{category}")
 
     def successor(self, digest: str) -> bytes:
-        """The salt of what takes a refresh token's place, by that token's SHA-256."""
+        """Return the key of the salt of a refresh token's successor, by the token's SHA-256."""
         return self._of(digest, "successor")
 
     def _of(self, hash_tag: str, name: str) -> bytes:
@@ -96,9 +99,9 @@ class Keys:
 
 
 def tag(group: str | None) -> str:
-    """A group's name in keys: percent signs, braces and asterisks are written %25 %7B %7D %2A.
+    """Return the name of a group in keys: %25 %7B %7D %2A for percent signs, braces and asterisks.
 
-    So the braces of the hash tag end where they should, and `*` is everybody alone.
+    So the braces of the hash tag are the only ones, and `*` stands for everybody alone.
     """
     if group is None:
         return EVERYBODY

@@ -1,4 +1,4 @@
-"""A message on its way into a stream: the call of the script, and what its answer means."""
+"""A message to publish: the call of the script, its deadline, and the meaning of the answer."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from .keys import Keys
 from .servers import RedisServers, ServerName
 
 PASSING = (AskError, ClusterDownError, MasterDownError, ReadOnlyError, TryAgainError, NoScriptError)
-"""Answers of a Redis that is about to change, an AskError being a MovedError too: try again."""
+"""Answers of a Redis in transition, worth another attempt. A MovedError is an AskError."""
 
 LARGEST = 32 << 20
-"""Bytes of one message: Redis cuts off those who listen when one has more to be sent, and needs so
-long for larger ones that no answer with them comes in time. `publish.lua` has it too."""
+"""Bytes of one message. Redis disconnects listeners that have more to receive, and takes too long
+to answer with larger ones. `publish.lua` has the same bound."""
 
-_CLOCK_KEPT = 30.0  # seconds after which the clock of Redis is compared again
+_CLOCK_KEPT = 30.0  # seconds until the clock of Redis is asked again
 
 
 class StreamTerms(NamedTuple):
-    """How a stream is kept, and how long Redis may take for a message."""
+    """The bounds of a stream, and of the time that Redis has for a message."""
 
     length: int = 10_000
-    """Entries of one stream."""
+    """Entries in one stream."""
     size: int = 16 << 20
-    """Bytes of one stream, roughly: where messages are large, fewer are kept."""
+    """Bytes in one stream, roughly: if messages are large, fewer are kept."""
     life: float = 3600.0
-    """Seconds after its last entry."""
+    """Seconds that a stream lives after its last entry."""
     deadline: float = 2.0
-    """Seconds for Redis to take a message."""
+    """Seconds that Redis has to accept a message."""
 
     def length_for(self, size: int) -> int:
-        """The entries that a stream keeps when one of `size` bytes comes in."""
+        """Return the number of entries to keep when one of `size` bytes is added."""
         return max(1, min(self.length, self.size // max(1, size)))
 
     @property
     def life_ms(self) -> int:
-        """Milliseconds that a stream lives after its last entry."""
+        """The milliseconds that a stream lives after its last entry."""
         return int(self.life * 1000)
 
 
 class Publication:
-    """One message, the same in each attempt: its id makes that it is published once."""
+    """A message, which is the same in each attempt. Its id ensures that it is published once."""
 
     __slots__ = ("_clock", "data", "deadline", "exclude", "group", "kind", "message_id", "nonce")
 
@@ -80,13 +80,13 @@ class Publication:
 
     @property
     def left(self) -> float:
-        """Seconds until its deadline."""
+        """The seconds until the deadline."""
         return self.deadline - self._clock.monotonic()
 
     def call(
         self, keys: Keys, terms: StreamTerms, command: str, latest: int
     ) -> tuple[list[bytes], list[Any]]:
-        """The keys and arguments of the script; `latest` is the deadline on the clock of Redis."""
+        """Return keys and arguments of the script; `latest` is the deadline on Redis' clock."""
         return [keys.stream(self.group), keys.sent(self.group, self.message_id)], [
             self.kind, bytes(self.data), self.exclude, self.nonce, self.nonce,
             terms.length_for(len(self.data)), terms.life_ms, int(2000 * terms.deadline),
@@ -95,24 +95,26 @@ class Publication:
 
 
 class RedisClock:
-    """What the clock of Redis says at a moment of ours: a late command must do nothing there."""
+    """Converts moments to the clock of Redis, where a command after its deadline does nothing."""
 
     def __init__(self, servers: RedisServers, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._servers = servers
-        self._offsets: dict[ServerName, tuple[float, float]] = {}  # with the end of each
+        self._offsets: dict[
+            ServerName, tuple[float, float]
+        ] = {}  # with the time until which each is valid
 
     def forget(self) -> None:
-        """Another server may answer from now on."""
+        """Ask again at the next use, as another server may have taken over."""
         self._offsets.clear()
 
     def at(self, moment: float, key: bytes) -> int:
-        """Milliseconds since 1970 there at `moment` of our clock. Raises RedisError."""
+        """Return milliseconds since 1970 on Redis' clock at a moment of ours. Raises RedisError."""
         server = self._servers.server_of(key)
         offset, until = self._offsets.get(server, (0.0, 0.0))
         if self._clock.monotonic() >= until:
             seconds = self._servers.time(key)
-            # However long the answer took: a deadline may be too early there, but never too late.
+            # After the answer: so a deadline may be too early in Redis, but never too late.
             now = self._clock.monotonic()
             offset = seconds - now
             self._offsets[server] = offset, now + _CLOCK_KEPT
@@ -120,16 +122,16 @@ class RedisClock:
 
 
 def id_of(answer: Any) -> str:
-    """The entry's id that Redis answered with. Raises what it answered otherwise.
+    """Return the id of the entry from an answer of Redis, or raise the answer.
 
-    PublishFailed is final; anything in PASSING, and a ConnectionError, is worth another attempt.
+    PublishFailed is final. An error in PASSING, and a ConnectionError, are worth another attempt.
     """
     if isinstance(answer, bytes):
         return answer.decode()
     if isinstance(answer, PASSING):
         raise answer
     if isinstance(answer, ResponseError) and str(answer).startswith("LATE"):
-        # Unless the time is over here too, a clock was set: it has to be asked again.
+        # If the deadline is not over here, a clock was set, and has to be asked again.
         raise redis.ConnectionError(str(answer))
     if isinstance(answer, ResponseError):
         raise PublishFailed(f"Redis refused the message: {answer}")

@@ -1,4 +1,4 @@
-"""The Lua scripts that change streams, each one call to Redis and atomic."""
+"""The Lua scripts in `lua/`. Each is one atomic call to Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Script(NamedTuple):
-    """A script's text, and the name by which Redis knows it once it is loaded."""
+    """The text of a script, and the SHA-1 by which Redis knows it when it is loaded."""
 
     text: str
     sha: str

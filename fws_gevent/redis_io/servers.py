@@ -1,4 +1,4 @@
-"""Where Redis is: one server, the master that Sentinel names, or the masters of a Redis Cluster."""
+"""Connections to Redis: one server, the master named by Sentinel, or the masters of a cluster."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from .cluster_client import ClusterClient, away
 from .scripts import Script
 
 ANSWER_TIME = 1.0
-"""Seconds for Redis to accept a connection, or to answer a command."""
+"""Seconds that Redis has to accept a connection, or to answer a command."""
 
 MAX_CONNECTIONS = 64
-"""Connections of one process for commands; who finds them all in use waits, then fails."""
+"""Connections of one process for commands. If all are in use, a command waits, and then fails."""
 
 CONNECTION: Mapping[str, Any] = {
     "socket_timeout": ANSWER_TIME,
     "socket_connect_timeout": ANSWER_TIME,
-    # Redis() would try ten times and Redis.from_url() once: how often is decided here alone.
+    # Redis() would retry ten times and Redis.from_url() once: callers decide on retries here.
     "retry": Retry(NoBackoff(), 0),
     "protocol": 2,
     "client_name": "fws",
 }
-"""What every connection is made with, where a URL doesn't say otherwise."""
+"""The options of every connection, unless a URL says otherwise."""
 
 ServerName = str
-"""Names a server among several."""
+"""The name of one server; "" if there is only one."""
 
 
 class RedisServers(ABC):
-    """The way to Redis. Clients and connections of it don't try again by themselves.
+    """Makes clients and connections to Redis, which do not retry by themselves.
 
-    `sharded` says whether keys are spread over several servers (Redis Cluster), `name` how it is
-    called in logs, without secrets.
+    `sharded` is true if keys are spread over several servers (a Redis Cluster). `name` stands in
+    logs and has no secrets.
     """
 
     sharded = False
@@ -54,16 +54,16 @@ class RedisServers(ABC):
 
     @property
     def publish_command(self) -> str:
-        """The command by which entries are sent to those who listen."""
+        """The command that publishes an entry on a channel."""
         return "SPUBLISH" if self.sharded else "PUBLISH"
 
     @property
     def client(self) -> Any:
-        """The client for commands. Where sockets are gevent's, each thread has its own.
+        """The client for commands. If gevent has patched sockets, each thread has its own.
 
-        Raises redis.RedisError where one can't even be made without Redis.
+        Raises redis.RedisError if it can't be made while Redis is away (a Redis Cluster).
         """
-        # One for each thread alone would pile up in programs that start many.
+        # Without gevent all threads share one: a program may start any number of threads.
         key = (os.getpid(), threading.get_native_id() if _sockets_are_patched() else 0)
         client = self._clients.get(key)
         if client is None:
@@ -78,24 +78,24 @@ class RedisServers(ABC):
         self._clients.clear()
 
     def server_of(self, key: bytes) -> ServerName:  # noqa: ARG002 - the same server for all
-        """The server that has a key. Raises redis.RedisError where that is not known."""
+        """Return the server that has a key. Raises redis.RedisError if it is not known."""
         return ""
 
     def connection(self, server: ServerName) -> Any:  # noqa: ARG002 - there is but one server
-        """A new connection to a server, not connected yet."""
+        """Return a new connection to a server, which is not connected yet."""
         return _outside(self.client.connection_pool)
 
     def look_again(self) -> None:  # noqa: B027 - there is nothing to look for at one server
-        """Find out where things are now. Raises redis.RedisError."""
+        """Ask again which server has which keys. Raises redis.RedisError."""
 
     def time(self, key: bytes) -> float:  # noqa: ARG002 - the same clock for all
-        """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
+        """Return seconds since 1970 by the server that has a key. Raises redis.RedisError."""
         return _seconds(self.client.time())
 
     def pipeline(self, server: ServerName) -> Any:  # noqa: ARG002 - there is but one server
-        """Return a pipeline to one server, whose errors are answers: none of them is followed.
+        """Return a pipeline to one server, which returns errors and follows no redirection.
 
-        Raises redis.RedisError where that server is no longer there.
+        Raises redis.RedisError if that server is not there any more.
         """
         return self.client.pipeline(transaction=False)
 
@@ -106,17 +106,20 @@ class RedisServers(ABC):
         keys: Sequence[bytes],  # noqa: ARG002
         args: Sequence[Any],  # noqa: ARG002
     ) -> Any:
-        """Return what the server answers to a script that an error names. Raises RedisError."""
+        """Run a script at the server named by an AskError; return the answer.
+
+        Raises redis.RedisError.
+        """
         raise where
 
     def run(
         self, pipeline: Any, script: Script, keys: Sequence[bytes], args: Sequence[Any]
     ) -> None:
-        """Put a call of a script into a pipeline of `client`."""
+        """Add a call of a script to a pipeline."""
         pipeline.evalsha(script.sha, len(keys), *keys, *args)
 
     def load(self, script: Script) -> None:
-        """Have Redis know a script by its name. Raises redis.RedisError."""
+        """Load a script into Redis. Raises redis.RedisError."""
         self.client.script_load(script.text)
 
     @abstractmethod
@@ -139,7 +142,7 @@ class OneServer(RedisServers):
 
 
 class SentinelServers(RedisServers):
-    """The master that the Sentinels name at each new connection."""
+    """The master that Sentinels name, which is asked for with each new connection."""
 
     def __init__(
         self,
@@ -165,7 +168,7 @@ class SentinelServers(RedisServers):
 
 
 class ClusterServers(RedisServers):
-    """The masters of a Redis Cluster; any of its servers tells the others."""
+    """The masters of a Redis Cluster; any of its servers names the others."""
 
     sharded = True
 
@@ -188,7 +191,7 @@ class ClusterServers(RedisServers):
         )
 
     def server_of(self, key: bytes) -> ServerName:
-        """The master that has a key's slot. Raises redis.RedisError while there is none."""
+        """Return the master that has the slot of a key. Raises redis.RedisError without one."""
         node = self.client.get_node_from_key(key)
         if node is None:
             raise redis.ConnectionError("no server of the cluster has that key's slot")
@@ -196,21 +199,24 @@ class ClusterServers(RedisServers):
         return name
 
     def connection(self, server: ServerName) -> Any:
-        """A new connection to a server, or to any one if that is no longer there."""
+        """Return a new connection to a server, or to any other if it is not there any more."""
         node = self.client.get_node(node_name=server) or self.client.get_random_node()
         return _outside(self.client.get_redis_connection(node).connection_pool)
 
     def pipeline(self, server: ServerName) -> Any:
-        """Return a pipeline to one server. Raises redis.RedisError where it is not there.
+        """Return a pipeline to one server. Raises redis.RedisError if it is not there.
 
-        redis-py's own follows redirections one by one, while all other answers wait.
+        redis-py's pipeline for clusters follows redirections one by one, and delays all answers.
         """
         return self._server_at(server).pipeline(transaction=False)
 
     def run_at(
         self, where: AskError, script: Script, keys: Sequence[bytes], args: Sequence[Any]
     ) -> Any:
-        """Return what the server answers that a slot is moving to. Raises redis.RedisError."""
+        """Run a script at the server that a slot moves to; return the answer.
+
+        Raises redis.RedisError.
+        """
         pipeline = self.pipeline(f"{where.host}:{where.port}")
         pipeline.execute_command("ASKING")
         self.run(pipeline, script, keys, args)
@@ -222,7 +228,7 @@ class ClusterServers(RedisServers):
             self.client.nodes_manager.initialize()
 
     def time(self, key: bytes) -> float:
-        """Seconds since 1970 on the clock of the server that has a key. Raises redis.RedisError."""
+        """Return seconds since 1970 by the server that has a key. Raises redis.RedisError."""
         return _seconds(self._server_at(self.server_of(key)).time())
 
     def _server_at(self, server: ServerName) -> Any:
@@ -235,20 +241,20 @@ class ClusterServers(RedisServers):
     def run(
         self, pipeline: Any, script: Script, keys: Sequence[bytes], args: Sequence[Any]
     ) -> None:
-        """Put a call into a pipeline, with the text: not every master may have the script."""
+        """Add a call with the script's text to a pipeline: a master may not have the script."""
         pipeline.execute_command("EVAL", script.text, len(keys), *keys, *args)
 
 
 def _sockets_are_patched() -> bool:
-    monkey = sys.modules.get("gevent.monkey")  # importing it is not for a program without gevent
+    monkey = sys.modules.get("gevent.monkey")  # not imported here: a program may lack gevent
     return monkey is not None and bool(monkey.is_module_patched("socket"))
 
 
 def _outside(pool: Any) -> Any:
-    """A connection such as a pool makes, but none of its own: a link makes any number of them.
+    """Return a connection as a pool makes it, but outside of the pool.
 
-    The pool would count each against `max_connections` for good, and close those that listen
-    together with its own.
+    The pool would count each new connection of a subscription against `max_connections`, and close
+    them together with its own.
     """
     return pool.connection_class(**pool.connection_kwargs)
 

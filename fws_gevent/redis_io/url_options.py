@@ -1,7 +1,7 @@
-"""The options that a Redis URL may have; any other may change how nodes talk to Redis.
+"""The options that a Redis URL may have.
 
-The answers are bytes of RESP2, and waiting is bounded by `ANSWER_TIME` and by the pings of each
-subscription: an option such as `protocol`, `decode_responses` or `socket_timeout` would break that.
+Other options of redis-py are refused. This package relies on bytes of RESP2, and bounds each wait
+by `ANSWER_TIME` and by pings; `protocol`, `decode_responses` or `socket_timeout` would break that.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "ssl_validate_ocsp_stapled": _yes_or_no,
     "ssl_ocsp_expected_cert": _text,
 }
-"""Options of redis-py's connections that a URL may set, and how each is read."""
+"""The options of redis-py's connections that a URL may set, with their converters."""
 
 SENTINEL_OPTIONS: Mapping[str, str] = {
     "sentinel_username": "username",
     "sentinel_password": "password",
 }
-"""Options of ours for the Sentinels themselves, with redis-py's names."""
+"""The options for the Sentinels themselves, with the names that redis-py has for them."""

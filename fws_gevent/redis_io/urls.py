@@ -1,4 +1,4 @@
-"""Where Redis is, told by a URL."""
+"""Reads the URLs of Redis servers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def servers_at(host: str, port: int = REDIS_PORT) -> RedisServers:
-    """One server by its address."""
+    """Return the server at an address."""
     return OneServer(_shown(host, port), {"host": host, "port": port})
 
 
 def servers_from_url(url: str) -> RedisServers:
-    """The servers that a URL names.
+    """Return the servers that a URL names.
 
-    redis://, rediss:// (TLS) and unix:// are those of redis-py, with those of its options that
-    leave to this package how it talks to Redis: `ssl_ca_certs`, `ssl_certfile` and so on (see
-    `OPTIONS`). redis+sentinel://host:26379,host:26379/service/0 asks Sentinels for the master,
-    redis+cluster://host:6379,host:6379 is a Redis Cluster, and both may be rediss+. What stands
-    percent-encoded is read so everywhere, and as UTF-8. Raises ConfigurationError, which doesn't
-    repeat the URL: it may hold a password.
+    redis://, rediss:// (TLS) and unix:// are those of redis-py, with some of its options (see
+    `url_options.OPTIONS`). redis+sentinel://host:26379,host:26379/service/0 asks Sentinels for the
+    master, redis+cluster://host:6379,host:6379 is a Redis Cluster, and both may be rediss+. All
+    parts may be percent-encoded UTF-8.
+
+    Raises ConfigurationError, which does not repeat the URL: it may contain a password.
     """
     scheme, _, kind = url.partition("://")[0].partition("+")
     known = ("redis", "rediss") if kind else ("redis", "rediss", "unix")
@@ -96,7 +96,7 @@ def _at_socket(parts: SplitResult, options: dict[str, Any]) -> RedisServers:
 
 def _split(url: str) -> SplitResult:
     """Return the parts of a URL. Raises ValueError, without a secret in its text."""
-    # The error of another may quote a password, where that has a character with a meaning in URLs.
+    # The error of urlsplit may quote a password that has special characters.
     wrong = ValueError(
         "its hosts and ports can't be told; in a password, special characters must be "
         "percent-encoded"
@@ -104,7 +104,7 @@ def _split(url: str) -> SplitResult:
     scheme, mark, rest = url.partition("://")
     netloc = re.split("[/?#]", rest, maxsplit=1)[0]
     try:
-        # By itself it takes brackets at the beginning of a host only, and here may be many hosts.
+        # The hosts are split off: urlsplit accepts brackets only at the beginning of a single host.
         parts = urlsplit(scheme + mark + rest[len(netloc) :])._replace(netloc=netloc)
         login, _, hosts = netloc.rpartition("@")
         for each in (f"{login}@host", *hosts.split(",")):
@@ -112,7 +112,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise wrong from None
     behind = parts.query if parts.scheme == "unix" else parts.path + parts.query
-    cut_off = "@" not in parts.netloc and "@" in behind  # the rest of a login
+    cut_off = "@" not in parts.netloc and "@" in behind  # the rest of a password
     if cut_off or parts.fragment or _CONTROL.search(url):
         raise wrong
     return parts
@@ -124,7 +124,7 @@ def _login(parts: SplitResult) -> dict[str, str]:
 
 
 def _query(text: str) -> dict[str, str]:
-    """Return the options behind the question mark, each once; a plus is itself (RFC 3986)."""
+    """Return the options after the question mark; a plus is not a space (RFC 3986)."""
     found: dict[str, str] = {}
     for each in text.split("&") if text else ():
         name, _, value = each.partition("=")
@@ -137,7 +137,7 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _options(query: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
-    """Return the options for connections, converted. Raises ValueError for what can't be set."""
+    """Return the converted options for connections. Raises ValueError for others."""
     found = {}
     for name, text in query.items():
         convert = OPTIONS.get(name)
@@ -156,7 +156,7 @@ def _options(query: Mapping[str, str], *, secure: bool) -> dict[str, Any]:
 
 
 def _set_database(options: dict[str, Any], path: list[str]) -> None:
-    """Take the database from the rest of the path. Raises ValueError unless it is one number."""
+    """Set the database from the rest of the path. Raises ValueError unless it is one number."""
     if not path:
         return
     try:
@@ -168,7 +168,7 @@ def _set_database(options: dict[str, Any], path: list[str]) -> None:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    """Raise ValueError for options that no connection can be made with; none is made."""
+    """Raise ValueError for options that make no connection. Nothing is connected here."""
     known = {**CONNECTION, **options}
     secure = known.pop("ssl", False)
     make = known.pop("connection_class", redis.SSLConnection if secure else redis.Connection)

@@ -1,4 +1,4 @@
-"""What joins a server to others that share its storage: a broker, and a store of tokens."""
+"""Chooses the broker and the token store of a server by its storage object."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..tokens.store import TokenStore
 
 
 class Shared(NamedTuple):
-    """What the nodes of a server share besides the storage object."""
+    """The parts that nodes share besides the storage object."""
 
     broker: Broker
     token_store: TokenStore | None = None
-    """Where tokens are remembered for all nodes; None: each node remembers its own."""
+    """The token store of all nodes, or None: each node has one of its own."""
     clock: Clock = SYSTEM_CLOCK
 
     def tokens(self, settings: Settings) -> Tokens:
-        """Return what issues and checks tokens with these. Raises ConfigurationError."""
+        """Return the tokens of a node that has these. Raises ConfigurationError."""
         return Tokens(settings, KeyRing.from_settings(settings), self.token_store, self.clock)
 
 
 def shared_with(
     settings: Settings, storage_object: BaseStorageObject | None, clock: Clock = SYSTEM_CLOCK
 ) -> Shared:
-    """Return what a node with this storage object shares with others.
+    """Return the shared parts of a node with this storage object.
 
-    A RedisStorageObject makes it one of many nodes, over the same Redis and under the same prefix
-    of keys; with any other storage object it is a node by itself.
+    With a RedisStorageObject it is one of many nodes, which share the Redis and the prefix of keys.
+    With any other storage object it is a single node.
     """
     if storage_object is None or not storage_object.shared:
         return Shared(MemoryBroker(), clock=clock)
-    # Only here: these bring redis-py along, a quarter of the time that a start takes.
+    # Imported here alone: redis-py takes a quarter of the time of a start.
     from ..cluster.redis_broker import RedisBroker
     from ..cluster.token_store import RedisTokenStore
     from ..redis_io.publishing import StreamTerms

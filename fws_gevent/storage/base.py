@@ -11,7 +11,7 @@ class BaseStorageObject(ABC):
     """Sets of values under keys, shared by the filters of a server.
 
     Attributes:
-        shared: Whether other processes see the same data. Otherwise each worker has its own.
+        shared: True if other processes see the same data. Otherwise each worker has its own.
     """
 
     shared: bool = False
