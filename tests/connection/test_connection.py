@@ -1,4 +1,4 @@
-"""What filters do with a connection, over real sockets."""
+"""A connection in the hands of filters, over real sockets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
-from fws_gevent.message import BinaryMessage, Message
+from fws_gevent.message import Message
 from tests.clients import PATIENCE, Client
 from tests.conftest import Connect, Serve
 from tests.waiting import until
+
+from .scripts import Echo, Script
 
 seen: list[Any] = []
 
@@ -28,26 +30,11 @@ def _forget() -> None:
 
 
 def _read(client: Client, size: int) -> int:
-    """Read so many bytes off the wire."""
+    """Read `size` bytes from the socket."""
     left = size
     while left > 0:
         left -= len(client.socket.recv(left))
     return size
-
-
-class Echo(WebSocketMessageFilter):
-    @classmethod
-    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        web_socket_instance.send(data)
-
-
-class Script(WebSocketMessageFilter):
-    """Runs the Python expression that a message holds, and answers with its value."""
-
-    @classmethod
-    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        value = eval(data.text, {"ws": web_socket_instance, "BinaryMessage": BinaryMessage})
-        web_socket_instance.send(repr(value))
 
 
 class Goodbye(WebSocketDisconnectFilter):
@@ -56,7 +43,7 @@ class Goodbye(WebSocketDisconnectFilter):
         seen.append((web_socket_instance.id, *data))
 
 
-def test_messages_go_out_as_they_came(serve: Serve, connect: Connect) -> None:
+def test_a_message_is_echoed_with_its_type_and_payload(serve: Serve, connect: Connect) -> None:
     client = connect(serve([Echo]))
     for message in ("héllo", b"\xff\x00", "", b"", "x" * 70000, b"y" * 126):
         client.send(message)
@@ -77,7 +64,7 @@ def test_messages_go_out_as_they_came(serve: Serve, connect: Connect) -> None:
         ("ws.sendMessage(BinaryMessage(b'b'))", b"b"),
     ],
 )
-def test_each_type_has_its_kind(
+def test_the_type_of_the_data_decides_between_text_and_binary(
     serve: Serve, connect: Connect, expression: str, arrives: str | bytes
 ) -> None:
     client = connect(serve([Script]))
@@ -86,13 +73,13 @@ def test_each_type_has_its_kind(
     assert client.receive() == "True"
 
 
-def test_other_types_are_refused_and_fail_their_filter(serve: Serve, connect: Connect) -> None:
+def test_sending_another_type_fails_the_filter(serve: Serve, connect: Connect) -> None:
     client = connect(serve([Script]))
     client.send("ws.send(1)")
     assert client.frame().close == (1011, "a filter failed")
 
 
-def test_a_closed_connection_takes_nothing_and_says_so(serve: Serve, connect: Connect) -> None:
+def test_send_returns_false_after_the_close(serve: Serve, connect: Connect) -> None:
     server = serve([Script])
     client = connect(server)
     client.send("ws.close(4000, 'bye') or ws.data.setdefault('sent', ws.send('late'))")
@@ -106,11 +93,11 @@ def test_a_closed_connection_takes_nothing_and_says_so(serve: Serve, connect: Co
     ["999", "1004", "1005", "1006", "1015", "5000", "1000.5", "'bye'", "None", "1000, b'bye'",
      "1000, None"],
 )  # fmt: skip
-@pytest.mark.parametrize("close", ["close({})", "server.disconnect(id=ws.id, code={})"])
-def test_codes_and_reasons_that_no_close_may_carry_are_refused(
+@pytest.mark.parametrize("close", ["close({})", "node.disconnect(id=ws.id, code={})"])
+def test_an_invalid_close_code_or_reason_fails_the_filter(
     serve: Serve, connect: Connect, close: str, arguments: str
 ) -> None:
-    if "server" in close:
+    if "node" in close:
         arguments = arguments.replace(",", ", reason=")
     client = connect(serve([Script]))
     client.send(f"ws.{close.format(arguments)}")
@@ -121,7 +108,7 @@ def test_codes_and_reasons_that_no_close_may_carry_are_refused(
     ("reason", "sent"),
     [("'é' * 200", "é" * 61), ("'x' + '€' * 99", "x" + "€" * 40), ("'a\\ud800b'", "a?b")],
 )
-def test_a_reason_that_does_not_fit_is_cut_between_characters(
+def test_a_long_close_reason_is_cut_between_characters(
     serve: Serve, connect: Connect, reason: str, sent: str
 ) -> None:
     client = connect(serve([Script]))
@@ -129,7 +116,7 @@ def test_a_reason_that_does_not_fit_is_cut_between_characters(
     assert client.frame().close == (4000, sent)
 
 
-def test_what_a_filter_knows_of_its_connection(serve: Serve, connect: Connect) -> None:
+def test_the_attributes_of_a_connection(serve: Serve, connect: Connect) -> None:
     server = serve([Script], subprotocols=("chat",))
     client = connect(server, "/a/b?c=d", headers=["Sec-WebSocket-Protocol: other, chat"])
     (connection,) = server.users.values()
@@ -167,33 +154,7 @@ def test_a_broadcast_reaches_all_others_or_a_group(serve: Serve, connect: Connec
     assert two.receive() == "([], ['room'])"
 
 
-def test_connections_that_share_a_token_are_a_group(serve: Serve, connect: Connect) -> None:
-    server = serve([Script])
-    one, two = connect(server), connect(server)
-    for client in (one, two):
-        client.send("setattr(ws, 'token', b'shared') or sorted(ws.groups)")
-        assert client.receive() == "['shared']"
-    one.send("ws.broadcast('hi', 'shared')")
-    assert two.receive() == "hi"
-    assert one.receive() == "None"
-    one.send("setattr(ws, 'token', None) or (ws.token, sorted(ws.groups))")
-    assert one.receive() == "(None, [])"
-
-
-def test_a_connection_that_ends_leaves_its_groups(serve: Serve, connect: Connect) -> None:
-    server = serve([Script, Goodbye])
-    client = connect(server)
-    client.send("ws.join('room')")
-    client.receive()
-    client.drop()
-    until(lambda: seen)
-    assert not server.groups
-    assert not server.users
-
-
-def test_a_loop_over_the_users_may_wait_while_they_come_and_go(
-    serve: Serve, connect: Connect
-) -> None:
+def test_a_filter_may_wait_while_it_iterates_over_the_users(serve: Serve, connect: Connect) -> None:
     halfway, go_on = Event(), Event()
 
     class Slow(WebSocketMessageFilter):
@@ -276,7 +237,9 @@ def test_a_filter_that_streams_waits_for_a_slow_reader_and_loses_nothing(
     assert client.receive() == "done"
 
 
-def test_a_filter_that_streams_to_who_never_reads_is_let_go(serve: Serve, connect: Connect) -> None:
+def test_a_filter_that_streams_ends_when_its_peer_never_reads(
+    serve: Serve, connect: Connect
+) -> None:
     class Stream(WebSocketMessageFilter):
         @classmethod
         def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -292,9 +255,7 @@ def test_a_filter_that_streams_to_who_never_reads_is_let_go(serve: Serve, connec
     assert seen[1][1:] == (1013, "too slow or overloaded")
 
 
-def test_one_large_message_from_a_filter_may_take_the_peer_its_time(
-    serve: Serve, connect: Connect
-) -> None:
+def test_a_peer_may_read_one_large_message_slowly(serve: Serve, connect: Connect) -> None:
     class Large(WebSocketMessageFilter):
         @classmethod
         def filter(cls, web_socket_instance: Any, data: Any = None) -> None:

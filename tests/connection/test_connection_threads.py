@@ -1,4 +1,4 @@
-"""A connection in the hands of native threads: each of its methods, at any time."""
+"""A connection that native threads use: each of its methods, at any time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import until
 
 
 class Say(WebSocketMessageFilter):
-    """Sends a message in its turn, behind what a native thread sends meanwhile."""
+    """Sends a message after a native thread has sent one."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -31,12 +31,12 @@ class Say(WebSocketMessageFilter):
             lock.release()
 
         start(send, ())
-        lock.acquire()  # the loop stands still: the thread sends while this filter is at it
+        lock.acquire()  # blocks the loop, so that the thread sends during the filter
         web_socket_instance.send("filter")
 
 
 def pair(serve: Serve, connect: Connect, filters: Any = (), **more: Any) -> tuple[Any, Client]:
-    """A connection and its client."""
+    """Return a connection and its client."""
     server = serve(filters, **more)
     client = connect(server)
     until(lambda: server.users)
@@ -44,15 +44,13 @@ def pair(serve: Serve, connect: Connect, filters: Any = (), **more: Any) -> tupl
     return connection, client
 
 
-def test_a_send_from_a_thread_leaves_though_nothing_else_wakes_the_loop(
-    serve: Serve, connect: Connect
-) -> None:
+def test_a_send_from_a_thread_wakes_the_loop(serve: Serve, connect: Connect) -> None:
     connection, client = pair(serve, connect, ping_interval=0)
     assert in_thread(connection.send, "hello") is True
     assert client.receive() == "hello"
 
 
-def test_a_send_from_a_thread_never_writes_in_it_also_while_the_connections_filter_runs(
+def test_a_send_from_a_thread_is_written_by_the_loop_also_while_a_filter_runs(
     serve: Serve, connect: Connect
 ) -> None:
     client = connect(serve([Say]))
@@ -60,7 +58,7 @@ def test_a_send_from_a_thread_never_writes_in_it_also_while_the_connections_filt
     assert [client.receive(), client.receive()] == ["filter", "thread"]
 
 
-def test_what_a_thread_sends_keeps_its_order(serve: Serve, connect: Connect) -> None:
+def test_the_messages_of_a_thread_keep_their_order(serve: Serve, connect: Connect) -> None:
     connection, client = pair(serve, connect)
 
     def send() -> None:
@@ -94,7 +92,7 @@ def test_a_thread_disconnects(serve: Serve, connect: Connect) -> None:
     assert client.frame().close[0] == 4001
 
 
-def test_errors_reach_the_thread(serve: Serve, connect: Connect) -> None:
+def test_exceptions_reach_the_thread(serve: Serve, connect: Connect) -> None:
     connection, _ = pair(serve, connect)
     with pytest.raises(TypeError):
         in_thread(connection.send, 5)
@@ -118,7 +116,7 @@ def test_a_group_that_the_token_does_not_grant_is_refused_in_the_thread(
 
 
 class Hold(WebSocketMessageFilter):
-    """Holds up the whole loop until a native thread lets it go."""
+    """Blocks the loop until a native thread releases it."""
 
     lock = allocate_lock()
     held = allocate_lock()
@@ -137,7 +135,7 @@ def hold() -> type[Hold]:
     return Hold
 
 
-def test_a_thread_sends_and_closes_while_the_loop_is_held_up(
+def test_a_thread_sends_and_closes_while_the_loop_is_blocked(
     serve: Serve, connect: Connect, hold: type[Hold]
 ) -> None:
     connection, client = pair(serve, connect, [hold])
@@ -158,7 +156,7 @@ def test_a_thread_sends_and_closes_while_the_loop_is_held_up(
     assert client.frame().close == (4000, "enough")
 
 
-def test_a_greenlet_of_another_hub_waits_for_the_loop_and_holds_up_no_other_one(
+def test_a_greenlet_of_another_hub_waits_for_the_loop_without_blocking_its_thread(
     serve: Serve, connect: Connect, hold: type[Hold]
 ) -> None:
     connection, client = pair(serve, connect, [hold])
@@ -189,16 +187,16 @@ def test_a_greenlet_of_another_hub_waits_for_the_loop_and_holds_up_no_other_one(
     assert set(connection.node.groups) == {"blue"}
 
 
-def test_before_the_start_a_thread_broadcasts_to_no_one() -> None:
+def test_a_thread_may_broadcast_before_the_start() -> None:
     node = Server(Settings())
     in_thread(node.broadcast, "hello")
     in_thread(node.broadcast, "hello", "room")
 
 
-def test_after_the_end_of_the_loop_nothing_happens(serve: Serve, connect: Connect) -> None:
+def test_calls_do_nothing_after_the_end_of_the_loop(serve: Serve, connect: Connect) -> None:
     connection, client = pair(serve, connect)
     node = connection.node
-    node.reactor.refuse_calls()  # as at the end of a node, while the connection is still open
+    node.reactor.refuse_calls()  # as at the end of a node, but the connection is still open
     assert in_thread(connection.send, "hello") is False
     in_thread(connection.join, "room")
     in_thread(setattr, connection, "token", "blue")
@@ -210,9 +208,7 @@ def test_after_the_end_of_the_loop_nothing_happens(serve: Serve, connect: Connec
     assert client.receive() == "still open"
 
 
-def test_after_the_end_of_its_node_a_connection_takes_nothing_more(
-    serve: Serve, connect: Connect
-) -> None:
+def test_calls_do_nothing_after_the_stop_of_the_node(serve: Serve, connect: Connect) -> None:
     connection, client = pair(serve, connect)
     client.close(1000)
     until(lambda: not connection.node.live)

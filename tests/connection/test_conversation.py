@@ -1,4 +1,4 @@
-"""How a connection ends: Close frames in both directions, and what becomes of the socket."""
+"""The end of a connection: Close frames in both directions, and the close of the socket."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PART = 100_000
 
 
 class Many(WebSocketMessageFilter):
-    """Sends as many messages of PART bytes as a message says, and closes for a negative number."""
+    """Sends the number of messages of PART bytes that it gets; closes if that is negative."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -62,7 +62,7 @@ def _of(server: Server, client: Client) -> Connection:
 
 
 def _reset(client: Client, connection: Connection) -> None:
-    """Reset a client's connection, and wait until the server's kernel has heard of it."""
+    """Reset a client's connection, and wait until the server's kernel knows of it."""
     linger = struct.pack("ii", 1, 0)
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     watch = get_original("select", "poll")()
@@ -72,7 +72,7 @@ def _reset(client: Client, connection: Connection) -> None:
 
 
 def _read_parts(client: Client, pause: float = 0.0) -> tuple[int, tuple[int, str]]:
-    """Return the bytes of the messages up to the Close, and what that says."""
+    """Return the size of the messages up to the Close, and the code and reason of that."""
     size = 0
     while (got := client.frame()).opcode == 2:
         size += len(got.payload)
@@ -95,7 +95,7 @@ def _read_parts(client: Client, pause: float = 0.0) -> tuple[int, tuple[int, str
         ),
     ],
 )
-def test_a_close_is_answered_and_told_once(
+def test_a_close_is_answered_and_brings_one_disconnect_event(
     serve: Serve, connect: Connect, body: bytes, answer: bytes, told: tuple[int, str]
 ) -> None:
     client = connect(serve([Goodbye]))
@@ -107,14 +107,14 @@ def test_a_close_is_answered_and_told_once(
     assert seen == [told]
 
 
-def test_a_connection_that_vanishes_is_told_as_1006(serve: Serve, connect: Connect) -> None:
+def test_a_connection_that_is_lost_ends_with_1006(serve: Serve, connect: Connect) -> None:
     client = connect(serve([Goodbye]))
     client.drop()
     until(lambda: seen)
     assert seen == [(1006, "the connection was lost")]
 
 
-def test_our_close_waits_for_the_peers_and_the_first_code_counts(
+def test_our_close_waits_for_that_of_the_peer_and_the_first_code_counts(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([Goodbye, Echo])
@@ -151,7 +151,9 @@ def test_a_long_reason_is_cut_between_characters(serve: Serve, connect: Connect)
     assert client.frame().close == (4001, "é" * 61)
 
 
-def test_a_fault_after_our_close_brings_no_second_one(serve: Serve, connect: Connect) -> None:
+def test_a_protocol_error_after_our_close_brings_no_second_close(
+    serve: Serve, connect: Connect
+) -> None:
     server = serve([Goodbye])
     client = connect(server)
     (connection,) = server.users.values()
@@ -164,9 +166,7 @@ def test_a_fault_after_our_close_brings_no_second_one(serve: Serve, connect: Con
     assert seen == [(4001, "enough")]
 
 
-def test_messages_before_the_peers_end_of_stream_are_answered(
-    serve: Serve, connect: Connect
-) -> None:
+def test_messages_before_the_end_of_the_stream_are_answered(serve: Serve, connect: Connect) -> None:
     client = connect(serve([Echo, Goodbye]))
     client.raw(b"".join(frame(1, b"%d" % number) for number in range(600)))
     client.socket.shutdown(socket.SHUT_WR)
@@ -177,7 +177,7 @@ def test_messages_before_the_peers_end_of_stream_are_answered(
 
 
 @pytest.mark.parametrize("shut", [False, True])
-def test_a_peer_that_shuts_its_side_of_the_stream_gets_all_that_was_sent(
+def test_a_peer_that_shuts_its_side_after_a_close_gets_all_messages(
     serve: Serve, connect: Connect, shut: bool
 ) -> None:
     client = connect(serve([Many, Goodbye], max_queue=PART * 100), receive_buffer=8192)
@@ -191,7 +191,7 @@ def test_a_peer_that_shuts_its_side_of_the_stream_gets_all_that_was_sent(
     assert seen == [(1000, "")]
 
 
-def test_a_peer_that_shuts_its_side_without_a_close_gets_all_that_was_sent(
+def test_a_peer_that_shuts_its_side_without_a_close_gets_all_messages(
     serve: Serve, connect: Connect
 ) -> None:
     client = connect(serve([Many, Goodbye], max_queue=PART * 100), receive_buffer=8192)
@@ -203,7 +203,7 @@ def test_a_peer_that_shuts_its_side_without_a_close_gets_all_that_was_sent(
     assert seen == [(1006, "the connection was lost")]
 
 
-def test_a_peer_that_reads_steadily_gets_all_before_the_close_however_long_it_takes(
+def test_a_peer_that_reads_steadily_gets_all_messages_before_the_close(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([Many, Goodbye], max_queue=PART * 100, close_timeout=0.1)
@@ -215,9 +215,7 @@ def test_a_peer_that_reads_steadily_gets_all_before_the_close_however_long_it_ta
     assert seen == [(4000, "done")]
 
 
-def test_a_peer_that_does_not_read_up_to_our_close_is_told_as_1006(
-    serve: Serve, connect: Connect
-) -> None:
+def test_a_peer_that_does_not_read_our_close_ends_with_1006(serve: Serve, connect: Connect) -> None:
     server = serve([Many, Goodbye], max_queue=PART * 100, close_timeout=0.1)
     client = connect(server, receive_buffer=8192)
     client.send("-99")
@@ -226,13 +224,13 @@ def test_a_peer_that_does_not_read_up_to_our_close_is_told_as_1006(
     assert not server.users
 
 
-def test_a_peer_that_is_lost_before_our_close_left_is_told_as_1006(
+def test_a_peer_that_is_lost_before_our_close_is_sent_ends_with_1006(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([Goodbye])
     client = connect(server)
     connection = _of(server, client)
-    connection.busy = True  # as if its filter were at work, so that the reset is not read first
+    connection.busy = True  # as while its filter works, so that the reset is not read first
     _reset(client, connection)
     connection.close(4001, "enough")
     connection.busy = False
@@ -243,7 +241,7 @@ def test_a_peer_that_is_lost_before_our_close_left_is_told_as_1006(
 
 
 @pytest.mark.parametrize("answers", [0, 4000])
-def test_after_a_fault_the_stream_ends_without_a_wait(
+def test_the_stream_ends_at_once_after_a_protocol_error(
     serve: Serve, connect: Connect, answers: int
 ) -> None:
     server = serve([Echo], close_timeout=10 * PATIENCE)
@@ -255,7 +253,7 @@ def test_after_a_fault_the_stream_ends_without_a_wait(
     assert client.at_end()
 
 
-def test_input_behind_a_fault_is_read_away_so_that_the_close_arrives(
+def test_input_after_a_protocol_error_is_discarded_so_that_the_close_arrives(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([Echo], close_timeout=10 * PATIENCE)
@@ -268,7 +266,7 @@ def test_input_behind_a_fault_is_read_away_so_that_the_close_arrives(
     until(lambda: not server.live)
 
 
-def test_the_end_of_a_connection_touches_nobody_that_got_its_descriptor(
+def test_the_end_of_a_connection_leaves_the_next_owner_of_its_descriptor_alone(
     serve: Serve, connect: Connect
 ) -> None:
     release = Event()
@@ -301,7 +299,7 @@ def test_the_end_of_a_connection_touches_nobody_that_got_its_descriptor(
     assert [code for code, _ in seen] == [1006]
 
 
-def test_a_disconnect_filter_that_raises_leaves_nothing_behind(
+def test_a_connection_is_removed_although_a_disconnect_filter_raises(
     serve: Serve, connect: Connect
 ) -> None:
     class Fail(WebSocketDisconnectFilter):

@@ -1,4 +1,4 @@
-"""The events that a connection's bytes lead to: order, faults and failures."""
+"""The events of a connection's input: their order, protocol errors and failures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_ping_is_answered_in_order_with_its_payload(serve: Serve, connect: Con
     assert client.receive() == "b"
 
 
-def test_messages_before_a_vanishing_are_handled_first(serve: Serve, connect: Connect) -> None:
+def test_messages_before_a_loss_are_handled_first(serve: Serve, connect: Connect) -> None:
     class Note(WebSocketMessageFilter):
         @classmethod
         def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -62,7 +62,7 @@ def test_messages_before_a_vanishing_are_handled_first(serve: Serve, connect: Co
     assert seen[:1000] == [str(number) for number in range(1000)]
 
 
-def test_messages_before_a_faulty_frame_are_answered_and_then_it_fails(
+def test_messages_before_a_faulty_frame_are_answered_before_the_connection_fails(
     serve: Serve, connect: Connect
 ) -> None:
     client = connect(serve([Echo, Goodbye]))
@@ -75,7 +75,7 @@ def test_messages_before_a_faulty_frame_are_answered_and_then_it_fails(
     assert seen == [(1002, "frame is not masked")]
 
 
-def test_raw_data_filters_see_the_bytes_first_and_may_replace_them(
+def test_data_filters_get_the_bytes_first_and_may_replace_them(
     serve: Serve, connect: Connect
 ) -> None:
     class Swap(WebSocketDataFilter):
@@ -105,7 +105,7 @@ def test_bytes_that_came_with_the_request_follow_the_connect_event(
     assert [client.receive() for _ in range(600)] == [str(number) for number in range(600)]
 
 
-def test_a_filter_that_waits_holds_up_its_own_connection_alone(
+def test_a_filter_that_waits_blocks_its_own_connection_alone(
     serve: Serve, connect: Connect
 ) -> None:
     release = Event()
@@ -152,7 +152,7 @@ def test_a_filter_that_raises_ends_its_own_connection_with_1011(
     assert server.chains["message"].failures[Fail] == 1
 
 
-def test_a_publish_that_failed_tells_the_sender_and_closes_nobody(
+def test_a_publish_that_fails_is_reported_to_the_sender_and_closes_no_connection(
     serve: Serve, connect: Connect
 ) -> None:
     class Publish(WebSocketMessageFilter):
@@ -209,7 +209,9 @@ def test_a_flood_of_small_messages_keeps_its_order(serve: Serve, connect: Connec
     assert [client.receive() for _ in range(5000)] == [str(number) for number in range(5000)]
 
 
-def test_what_a_filter_sent_before_it_blocks_leaves_at_once(serve: Serve, connect: Connect) -> None:
+def test_messages_that_a_filter_sends_before_it_blocks_leave_at_once(
+    serve: Serve, connect: Connect
+) -> None:
     release = Event()
 
     class Wait(WebSocketMessageFilter):

@@ -1,4 +1,4 @@
-"""Deadlines: peers that are gone, that don't read, and that are only busy."""
+"""Deadlines: peers that are gone, that do not read, and that are only busy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _forget() -> None:
 
 
 def _read(client: Client, size: int) -> int:
-    """Read so many bytes off the wire."""
+    """Read `size` bytes from the socket."""
     left = size
     while left > 0:
         left -= len(client.socket.recv(left))
@@ -69,7 +69,7 @@ def test_a_peer_that_answers_pings_stays(serve: Serve, connect: Connect) -> None
     assert not seen
 
 
-def test_without_keep_alive_nobody_is_pinged(serve: Serve, connect: Connect) -> None:
+def test_no_ping_is_sent_without_keep_alive(serve: Serve, connect: Connect) -> None:
     server = serve([Fan], ping_interval=0)
     client, other = connect(server), connect(server)
     assert len(server.wheel) == 1  # the statistics' own
@@ -77,9 +77,7 @@ def test_without_keep_alive_nobody_is_pinged(serve: Serve, connect: Connect) -> 
     assert client.receive() == "hello"
 
 
-def test_a_peer_whose_own_filter_is_slow_is_not_taken_for_gone(
-    serve: Serve, connect: Connect
-) -> None:
+def test_a_peer_is_not_given_up_while_its_own_filter_works(serve: Serve, connect: Connect) -> None:
     release = Event()
 
     class Wait(WebSocketMessageFilter):
@@ -99,7 +97,7 @@ def test_a_peer_whose_own_filter_is_slow_is_not_taken_for_gone(
     until(lambda: (got := client.frame()).opcode == 1 and got.payload == b"done")
 
 
-def test_a_reader_that_is_too_slow_is_closed_and_the_others_lose_nothing(
+def test_a_slow_reader_is_closed_and_the_others_lose_no_message(
     serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger("fws_gevent").propagate = True
@@ -121,7 +119,7 @@ def test_a_reader_that_is_too_slow_is_closed_and_the_others_lose_nothing(
     slow.drop()
 
 
-def test_a_slow_reader_that_wakes_up_finds_whole_frames_and_the_reason(
+def test_a_slow_reader_gets_whole_frames_and_the_close_when_it_reads_again(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([Fan], max_queue=50_000, max_queue_time=0.1)
@@ -135,7 +133,7 @@ def test_a_slow_reader_that_wakes_up_finds_whole_frames_and_the_reason(
     assert got.close[0] == 1013
 
 
-def test_a_burst_that_is_read_in_time_harms_nobody(serve: Serve, connect: Connect) -> None:
+def test_a_burst_that_is_read_in_time_closes_no_connection(serve: Serve, connect: Connect) -> None:
     server = serve([Fan, Goodbye], max_queue=100_000)
     sender, reader = connect(server), connect(server, receive_buffer=4096)
     for number in range(90):
@@ -160,7 +158,7 @@ def test_one_message_over_the_bound_fits_into_an_empty_queue(
     assert not seen
 
 
-def test_a_flood_to_who_never_reads_is_over_at_the_hard_bound(
+def test_a_flood_to_a_peer_that_never_reads_ends_at_the_hard_bound(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve(
@@ -177,7 +175,7 @@ def test_a_flood_to_who_never_reads_is_over_at_the_hard_bound(
     assert seen == [(1013, "too slow or overloaded")]
 
 
-def test_reading_on_is_a_sign_of_life(serve: Serve, connect: Connect) -> None:
+def test_a_peer_that_reads_is_alive(serve: Serve, connect: Connect) -> None:
     server = serve([Goodbye], max_queue=1000, ping_interval=0.4, ping_timeout=0.4)
     client = connect(server)
     (connection,) = server.users.values()
@@ -199,7 +197,7 @@ def test_a_peer_that_stops_reading_for_good_is_given_up(serve: Serve, connect: C
     assert seen == [(1006, "the peer doesn't answer pings")]
 
 
-def test_the_deadline_of_a_close_is_not_put_off_by_some_reading(
+def test_a_peer_that_reads_too_little_does_not_extend_the_deadline_of_a_close(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve(

@@ -13,14 +13,14 @@ def test_no_step_leads_back(before: State, step: Step) -> None:
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_a_connection_that_is_lost_is_closed_and_told_from_whatever_state(state: State) -> None:
+def test_a_lost_connection_is_closed_from_every_state(state: State) -> None:
     for step in (Step.LOST, Step.TOLD):
         state = TRANSITIONS.get((state, step), state)
     assert state is State.GONE
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_the_end_of_input_and_of_output_end_every_connection_that_is_not_open(state: State) -> None:
+def test_the_ends_of_input_and_output_end_every_connection_that_is_not_open(state: State) -> None:
     if state is State.OPEN:
         return
     for step in (Step.WRITTEN, Step.END_OF_INPUT, Step.WRITTEN, Step.TOLD):
@@ -28,11 +28,11 @@ def test_the_end_of_input_and_of_output_end_every_connection_that_is_not_open(st
     assert state is State.GONE
 
 
-def test_input_counts_until_the_peer_or_the_server_gave_the_connection_up() -> None:
+def test_input_is_interpreted_until_one_side_ends_the_connection() -> None:
     interpreted = {State.OPEN, State.CLOSING}
     assert interpreted.isdisjoint(DISCARDING)
     assert interpreted | DISCARDING | {State.CLOSED, State.GONE} == set(State)
 
 
-def test_a_close_is_sent_by_the_steps_that_find_the_peer_listening() -> None:
+def test_a_close_is_sent_by_each_step_after_which_the_peer_still_reads() -> None:
     assert {Step.CLOSE, Step.PEER_CLOSE, Step.FAIL} == CLOSE_FRAME

@@ -1,4 +1,4 @@
-"""A socket's outbox: coalescing, what the kernel refuses, and what is dropped."""
+"""The outbox of a socket: coalescing, refused output, and dropped output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import until
 
 
 class Plain(Transport):
-    """A transport that notes what it is told."""
+    """A transport that records its events."""
 
     def __init__(self, reactor: Reactor, socket: socket.socket) -> None:
         super().__init__(reactor, socket, secure=False)
@@ -45,7 +45,7 @@ def pair() -> Iterator[tuple[Plain, socket.socket]]:
 
 
 def _fill(transport: Plain) -> int:
-    """Write until the kernel refuses; how much was written."""
+    """Write until the kernel refuses; return the number of bytes written."""
     size = 0
     while not transport.waiting:
         transport.write(b"x" * FLUSH_SIZE)
@@ -72,7 +72,7 @@ def test_much_output_leaves_at_once(pair: tuple[Plain, socket.socket]) -> None:
     assert theirs.recv(FLUSH_SIZE, socket.MSG_WAITALL) == b"x" * FLUSH_SIZE
 
 
-def test_what_the_kernel_refuses_waits_is_counted_and_follows_in_order(
+def test_output_that_the_kernel_refuses_waits_and_follows_in_order(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -90,7 +90,7 @@ def test_what_the_kernel_refuses_waits_is_counted_and_follows_in_order(
     assert transport.told[-1] == "written"
 
 
-def test_dropping_what_waits_keeps_the_chunk_that_is_half_out(
+def test_dropping_waiting_output_keeps_a_chunk_that_is_partly_sent(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -107,7 +107,7 @@ def test_dropping_what_waits_keeps_the_chunk_that_is_half_out(
     assert got == b"x" * (written - half_out + kept)
 
 
-def test_a_broken_socket_is_told_when_written_to(pair: tuple[Plain, socket.socket]) -> None:
+def test_a_write_to_a_broken_socket_reports_the_loss(pair: tuple[Plain, socket.socket]) -> None:
     transport, theirs = pair
     theirs.close()
     transport.write(b"x")
@@ -115,7 +115,7 @@ def test_a_broken_socket_is_told_when_written_to(pair: tuple[Plain, socket.socke
     assert transport.told == ["lost"]
 
 
-def test_hanging_up_ends_the_stream_for_the_other_side(
+def test_hanging_up_ends_the_stream_for_the_peer(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -140,7 +140,7 @@ def test_small_pieces_that_wait_become_few_and_stay_in_order(
     assert _drain(transport, theirs, written + 6 * len(pieces)) == b"x" * written + b"".join(pieces)
 
 
-def test_a_large_piece_that_waits_is_shared_by_all_that_it_is_sent_to(
+def test_a_large_piece_that_waits_is_shared_by_its_receivers(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, _ = pair
@@ -154,7 +154,7 @@ def test_a_large_piece_that_waits_is_shared_by_all_that_it_is_sent_to(
     assert [each is large for each in transport.waiting][-2:] == [True, True]
 
 
-def test_what_waits_leaves_in_portions_each_of_which_counts_as_work(
+def test_waiting_output_leaves_in_portions_that_count_as_work(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -174,7 +174,7 @@ def test_what_waits_leaves_in_portions_each_of_which_counts_as_work(
     until(lambda: transport.queued < waited - portion)  # the loop goes on by itself
 
 
-def test_what_waits_leaves_in_order_whatever_its_sizes(pair: tuple[Plain, socket.socket]) -> None:
+def test_waiting_output_of_any_sizes_leaves_in_order(pair: tuple[Plain, socket.socket]) -> None:
     transport, theirs = pair
     written = _fill(transport)
     sizes = [1, 5000, 3, 1023, 1024, FLUSH_SIZE * 3, 7, 7, 20_000, 1]
@@ -187,7 +187,7 @@ def test_what_waits_leaves_in_order_whatever_its_sizes(pair: tuple[Plain, socket
     assert transport.waiting is None
 
 
-def test_what_is_put_leaves_after_the_turn_in_order_with_what_is_written(
+def test_put_and_written_frames_leave_in_order_after_the_turn(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -203,7 +203,7 @@ def test_what_is_put_leaves_after_the_turn_in_order_with_what_is_written(
     assert transport.queued == 0
 
 
-def test_bytes_on_their_way_are_unsent_until_the_peer_has_them(
+def test_bytes_in_transit_are_unsent_until_the_peer_has_them(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -214,7 +214,7 @@ def test_bytes_on_their_way_are_unsent_until_the_peer_has_them(
     assert transport.unsent() == 0
 
 
-def test_a_closed_transport_has_given_its_descriptor_away(
+def test_a_closed_transport_has_released_its_descriptor(
     pair: tuple[Plain, socket.socket],
 ) -> None:
     transport, theirs = pair
@@ -228,7 +228,7 @@ def test_a_closed_transport_has_given_its_descriptor_away(
 
 
 def _drain(transport: Plain, theirs: socket.socket, size: int) -> bytes:
-    """Read `size` bytes while the transport writes what waits."""
+    """Read `size` bytes while the transport writes its waiting output."""
     got = bytearray()
     while len(got) < size:
         got += theirs.recv(1 << 20)

@@ -1,4 +1,4 @@
-"""Calls from threads that are not the loop's: where they arrive, in which order, how many."""
+"""Calls from other threads into the loop: their place, their order and their bounds."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_a_put_from_a_thread_returns_when_it_is_in_the_queue(serve: Serve) -> No
     assert seen == list(range(50))
 
 
-def test_after_the_end_a_call_is_refused() -> None:
+def test_a_call_before_the_start_is_refused() -> None:
     ways = Calls()
     for call in (ways.call_here, ways.run_here):
         with pytest.raises(NotServing):
             call(print)
 
 
-def test_a_thread_that_waits_for_a_loop_that_ends_is_let_go(
+def test_a_thread_that_waits_for_the_loop_is_released_when_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "_LOOK", 0.01)
@@ -56,7 +56,9 @@ def test_a_thread_that_waits_for_a_loop_that_ends_is_let_go(
     never.set()
 
 
-def test_with_too_much_on_the_way_the_caller_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_waits_while_too_many_calls_are_on_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(calls, "LENGTH", 3)
     ways = Calls()
     done: list[int] = []

@@ -1,4 +1,4 @@
-"""However much one connection has to say, the loop gets its turn in between."""
+"""The loop gets its turn while connections have much work."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Compress(WebSocketMessageFilter):
 
 @pytest.fixture
 def turns() -> Iterator[list[int]]:
-    """How many messages had been handled at each turn of the loop."""
+    """Return the number of messages that had been handled at each turn of the loop."""
     handled[0] = 0
     seen: list[int] = []
 
@@ -63,7 +63,7 @@ def turns() -> Iterator[list[int]]:
 
 
 def longest(turns: list[int]) -> int:
-    """The most messages that were handled, or bytes written, in one turn."""
+    """Return the most messages that were handled, or bytes written, in one turn."""
     return max(after - before for before, after in pairwise(turns))
 
 
@@ -81,7 +81,7 @@ def test_large_messages_for_many(serve: Serve, connect: Connect, turns: list[int
     publisher.raw(frame(2, bytes(16 * 1024)) * 200)
     until(lambda: handled[0] == 200)
     gevent.sleep(0)
-    assert longest(turns) <= 40  # what is read at once is 16 of them
+    assert longest(turns) <= 40  # one read has 16 of them
 
 
 def test_a_flood_of_messages_that_inflate_to_the_limit(

@@ -1,4 +1,4 @@
-"""A child that a filter forks: the parent's clients are the parent's alone."""
+"""A child that a filter forks: only the parent serves its clients."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ def ask(client: Client, text: str) -> str | bytes:
 
 
 def fork(command: Command, client: Client, path: Path) -> str:
-    """Fork a child that works until there is a file at `path`; its number."""
+    """Fork a child that works until there is a file at `path`; return its process id."""
     pid = str(ask(client, f"fork {path}"))
     command.wait_for("CHILD ")
     return pid
 
 
-def test_the_parent_alone_answers_old_and_new_clients(
+def test_only_the_parent_answers_old_and_new_clients(
     tmp_path: Path, command: Command, connect: Connect
 ) -> None:
     port = command.port()
@@ -137,7 +137,7 @@ def test_the_parent_alone_answers_old_and_new_clients(
     command.wait_for("DONE")
 
 
-def test_a_child_can_say_nothing_to_clients_but_can_do_its_work(
+def test_a_child_does_its_work_and_can_send_nothing_to_clients(
     tmp_path: Path, command: Command, connect: Connect
 ) -> None:
     client = connect(command.port())
@@ -145,7 +145,7 @@ def test_a_child_can_say_nothing_to_clients_but_can_do_its_work(
     assert "CHILD [False, {}, {}] ran threads" in command.output
     (tmp_path / "end").touch()
     command.wait_for("DONE")
-    assert ask(client, "who") == "parent"  # and nothing came before it
+    assert ask(client, "who") == "parent"  # and nothing before it
 
 
 def test_a_connection_ends_while_a_child_lives(
@@ -161,7 +161,7 @@ def test_a_connection_ends_while_a_child_lives(
     command.wait_for("DONE")
 
 
-def test_signals_do_to_a_child_what_they_do_to_any(
+def test_a_child_has_the_usual_signal_handlers(
     tmp_path: Path, command: Command, connect: Connect
 ) -> None:
     client = connect(command.port())
@@ -184,7 +184,7 @@ def test_the_address_is_free_while_a_child_outlives_its_parent(
     command.wait_for("DONE")
 
 
-def test_a_child_that_comes_back_from_the_filter_ends(command: Command, connect: Connect) -> None:
+def test_a_child_that_returns_from_the_filter_ends(command: Command, connect: Connect) -> None:
     client = connect(command.port())
     assert ask(client, "through") == "True"
     assert ask(client, "who") == "parent"
@@ -193,7 +193,7 @@ def test_a_child_that_comes_back_from_the_filter_ends(command: Command, connect:
 @pytest.mark.parametrize(
     ("how", "status", "tracebacks"), [("exit", "3", 0), ("greenlet", "3", 0), ("fail", "1", 1)]
 )
-def test_a_child_ends_with_what_it_raises(
+def test_a_child_ends_with_the_status_of_its_exception(
     how: str, status: str, tracebacks: int, command: Command, connect: Connect
 ) -> None:
     client = connect(command.port())
@@ -203,7 +203,7 @@ def test_a_child_ends_with_what_it_raises(
     assert ask(client, "who") == "parent"
 
 
-def test_the_first_child_is_heard_of_though_it_ends_at_once(
+def test_the_first_child_is_noticed_although_it_ends_at_once(
     command: Command, connect: Connect
 ) -> None:
     assert ask(connect(command.port()), "quick") == "3"
@@ -215,7 +215,7 @@ def test_a_program_that_a_filter_runs_is_not_disturbed(command: Command, connect
         assert ask(client, "run") == "ran\n"
 
 
-def test_a_child_of_a_thread_serves_nobody_either(
+def test_a_child_of_a_thread_serves_no_client_either(
     tmp_path: Path, start: Start, connect: Connect
 ) -> None:
     (tmp_path / "forking.py").write_text(IN_THREAD)
@@ -244,7 +244,7 @@ def test_with_tls_too(tmp_path: Path, start: Start, connect: Connect, identity: 
     assert ask(client, "who") == "parent"
 
 
-def test_with_redis_a_child_publishes_over_a_link_of_its_own(
+def test_with_redis_a_child_publishes_over_its_own_connection(
     tmp_path: Path, start: Start, connect: Connect, start_redis: StartRedis
 ) -> None:
     (tmp_path / "forking.py").write_text(PROGRAM)

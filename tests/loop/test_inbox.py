@@ -1,4 +1,4 @@
-"""An inbox: order, bounds, and who waits in it."""
+"""An inbox: order, bounds, and calls that wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reactor() -> Iterator[Reactor]:
     reactor.stop()
 
 
-def test_calls_are_made_in_order_in_a_runner_and_never_at_once(reactor: Reactor) -> None:
+def test_calls_are_made_in_order_one_at_a_time_in_a_runner(reactor: Reactor) -> None:
     inbox = Inbox(reactor)
     done: list[Any] = []
     for number in range(1000):
@@ -35,7 +35,7 @@ def test_calls_are_made_in_order_in_a_runner_and_never_at_once(reactor: Reactor)
     assert not inbox.busy
 
 
-def test_who_waits_holds_up_this_inbox_alone(reactor: Reactor) -> None:
+def test_a_call_that_waits_holds_up_its_inbox_alone(reactor: Reactor) -> None:
     first, second = Inbox(reactor), Inbox(reactor)
     done: list[Any] = []
     release = Event()
@@ -70,7 +70,7 @@ def test_a_call_that_raises_is_dropped_and_the_others_are_made(
 
 
 @pytest.mark.parametrize("bound", ["INBOX_LENGTH", "INBOX_SIZE"])
-def test_what_finds_no_room_is_refused_but_the_last(
+def test_a_call_without_room_is_refused_unless_it_is_the_last(
     reactor: Reactor, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(inbox_module, bound, 2)
@@ -86,7 +86,7 @@ def test_what_finds_no_room_is_refused_but_the_last(
     until(lambda: len(done) == 4)
 
 
-def test_what_was_put_before_the_start_is_done_with_the_next(reactor: Reactor) -> None:
+def test_calls_from_before_the_start_are_done_with_the_next_one(reactor: Reactor) -> None:
     early = Reactor(max_runners=1)
     inbox = Inbox(early)
     done: list[Any] = []

@@ -1,4 +1,4 @@
-"""What a filter leaves on its greenlet reaches no other event, on whichever chain."""
+"""Marks that a filter leaves on its greenlet reach no other event, on any chain."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ LEAVE: dict[str, Callable[[], Any]] = {
 
 
 def traces() -> str:
-    """What is there of all of these; a pending time-out interrupts the sleep."""
+    """Return the marks that there are. A pending time-out interrupts the sleep."""
     found = [
         getattr(local, "value", ""),
         initialized.value,
@@ -109,7 +109,7 @@ def ask(client: Client, text: str) -> str | bytes:
 
 @pytest.mark.parametrize("kind", LEAVE)
 @pytest.mark.parametrize("chain", [Leave, LeaveInThread])
-def test_a_filter_finds_nothing_of_another_connections(
+def test_a_filter_finds_no_marks_of_another_connection(
     serve: Serve, connect: Connect, kind: str, chain: Any
 ) -> None:
     server = serve([chain])
@@ -119,7 +119,9 @@ def test_a_filter_finds_nothing_of_another_connections(
 
 
 @pytest.mark.parametrize("kind", LEAVE)
-def test_nor_one_that_is_ready_in_the_same_turn(serve: Serve, connect: Connect, kind: str) -> None:
+def test_a_filter_finds_no_marks_of_a_connection_in_the_same_turn(
+    serve: Serve, connect: Connect, kind: str
+) -> None:
     server = serve([Leave])
     clients = [connect(server) for _ in range(3)]
     for client in clients:
@@ -132,14 +134,16 @@ def test_nor_one_that_is_ready_in_the_same_turn(serve: Serve, connect: Connect, 
 @pytest.mark.parametrize(
     "kind", [kind for kind in LEAVE if "thread" not in kind and kind != "weak"]
 )
-def test_nor_the_next_message_that_came_along(serve: Serve, connect: Connect, kind: str) -> None:
+def test_a_filter_finds_no_marks_at_the_next_message_of_one_read(
+    serve: Serve, connect: Connect, kind: str
+) -> None:
     client = connect(serve([Leave]))
     client.raw(frame(1, kind.encode()) + frame(1, b"look") + frame(1, b"look"))
     assert [client.receive() for _ in range(3)] == ["done", "clean", "clean"]
 
 
 @pytest.mark.parametrize("base", [WebSocketConnectFilter, WebSocketDataFilter])
-def test_nor_a_message_after_the_chains_before_it(
+def test_a_message_filter_finds_no_marks_of_the_chains_before_it(
     serve: Serve, connect: Connect, base: Any
 ) -> None:
     def leave(cls: Any, web_socket_instance: Any, data: Any) -> None:
@@ -154,7 +158,7 @@ def test_nor_a_message_after_the_chains_before_it(
     assert client.receive() == "clean"
 
 
-def test_nor_raw_data_that_came_with_the_request(serve: Serve, connect: Connect) -> None:
+def test_a_data_filter_finds_no_marks_of_the_connect_chain(serve: Serve, connect: Connect) -> None:
     seen: list[str] = []
 
     class Greet(WebSocketConnectFilter):
@@ -174,9 +178,7 @@ def test_nor_raw_data_that_came_with_the_request(serve: Serve, connect: Connect)
     assert seen == ["greeted", "clean"]
 
 
-def test_a_backlog_is_worked_off_in_order_by_runners_that_are_marked(
-    serve: Serve, connect: Connect
-) -> None:
+def test_marked_runners_work_off_a_backlog_in_order(serve: Serve, connect: Connect) -> None:
     seen: list[str] = []
 
     class Note(WebSocketMessageFilter):
@@ -192,7 +194,7 @@ def test_a_backlog_is_worked_off_in_order_by_runners_that_are_marked(
     assert seen == numbers
 
 
-def test_events_of_the_consumer_chain_share_nothing(serve: Serve) -> None:
+def test_events_of_the_consumer_chain_share_no_marks(serve: Serve) -> None:
     seen: list[str] = []
 
     class Consume(WebSocketConsumerFilter):
@@ -209,7 +211,7 @@ def test_events_of_the_consumer_chain_share_nothing(serve: Serve) -> None:
     assert set(seen) == {"clean"}
 
 
-def test_subscribers_of_joins_share_nothing(serve: Serve, connect: Connect) -> None:
+def test_subscribers_of_joins_share_no_marks(serve: Serve, connect: Connect) -> None:
     seen: list[str] = []
     server = serve([Leave])
 
@@ -229,7 +231,7 @@ def test_subscribers_of_joins_share_nothing(serve: Serve, connect: Connect) -> N
     assert set(seen) == {"clean"}
 
 
-def test_a_filter_that_logs_costs_no_runner(serve: Serve, connect: Connect) -> None:
+def test_a_filter_that_logs_does_not_mark_its_runner(serve: Serve, connect: Connect) -> None:
     runners: list[int] = []
 
     class Log(WebSocketMessageFilter):
@@ -259,14 +261,14 @@ def test_a_lock_that_is_held_marks_the_runner(serve: Serve, connect: Connect) ->
     assert ask(connect(server), "x") == "another's"
 
 
-def test_what_is_thrown_at_a_runner_after_its_end_reaches_nobody() -> None:
+def test_an_exception_thrown_at_a_runner_after_its_end_is_ignored() -> None:
     runner = Runner(lambda: None)
     runner.switch()
     assert runner.throw(gevent.Timeout(1)) is None
     assert runner.throw(ValueError) is None
 
 
-def test_what_is_thrown_at_a_runner_before_its_end_is_raised() -> None:
+def test_an_exception_thrown_at_a_runner_before_its_end_is_raised() -> None:
     raised: list[str] = []
 
     def wait() -> None:
@@ -282,7 +284,7 @@ def test_what_is_thrown_at_a_runner_before_its_end_is_raised() -> None:
     assert raised == ["late"]
 
 
-def test_a_thread_object_that_nobody_changed_is_known() -> None:
+def test_an_unchanged_thread_object_is_recognised() -> None:
     plain = PlainThread()
     seen: list[bool] = []
 

@@ -1,4 +1,4 @@
-"""A state is told once."""
+"""A state that is reported once."""
 
 from __future__ import annotations
 

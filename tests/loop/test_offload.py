@@ -1,4 +1,4 @@
-"""Threads for filters that compute: how many, what they raise, and what is said of it."""
+"""Threads for filters that compute: their number, their exceptions and their log lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def offload() -> Offload:
     return pool
 
 
-def test_a_result_and_an_error_come_back(offload: Offload) -> None:
+def test_a_result_or_an_exception_comes_back(offload: Offload) -> None:
     assert offload.run(lambda one, two: one + two, 1, 2) == 3
     with pytest.raises(ZeroDivisionError):
         offload.run(lambda one, two: one / two, 1, 0)
@@ -31,7 +31,7 @@ def test_a_result_and_an_error_come_back(offload: Offload) -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), gevent.GreenletExit(), gevent.Timeout(1)])
-def test_what_would_end_a_program_comes_back_too(
+def test_an_exception_that_would_end_the_program_comes_back_too(
     offload: Offload, error: BaseException, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def leave(_instance: Any, _data: Any) -> None:
@@ -43,7 +43,7 @@ def test_what_would_end_a_program_comes_back_too(
     assert capfd.readouterr().err == ""
 
 
-def test_that_all_threads_are_busy_is_said_once(
+def test_a_pool_without_a_free_thread_is_logged_once(
     offload: Offload, caplog: pytest.LogCaptureFixture
 ) -> None:
     lock: Any = get_original("_thread", "allocate_lock")()
@@ -64,7 +64,7 @@ def test_that_all_threads_are_busy_is_said_once(
     assert all("--offload_threads" in line and "all 2 threads" in line for line in lines)
 
 
-def test_a_server_has_as_many_threads_as_it_is_told(serve: Serve, connect: Connect) -> None:
+def test_a_node_has_as_many_threads_as_the_setting_says(serve: Serve, connect: Connect) -> None:
     running = [0, 0]
     lock = threading.Lock()
 

@@ -31,7 +31,7 @@ def watched(request: pytest.FixtureRequest) -> Any:
 
 
 def _events(poller: Poller, wakes: list[int], event: int) -> int:
-    """All events of the one descriptor until `event` was among them."""
+    """Return all events of the descriptor until `event` was among them."""
     got = 0
 
     def came() -> bool:
@@ -59,7 +59,7 @@ def test_a_readable_descriptor_wakes_once_until_there_is_more(watched: Any) -> N
     assert _events(poller, wakes, READ) & READ
 
 
-def test_a_descriptor_that_takes_more_again_says_so(watched: Any) -> None:
+def test_a_descriptor_that_is_writable_again_is_reported(watched: Any) -> None:
     poller, left, right, wakes = watched
     poller.add(left.fileno())
     gevent.sleep(0)
@@ -77,7 +77,7 @@ def test_a_descriptor_that_takes_more_again_says_so(watched: Any) -> None:
     assert _events(poller, wakes, WRITE) & WRITE
 
 
-def test_a_removed_descriptor_is_silent(watched: Any) -> None:
+def test_a_removed_descriptor_is_not_reported(watched: Any) -> None:
     poller, left, right, _wakes = watched
     poller.add(left.fileno())
     poller.remove(left.fileno())
@@ -86,13 +86,13 @@ def test_a_removed_descriptor_is_silent(watched: Any) -> None:
     assert poller.poll() == []
 
 
-def test_the_best_poller_is_epoll_where_there_is_one() -> None:
+def test_epoll_is_chosen_on_linux() -> None:
     poller = make_poller(gevent.get_hub().loop, lambda: None)
     assert isinstance(poller, POLLERS[-1])
     poller.close()
 
 
-def test_a_server_works_on_either(
+def test_a_node_works_with_either_poller(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Echo(WebSocketMessageFilter):

@@ -1,4 +1,4 @@
-"""The reactor with tasks of the simplest kind: turns, runners, threads."""
+"""The reactor with the simplest tasks: turns, runners, threads."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_scheduled_task_runs_once(reactor: Reactor) -> None:
     assert not job.busy
 
 
-def test_what_comes_while_a_task_runs_makes_it_run_again(reactor: Reactor) -> None:
+def test_an_event_during_a_run_makes_the_task_run_again(reactor: Reactor) -> None:
     job = Job(lambda job: reactor.schedule(job) if job.runs == 1 else None)
     reactor.schedule(job)
     until(lambda: job.runs == 2)
@@ -98,7 +98,7 @@ def test_a_task_that_blocks_leaves_the_queue_to_another_runner(reactor: Reactor)
     until(lambda: not reactor.blocked)
 
 
-def test_when_all_runners_are_blocked_it_says_so_once_and_goes_on_later(
+def test_it_is_logged_once_that_all_runners_are_blocked(
     reactor: Reactor, caplog: pytest.LogCaptureFixture
 ) -> None:
     release = Event()
@@ -115,7 +115,7 @@ def test_when_all_runners_are_blocked_it_says_so_once_and_goes_on_later(
     assert "--max_runners" in errors[0].getMessage()
 
 
-def test_a_task_that_always_has_more_starves_no_socket_and_no_timer(reactor: Reactor) -> None:
+def test_a_task_that_always_has_work_starves_neither_sockets_nor_timers(reactor: Reactor) -> None:
     left, right = socket.socketpair()
     done = Event()
 
@@ -168,7 +168,7 @@ def test_a_runner_that_was_blocked_is_not_used_again(reactor: Reactor) -> None:
     assert second == third
 
 
-def test_another_thread_can_have_things_done_here(reactor: Reactor) -> None:
+def test_another_thread_can_call_and_run_functions_in_the_loop(reactor: Reactor) -> None:
     here = get_original("_thread", "get_ident")()
     seen: list[Any] = []
 
@@ -182,13 +182,13 @@ def test_another_thread_can_have_things_done_here(reactor: Reactor) -> None:
     assert not reactor.elsewhere()
 
 
-def test_an_offloaded_call_hands_back_its_value_or_its_error(reactor: Reactor) -> None:
+def test_an_offloaded_call_returns_its_value_or_raises_its_exception(reactor: Reactor) -> None:
     assert reactor.offload(lambda one, two: one + two, 1, 2) == 3
     with pytest.raises(ZeroDivisionError):
         reactor.offload(lambda one, two: one / two, 1, 0)
 
 
-def test_a_task_that_is_removed_late_leaves_its_descriptors_new_owner_alone(
+def test_a_task_that_is_removed_late_leaves_the_new_owner_of_its_descriptor_alone(
     reactor: Reactor,
 ) -> None:
     left, right = socket.socketpair()
@@ -206,7 +206,7 @@ def test_a_task_that_is_removed_late_leaves_its_descriptors_new_owner_alone(
     right.close()
 
 
-def test_a_broadcast_to_many_leaves_in_several_goes(reactor: Reactor) -> None:
+def test_a_broadcast_to_many_leaves_in_several_portions(reactor: Reactor) -> None:
     jobs = [Job(lambda job: None) for _ in range(2 * FLUSHES + 1)]
     for job in jobs:
         reactor.mark(job)
@@ -215,7 +215,7 @@ def test_a_broadcast_to_many_leaves_in_several_goes(reactor: Reactor) -> None:
     until(lambda: all(job.flushes == 1 for job in jobs))
 
 
-def test_at_the_end_all_is_written_in_one_go(reactor: Reactor) -> None:
+def test_all_output_is_written_at_once_at_the_end(reactor: Reactor) -> None:
     jobs = [Job(lambda job: None) for _ in range(2 * FLUSHES + 1)]
     for job in jobs:
         reactor.mark(job)
@@ -223,7 +223,7 @@ def test_at_the_end_all_is_written_in_one_go(reactor: Reactor) -> None:
     assert all(job.flushes == 1 for job in jobs)
 
 
-def test_those_that_have_more_to_write_have_their_turn_once_each(reactor: Reactor) -> None:
+def test_tasks_with_more_to_write_have_their_turns_one_after_another(reactor: Reactor) -> None:
     one, other = Job(lambda job: None), Job(lambda job: None)
     for job in (one, other, one):
         reactor.drain_later(job)
@@ -233,7 +233,7 @@ def test_those_that_have_more_to_write_have_their_turn_once_each(reactor: Reacto
 
 
 class Broken(Job):
-    """A task of which one part raises."""
+    """A task of which one method raises."""
 
     def __init__(self, part: str, descriptor: int = -1) -> None:
         super().__init__(lambda job: None, descriptor)
@@ -264,7 +264,7 @@ class Broken(Job):
 
 
 @pytest.mark.parametrize("part", ["run", "flush", "drain", "hang up", "all"])
-def test_a_task_that_raises_anywhere_takes_no_other_one_with_it(
+def test_a_task_that_raises_in_any_method_leaves_the_others_alone(
     part: str, reactor: Reactor
 ) -> None:
     sockets = [socket.socketpair() for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Background work outlives what it raises, and it is known what failed."""
+"""Background tasks go on after exceptions, and report them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """Messages that are logged."""
+    """Return the messages that are logged."""
     found: list[str] = []
 
     class Note(logging.Handler):
@@ -44,7 +44,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     log.removeHandler(handler)
 
 
-def test_all_failures_count_and_one_of_a_kind_is_logged(
+def test_all_failures_count_and_one_of_each_kind_is_logged(
     clock: ManualClock, lines: list[str]
 ) -> None:
     failures = Failures("work", clock)
@@ -57,7 +57,7 @@ def test_all_failures_count_and_one_of_a_kind_is_logged(
     assert lines == [LINE] * 4
 
 
-def test_work_is_failing_from_the_third_of_a_row_until_its_end(clock: ManualClock) -> None:
+def test_a_task_is_failing_from_the_third_failure_in_a_row(clock: ManualClock) -> None:
     failures = Failures("work", clock)
     for expected in (False, False, True, True):
         failures.add(ValueError())
@@ -74,7 +74,7 @@ def test_work_is_failing_from_the_third_of_a_row_until_its_end(clock: ManualCloc
     "error", [ValueError("x"), RecursionError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"),
               gevent.Timeout(1)],
 )  # fmt: skip
-def test_a_loop_goes_on_after_whatever_it_raises(error: BaseException, lines: list[str]) -> None:
+def test_a_task_goes_on_after_each_exception(error: BaseException, lines: list[str]) -> None:
     runs: list[int] = []
     end = Event()
 
@@ -87,23 +87,23 @@ def test_a_loop_goes_on_after_whatever_it_raises(error: BaseException, lines: li
     loop = Loop("work", body)
     loop.start()
     until(lambda: len(runs) == 4)
-    assert loop.failing  # three of a row, a moment ago
+    assert loop.failing  # three in a row, just now
     assert loop.count == 3
     assert lines == [LINE]
     end.set()
     assert loop.join(20)
 
 
-def test_a_loop_that_returned_has_not_failed() -> None:
+def test_a_task_that_returned_has_not_failed() -> None:
     loop = Loop("work", lambda: None)
     assert not loop.failing
-    assert loop.join(0)  # it never began
+    assert loop.join(0)  # it was never started
     loop.start()
     assert loop.join(20)
     assert not loop.failing
 
 
-def test_a_loop_that_was_killed_is_failing() -> None:
+def test_a_task_that_was_killed_is_failing() -> None:
     loop = Loop("work", lambda: gevent.sleep(60))
     loop.start()
     gevent.sleep(0)
@@ -114,7 +114,7 @@ def test_a_loop_that_was_killed_is_failing() -> None:
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_a_loop_that_was_told_to_end_is_run_no_more() -> None:
+def test_a_task_that_was_told_to_end_does_not_run_again() -> None:
     runs: list[int] = []
     end = Event()
 

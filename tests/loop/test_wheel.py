@@ -17,7 +17,7 @@ def _at_once(function: Callable[[], None]) -> None:
 
 
 class Item:
-    """What has a deadline; it notes the ticks at which it was told."""
+    """An item with a deadline, which records the ticks at which that came."""
 
     def __init__(self, wheel: Wheel, then: Callable[[], None] | None = None) -> None:
         self.due = 0
@@ -42,7 +42,7 @@ def turn(wheel: Wheel, ticks: int) -> None:
 
 
 @pytest.mark.parametrize("ticks", [1, 2, 7, 1000])
-def test_a_deadline_is_told_once_at_its_tick(wheel: Wheel, ticks: int) -> None:
+def test_a_deadline_comes_once_at_its_tick(wheel: Wheel, ticks: int) -> None:
     item, start = Item(wheel), wheel.now
     wheel.schedule(item, ticks)
     assert item.due == start + ticks
@@ -55,7 +55,7 @@ def test_a_deadline_is_told_once_at_its_tick(wheel: Wheel, ticks: int) -> None:
     assert len(item.told) == 1
 
 
-def test_a_deadline_that_raises_takes_no_other_one_with_it(wheel: Wheel) -> None:
+def test_a_deadline_that_raises_leaves_the_others_alone(wheel: Wheel) -> None:
     left = [ValueError("as told")] * 5
 
     def fail() -> None:
@@ -68,12 +68,12 @@ def test_a_deadline_that_raises_takes_no_other_one_with_it(wheel: Wheel) -> None
     start = wheel.now
     turn(wheel, 20)
     assert [item.told for item in items[::2]] == [[start + 3]] * 5
-    # What failed is tried again, until it works.
+    # A deadline that raised comes again until it succeeds.
     assert [item.told for item in items[1::2]] == [[start + 3, start + 5]] * 5
     assert wheel.failures.count == 5
 
 
-def test_a_new_deadline_takes_the_place_of_the_old_one(wheel: Wheel) -> None:
+def test_a_new_deadline_replaces_the_old_one(wheel: Wheel) -> None:
     later, earlier = Item(wheel), Item(wheel)
     for item, first, then in ((later, 2, 5), (earlier, 5, 2)):
         wheel.schedule(item, first)
@@ -84,7 +84,7 @@ def test_a_new_deadline_takes_the_place_of_the_old_one(wheel: Wheel) -> None:
     assert (later.told, earlier.told) == ([start + 5], [start + 2])
 
 
-def test_a_cancelled_deadline_is_not_told(wheel: Wheel) -> None:
+def test_a_cancelled_deadline_does_not_come(wheel: Wheel) -> None:
     item, other = Item(wheel), Item(wheel)
     wheel.schedule(item, 2)
     wheel.schedule(other, 2)
@@ -96,7 +96,7 @@ def test_a_cancelled_deadline_is_not_told(wheel: Wheel) -> None:
     assert len(other.told) == 1
 
 
-def test_cancelling_what_has_no_deadline_is_harmless(wheel: Wheel) -> None:
+def test_an_item_without_a_deadline_may_be_cancelled(wheel: Wheel) -> None:
     item = Item(wheel)
     wheel.cancel(item)
     wheel.schedule(item, 1)
@@ -106,7 +106,7 @@ def test_cancelling_what_has_no_deadline_is_harmless(wheel: Wheel) -> None:
     assert len(wheel) == 0
 
 
-def test_an_item_may_set_its_next_deadline_when_it_is_told(wheel: Wheel) -> None:
+def test_an_item_may_set_its_next_deadline_at_the_present_one(wheel: Wheel) -> None:
     item = Item(wheel)
     item.then = lambda: wheel.schedule(item, 3)
     start = wheel.now
@@ -116,7 +116,7 @@ def test_an_item_may_set_its_next_deadline_when_it_is_told(wheel: Wheel) -> None
     assert len(wheel) == 1
 
 
-def test_of_two_that_cancel_each_other_at_one_tick_one_is_told(wheel: Wheel) -> None:
+def test_one_deadline_comes_of_two_that_cancel_each_other_at_one_tick(wheel: Wheel) -> None:
     one, other = Item(wheel), Item(wheel)
     one.then = lambda: wheel.cancel(other)
     other.then = lambda: wheel.cancel(one)
@@ -126,7 +126,7 @@ def test_of_two_that_cancel_each_other_at_one_tick_one_is_told(wheel: Wheel) -> 
     assert len(one.told + other.told) == 1
 
 
-def test_of_two_that_put_each_other_off_at_one_tick_one_is_told_and_one_is_put_off(
+def test_one_deadline_comes_and_one_is_postponed_of_two_that_postpone_each_other(
     wheel: Wheel,
 ) -> None:
     one, other = Item(wheel), Item(wheel)
@@ -168,7 +168,7 @@ def test_a_timer_may_call_tick_with_arguments_of_its_own(wheel: Wheel) -> None:
     assert item.told == [start + 1]
 
 
-def test_of_many_deadlines_at_one_tick_so_many_are_told_at_once_and_the_others_later() -> None:
+def test_many_deadlines_at_one_tick_come_in_portions() -> None:
     asked: list[Callable[[], None]] = []
     wheel = Wheel(1, asked.append)
     items = [Item(wheel) for _ in range(2 * SLICE + 1)]
@@ -180,7 +180,7 @@ def test_of_many_deadlines_at_one_tick_so_many_are_told_at_once_and_the_others_l
     left = [item for item in items if not item.told]
     wheel.cancel(left[0])
     wheel.schedule(left[1], 2)
-    wheel.tick()  # a tick that comes before they had their turn
+    wheel.tick()  # a tick before they had their turn
     assert len(asked) == 1
     while asked:
         asked.pop()()
@@ -193,7 +193,7 @@ def test_of_many_deadlines_at_one_tick_so_many_are_told_at_once_and_the_others_l
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 3)), max_size=40))
-def test_whatever_is_set_and_cancelled_each_is_told_at_its_last_deadline(
+def test_each_item_gets_its_last_deadline_after_any_sequence_of_calls(
     steps: list[tuple[int, int, int]],
 ) -> None:
     wheel = Wheel(1, _at_once)
@@ -228,7 +228,7 @@ TIMES = ("ping_interval", "ping_timeout", "close_timeout", "max_queue_time")
         ({"ping_interval": 1e-9}, FINEST),
     ],
 )
-def test_a_tick_is_as_short_as_the_shortest_time_out_asks_for(
+def test_a_tick_is_short_enough_for_the_shortest_time_out(
     given: dict[str, float], seconds: float
 ) -> None:
     assert resolution_for(Settings(**given)) == seconds  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a WSGI environ says of its request, where another server made it."""
+"""The facts of a request in a WSGI environ that another server made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app = build_application(page)
         ([("COOKIE", "a=1,2"), ("COOKIE", "b=2; c=3")], "a=1,2,b=2; c=3", "a=1,2; b=2; c=3"),
     ],
 )
-def test_cookie_headers_are_one_list_of_cookies(
+def test_cookie_headers_are_joined_to_one_list(
     fields: list[tuple[str, str]], joined: str | None, mended: str | None
 ) -> None:
     environ: dict[str, Any] = {} if joined is None else {"HTTP_COOKIE": joined}

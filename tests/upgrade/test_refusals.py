@@ -15,7 +15,7 @@ Answer = tuple[str, dict[str, str], bytes]
 
 
 def call(application: Any, **environ: str) -> Answer:
-    """What a WSGI application answers."""
+    """Return the answer of a WSGI application."""
     started: list[Any] = []
     body = b"".join(application(environ, lambda *given: started.append(given)))
     ((status, headers),) = started
@@ -24,13 +24,13 @@ def call(application: Any, **environ: str) -> Answer:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is logged as an error."""
+    """Return the messages that are logged as errors."""
     lines: list[str] = []
     monkeypatch.setattr(refusals._log, "error", lambda text, *of: lines.append(text % of))
     return lines
 
 
-def test_plain_http_is_told_that_this_is_for_websockets(log: list[str]) -> None:
+def test_plain_http_is_answered_that_this_is_a_websocket_server(log: list[str]) -> None:
     status, headers, body = call(only_websockets)
     assert status == "426 Upgrade Required"
     assert headers["upgrade"] == "websocket"
@@ -41,7 +41,7 @@ def test_plain_http_is_told_that_this_is_for_websockets(log: list[str]) -> None:
 
 
 @pytest.mark.parametrize("software", ["Werkzeug/3.1.3", None])
-def test_a_server_that_can_not_upgrade_says_what_can(software: str | None, log: list[str]) -> None:
+def test_a_server_that_cannot_upgrade_names_a_remedy(software: str | None, log: list[str]) -> None:
     environ = {} if software is None else {"SERVER_SOFTWARE": software}
     status, headers, body = call(
         partial(cannot_upgrade, told=Repeats(get_logger("server"))), **environ

@@ -1,4 +1,4 @@
-"""A socket is taken out of its WSGI handler, with all that came over it so far."""
+"""The takeover of a socket from its WSGI handler, with all bytes that have come."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..waiting import until
 
 
 class Taken:
-    """What a handler had taken from it, and what it was left with."""
+    """The socket that was taken from a handler, and the handler without it."""
 
     def __init__(self, handler: Any) -> None:
         self.socket, self.early = take_socket(handler)
@@ -30,7 +30,7 @@ class Taken:
 
 
 class Takers:
-    """Makes handlers that hand what they take to the test, and not to the engine."""
+    """Makes handlers that hand the socket to the test, and not to a node."""
 
     def __init__(self) -> None:
         self.taken: AsyncResult[Taken] = AsyncResult()
@@ -85,7 +85,7 @@ def read(taken: Any, size: int) -> bytes:
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("early", [b"", b"x", b"early bytes " * 100])
-def test_the_socket_goes_on_with_all_that_was_sent(
+def test_the_taken_socket_has_all_bytes_that_were_sent(
     early: bytes, tls: bool, takers: Takers, serve: Serve, connect: Connect, identity: Identity
 ) -> None:
     server = serve(
@@ -93,7 +93,7 @@ def test_the_socket_goes_on_with_all_that_was_sent(
     )
     client = connect(server, early=early, tls=tls)
     taken = takers.get()
-    takers.ended.wait(PATIENCE)  # what gevent does at a request's end must not touch it
+    takers.ended.wait(PATIENCE)  # gevent must not touch it at the end of the request
     try:
         assert taken.early == early
         client.raw(b"later")
@@ -106,7 +106,7 @@ def test_the_socket_goes_on_with_all_that_was_sent(
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_what_the_handler_did_not_read_yet_stays_in_the_socket(
+def test_bytes_that_the_handler_has_not_read_stay_in_the_socket(
     tls: bool, takers: Takers, serve: Serve, connect: Connect, identity: Identity
 ) -> None:
     server = serve(
@@ -123,7 +123,7 @@ def test_what_the_handler_did_not_read_yet_stays_in_the_socket(
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_it_is_left_with_nobody_else_and_never_waits(
+def test_the_taken_socket_has_no_other_owner_and_never_waits(
     tls: bool, takers: Takers, serve: Serve, connect: Connect, identity: Identity
 ) -> None:
     server = serve(
@@ -142,7 +142,7 @@ def test_it_is_left_with_nobody_else_and_never_waits(
         taken.socket.close()
 
 
-def test_a_client_that_is_gone_is_told_as_an_os_error(takers: Takers, serve: Serve) -> None:
+def test_a_client_that_is_gone_raises_os_error(takers: Takers, serve: Serve) -> None:
     takers.may_take.clear()
     server = serve(extra={"handler_class": takers.handler_class})
     with open_socket(server) as client:
