@@ -69,7 +69,7 @@ def wrong(texts: Iterator[Text]) -> set[tuple[int, str]]:
         "Close it. Who waits is told.",
         "Close it: Whoever waits is told.",
         "whether it is open",
-        "`Close`. *Nobody* waits.",
+        "Close `it`. *Nobody* waits.",
         "How it ends.",
     ],
 )
@@ -83,6 +83,7 @@ def test_such_an_opening_is_found(text: str) -> None:
         "Return what is kept of a secret.",
         "Is it open? What does it hold?",
         "Whatsoever is another word.",
+        "`nobody reads` is a line of the log.",
         "The caller decides who waits, what is kept and how it ends.",
         "",
     ],
@@ -125,7 +126,7 @@ def test_the_files_of_the_root_and_those_that_are_not_to_be_rewritten_are_read()
     read = {path.relative_to(ROOT).as_posix() for path in files()}
     assert {"README.md", "Makefile", "pyproject.toml", ".ci/run"} <= read
     for name in ("fws_gevent/server.py", "tests/words.py", "docs/architecture.md"):
-        assert (name in read) == (name.partition("/")[0] not in TO_REWRITE)
+        assert (name in read) == (not name.startswith(TO_REWRITE))
 
 
 @pytest.mark.parametrize(("text", "status"), [("Close it.\n", 0), ("What to close.\n", 1)])
