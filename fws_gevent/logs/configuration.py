@@ -56,7 +56,7 @@ class LogHandler(logging.Handler):
     def _notice(self, count: int) -> str:
         record = logging.LogRecord(
             f"{ROOT}.logs", logging.WARNING, __file__, 0,
-            "%d log lines dropped: nobody read this stream", (count,), None,
+            "%d log lines dropped: this stream was not read", (count,), None,
         )  # fmt: skip
         return self.format(record) + "\n"
 

@@ -69,7 +69,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
             kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the caller's frame
             try:
                 self.logger.log(level, msg, *args, **kwargs)
-            except Exception:  # noqa: BLE001 - whatever a handler of the application's raises
+            except Exception:  # noqa: BLE001 - a handler may raise anything
                 self._handler_failed()
 
     def handle(self, record: logging.LogRecord) -> None:

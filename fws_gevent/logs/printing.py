@@ -33,8 +33,8 @@ def _shown(line: str) -> str:
 
 
 def _notice(count: int) -> str:
-    return f"--DROPPED--\n{count} texts: nobody read standard output\n"
+    return f"--DROPPED--\n{count} texts: standard output was not read\n"
 
 
 def _on_full() -> None:
-    _log.warning("nobody reads standard output: what filters print is dropped")
+    _log.warning("standard output is not read: text that filters print is dropped")

@@ -39,10 +39,10 @@ def test_an_unread_output_blocks_no_filter_and_is_logged_once(
         sender.send("x" * 60_000)
         server.queue.put({"data": "x" * 60_000})
         assert other.receive() == "x" * 60_000
-    until(lambda: "nobody reads standard output" in caplog.text)
-    lines = pipe.read_until("nobody read standard output")
+    until(lambda: "standard output is not read" in caplog.text)
+    lines = pipe.read_until("standard output was not read")
     assert {"--RAWDATA--", "--MESSAGE--", "--DROPPED--"} <= set(lines)
-    assert sum("nobody reads" in line for line in caplog.messages) == 1
+    assert sum("is not read" in line for line in caplog.messages) == 1
     monkeypatch.undo()
     pipe.close()
 
