@@ -14,18 +14,16 @@ def setting(
     parse: Parse,
     text: str,
     *flags: str,
-    many: bool = False,
     secret: bool = False,
     flag: bool = True,
 ) -> Any:  # a dataclass field, which dataclass() gives the type of the annotation
     """Return the field of one setting.
 
     Args:
-        default: The value where no source gives one.
+        default: The value where no source gives one. A tuple makes the setting a list.
         parse: Converts a text. Raises ValueError, which says what the text must be.
         text: The help text of the flag.
         *flags: The flags, where `--` and the name is not the only one.
-        many: Make the setting a list.
         secret: Show the value nowhere.
         flag: Give it a flag. Without one it comes from a file or the environment alone, since
             any user of a machine can read the command lines of the others.
@@ -37,7 +35,7 @@ def setting(
             "parse": parse,
             "help": text,
             "flags": flags,
-            "many": many,
+            "many": isinstance(default, tuple),
             "secret": secret,
             "flag": flag,
         },

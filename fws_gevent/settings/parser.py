@@ -13,7 +13,8 @@ from ..errors import ConfigurationError
 from .fields import default_of
 from .layers import LAYERS, Layers, layers_of
 from .sources import ENVIRONMENT_PREFIX, from_flags, from_flask, from_keywords, from_process
-from .table import by_name, table
+from .table import SECTIONS, by_name, table
+from .values import OneOf
 
 _NOT_GIVEN = object()
 
@@ -92,18 +93,22 @@ def default_parser(config: Mapping[str, Any] | None = None) -> OptionParser:
     """
     parser = OptionParser(
         description="Serve WebSockets with chains of filters.",
-        epilog="Each option has an environment variable, FWS_ and its long name in capitals, and "
-        "its long name as a key in the JSON file. A flag wins over the file, and the file over "
-        "the environment.",
+        epilog="Each option but -c can also be set by a key of the JSON file, its long name "
+        "(port), and by an environment variable, FWS_ and its long name in capitals (FWS_PORT). "
+        "Flags override the file, and the file overrides the environment.",
         allow_abbrev=False,
     )
     parser.application = from_flask(by_name(), config or {})
     parser.add_argument(
         "-c", "--config", metavar="FILE.json", help="JSON file with long option names as keys"
     )
+    section: argparse._ArgumentGroup | None = None
     for setting in table():
+        if setting.name in SECTIONS:
+            section = parser.add_argument_group(SECTIONS[setting.name])
+        assert section is not None
         if setting.metadata["flag"]:
-            _add(parser, setting)
+            _add(section, setting)
         else:
             parser.add_argument(
                 f"--{setting.name}", action=_NoFlag, nargs="?", default=default_of(setting)
@@ -111,14 +116,27 @@ def default_parser(config: Mapping[str, Any] | None = None) -> OptionParser:
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
+def _add(section: argparse._ArgumentGroup, setting: Field[Any]) -> None:
     default = default_of(setting)
-    shown = " ".join(default) if isinstance(default, tuple) else default
-    parser.add_argument(
+    shown = default
+    if isinstance(default, tuple):
+        shown = " ".join(default)
+    elif isinstance(default, float) and default.is_integer():
+        shown = int(default)
+    section.add_argument(
         *(setting.metadata["flags"] or (f"--{setting.name}",)),
         dest=setting.name,
         nargs="*" if setting.metadata["many"] else None,
         default=default,
-        metavar=setting.name.rsplit("_", 1)[-1].upper(),
-        help=setting.metadata["help"] + (f" ({shown})" if shown not in (None, "") else ""),
+        metavar=_metavar(setting),
+        help=setting.metadata["help"] + ("" if shown in (None, "") else f" (default: {shown})"),
     )
+
+
+def _metavar(setting: Field[Any]) -> str:
+    """Return the placeholder of a value in the help text: the words, N, or the last of the name."""
+    parse = setting.metadata["parse"]
+    if isinstance(parse, OneOf):
+        return f"{{{','.join(parse.choices)}}}"
+    last: str = setting.name.rsplit("_", 1)[-1]
+    return "N" if isinstance(setting.default, int | float) and last != "port" else last.upper()

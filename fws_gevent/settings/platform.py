@@ -1,12 +1,12 @@
-"""Variables that a platform sets beside ours: they begin with FWS_, and are not settings."""
+"""Variables of a platform that begin with FWS_ and are not settings."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-# Kubernetes tells each pod of each service, which may be called fws, or fws-redis; Docker told a
-# container of those that it was linked to in the same way.
+# Kubernetes sets variables in each pod for each service, which may be called fws or fws-redis.
+# Docker set the same ones in a container for those that it was linked to.
 _SERVICE = re.compile(
     r"FWS_(?:[A-Z0-9_]+_)?"
     r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
@@ -21,7 +21,7 @@ _LINKED = re.compile(r"/[^/]+/[^/]+")
 def is_of_platform(name: str, environ: Mapping[str, str]) -> bool:
     """Return whether Kubernetes, or a link of Docker, set the variable `name` for a service.
 
-    FWS_PORT is one of theirs if its value is a URL such as tcp://10.0.0.1:9000.
+    It set FWS_PORT if the value is a URL such as tcp://10.0.0.1:9000.
     """
     if _SERVICE.fullmatch(name):
         return True

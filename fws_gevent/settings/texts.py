@@ -1,7 +1,7 @@
-"""Checks of texts in settings, by the grammar of what each is compared with or becomes.
+"""Checks of texts in settings, by the grammar of the values that they are compared with.
 
-Each function returns the text, in its normal form if it has one, and raises ValueError, which
-says what the text must be and doesn't repeat it.
+Each function returns the text, in its normal form if it has one. It raises ValueError, which says
+what the text must be and doesn't repeat it.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from ..protocol.origin import ANY, NULL, Origin, parse_origin
 from ..protocol.paths import unescaped
 
 UNIX_PREFIX = "unix:"
-"""Begins a host that is a socket file."""
+"""The prefix of a host that is a socket file."""
 
 RESERVED = "/fws/"
-"""Begins the paths of the server's own pages."""
+"""The prefix of the paths of the server's own pages."""
 
 LONGEST_SOCKET_PATH = 107
-"""Bytes of a socket file's path that Linux takes (unix(7)); macOS takes 103."""
+"""The most bytes of a socket file's path on Linux (unix(7)); macOS takes 103."""
 
 LONGEST_PATH = 4000
-"""Bytes of a path as clients send it: gunicorn takes a request line of 4094."""
+"""The most bytes of a path as clients send it: gunicorn takes a request line of 4094."""
 
 _BROADCAST = IPv4Address("255.255.255.255")
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PREFIX = re.compile(r"[^\s{}*?\[\]\\]+")
-# A pattern of Redis, its escapes taken out: no class of characters is empty.
+# A pattern of Redis without its escapes: a class of characters is not empty.
 _PATTERN = re.compile(r"(?:[^\[]|\[[^\]]+\]?)*")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _HASH = re.compile(
@@ -58,14 +58,14 @@ def text(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Return a text that is not blank; what it is for checks the rest."""
+    """Return a text that is not blank; its user checks the rest."""
     if not value.strip():
         raise ValueError("must be a non-empty string")
     return value
 
 
 def file_name(value: str) -> str:
-    """Return the name of a file, which may be in any encoding."""
+    """Return the name of a file, in any encoding."""
     if not value.strip() or "\0" in value:
         raise ValueError("must be the name of a file")
     return value
@@ -85,7 +85,7 @@ def listening_host(value: str) -> str:
         name = host_name(value)
         address = parse_address(name)
         if address is not None and (address.is_multicast or address == _BROADCAST):
-            raise ValueError("must be an address of one machine: no client connects to a group")
+            raise ValueError("must be an address of one machine")
         return name
     path = file_name(value.removeprefix(UNIX_PREFIX))
     if len(path.encode("utf-8", "surrogateescape")) > LONGEST_SOCKET_PATH:
@@ -131,13 +131,13 @@ def origin(value: str) -> str:
 
 
 def _is_sent(found: Origin) -> bool:
-    """Whether a browser may send this Origin: a page comes over http or https, not over wss."""
+    """Return whether a browser may send this Origin: a page doesn't come over wss."""
     if found.port == 0 or found.scheme in ("ws", "wss"):
         return False
     if found.scheme not in ("http", "https") or found.host.startswith("["):
         return True
     if _NUMBER.fullmatch(found.host.rstrip(".").rpartition(".")[2]):
-        return isinstance(parse_address(found.host), IPv4Address)  # browsers write no other form
+        return isinstance(parse_address(found.host), IPv4Address)  # the one form of browsers
     return _NAME.fullmatch(found.host) is not None
 
 
@@ -163,7 +163,7 @@ def url_path(value: str) -> str:
     if any(part in (".", "..") for part in path.split("/")):
         raise ValueError("must be a path without . and .., which clients resolve")
     if path.startswith(RESERVED):
-        raise ValueError(f"must be a path elsewhere: {RESERVED} has the server's own pages")
+        raise ValueError(f"must be outside of {RESERVED}, the server's own pages")
     return value
 
 
@@ -208,10 +208,10 @@ def password_hash(value: str) -> str:
 
 
 def _can_match(found: re.Match[str]) -> bool:
-    """Whether some password may have this hash: its method is known, and its length right."""
+    """Return whether a password can have this hash, by its method and length."""
     if found["digest"] is not None:
         return _DIGITS.get(found["digest"]) == len(found["hash"])
-    # hashlib takes a power of 2 below its limit, and the memory that werkzeug lets it have.
+    # hashlib takes a power of 2 below its limit, and the memory that werkzeug allows.
     cost, block, parallel = (int(found[each]) for each in "nrp")
     if cost & (cost - 1) or not 1 < cost < 1 << 16 * min(block, 4):
         return False

@@ -1,4 +1,4 @@
-"""What a value of a setting may be: text in, checked number or word out."""
+"""Conversions of the texts of numbers and words, within bounds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 Parse = Callable[[str], Any]
-"""Converts the text of a value. Raises ValueError, which says what it must be."""
+"""Converts the text of a value. Raises ValueError, which says what the value must be."""
 
 SHORTEST_ANSWER = 0.01
-"""Seconds in which another program can answer at all."""
+"""The least seconds in which another program can answer."""
 
 
 def whole(minimum: int, maximum: int = 1 << 62) -> Parse:
-    """A whole number within bounds."""
+    """Return the conversion of a whole number within bounds."""
 
     def parse(text: str) -> int:
         try:
@@ -29,7 +29,7 @@ def whole(minimum: int, maximum: int = 1 << 62) -> Parse:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds; 0 is one."""
+    """Return a number of seconds, 0 or more."""
     try:
         number = float(text)
     except ValueError:
@@ -40,7 +40,7 @@ def seconds(text: str) -> float:
 
 
 def rate(text: str) -> float:
-    """A number, 0 or more, of something per second, or of times."""
+    """Return a number, 0 or more: a rate per second, or a multiple."""
     try:
         number = float(text)
     except ValueError:
@@ -51,7 +51,7 @@ def rate(text: str) -> float:
 
 
 def positive(text: str) -> float:
-    """A number of seconds, more than 0."""
+    """Return a number of seconds above 0."""
     number = seconds(text)
     if not number:
         raise ValueError("must be more than 0 seconds")
@@ -59,7 +59,7 @@ def positive(text: str) -> float:
 
 
 def answer_time(text: str) -> float:
-    """Return a number of seconds for another program to answer in."""
+    """Return the seconds within which another program must answer."""
     number = seconds(text)
     if number < SHORTEST_ANSWER:
         raise ValueError(f"must be {SHORTEST_ANSWER:g} seconds or more")
@@ -67,7 +67,7 @@ def answer_time(text: str) -> float:
 
 
 def lifetime(text: str) -> float:
-    """A number of seconds that something lives, 1 at least."""
+    """Return the lifetime of a token in seconds, 1 or more."""
     number = seconds(text)
     if number < 1:
         raise ValueError("must be 1 second or more")
@@ -75,20 +75,27 @@ def lifetime(text: str) -> float:
 
 
 def kept_time(text: str) -> float:
-    """A number of seconds that a stream is kept: nodes renew it every few seconds at most."""
+    """Return the seconds that a stream is kept: nodes renew it only every few seconds."""
     number = seconds(text)
     if number < 30:
         raise ValueError("must be 30 seconds or more")
     return number
 
 
-def one_of(*choices: str) -> Parse:
-    """One of some words, in whatever case."""
-    known = {choice.lower(): choice for choice in choices}
+class OneOf:
+    """Converts one of some words, in upper or lower case."""
 
-    def parse(text: str) -> str:
-        if text.lower() not in known:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return known[text.lower()]
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
 
-    return parse
+    def __call__(self, text: str) -> str:
+        """Return the word in its normal form. Raises ValueError for any other word."""
+        for choice in self.choices:
+            if text.lower() == choice.lower():
+                return choice
+        raise ValueError(f"must be one of {', '.join(self.choices)}")
+
+
+def one_of(*choices: str) -> OneOf:
+    """Return the conversion of one of these words."""
+    return OneOf(choices)

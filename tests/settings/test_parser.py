@@ -1,8 +1,9 @@
-"""The command line: which source wins, and how a mistake is told."""
+"""The command line sets options, and reports a mistake in one line."""
 
 from __future__ import annotations
 
 import json
+import re
 from argparse import Namespace
 from dataclasses import Field
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 from fws_gevent.settings import Settings, by_name, default_of, table
 from fws_gevent.settings.layers import layers_of
 from fws_gevent.settings.parser import default_parser
+from tests.clients import ROOT
 
 SECRETS = {
     "signing_key": "0123456789abcdef0123456789abcdef",
     "admin_password": f"scrypt:64:1:2$salt${'0123456789abcdef' * 8}",
 }
-"""The settings that stand on no command line, and values for them."""
+"""The settings without a flag, with values."""
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def parse(*arguments: str) -> Namespace:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that these arguments are refused with."""
+    """Return the line by which these arguments are refused."""
     with pytest.raises(SystemExit) as caught:
         parse(*arguments)
     assert caught.value.code == 2
@@ -45,7 +47,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return told.err
 
 
-def test_nothing_given_is_every_default() -> None:
+def test_without_flags_each_setting_has_its_default() -> None:
     assert Settings.from_options(parse()) == Settings()
 
 
@@ -86,7 +88,7 @@ def test_key_and_certificate_go_beside_a_configuration_file(file: Path) -> None:
 
 WITH_FLAG = [setting for setting in table() if setting.metadata["flag"]]
 TEXTS = {"path": "/ws"}
-"""What the settings without a default may be, where any text won't do."""
+"""Values for the settings without a default that don't take any text."""
 
 
 @pytest.mark.parametrize("setting", WITH_FLAG, ids=lambda setting: setting.name)
@@ -98,6 +100,13 @@ def test_every_setting_has_a_flag_and_help_tells_it(setting: Field[Any]) -> None
         assert f"{flag} " in shown
         given = parse(flag) if many else parse(flag, str(value))
         assert getattr(given, setting.name) == (() if many else value)
+
+
+def test_the_help_has_the_sections_of_the_documentation() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    headings = [each.lower() for each in re.findall(r"^## (?!Settings)(.*)$", page, re.MULTILINE)]
+    shown = re.findall(r"^([\w ]+):$", default_parser().format_help(), re.MULTILINE)
+    assert [each.lower() for each in shown] == ["options", *headings]
 
 
 def test_the_settings_without_a_flag_are_these() -> None:
@@ -160,7 +169,7 @@ def given_by_flags(options: Namespace) -> set[str]:
     return set(layers_of(by_name(), options).program)
 
 
-def test_what_a_flag_gives_is_told_from_what_is_there_without(
+def test_values_of_flags_are_told_from_all_others(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FWS_GRACE", "3")
@@ -171,7 +180,7 @@ def test_what_a_flag_gives_is_told_from_what_is_there_without(
     assert (options.grace, options.deflate) == (3.0, "off")
 
 
-def test_options_that_are_parsed_on_with_are_told_apart_as_before() -> None:
+def test_options_of_an_earlier_parse_stay_values_of_flags() -> None:
     options = default_parser().parse_args(["-p", "9000"])
     default_parser().parse_args(["--grace", "1"], options)
     assert given_by_flags(options) == {"port", "grace"}
@@ -283,7 +292,7 @@ def test_a_program_may_add_options_of_its_own(file: Path) -> None:
     assert Settings.from_options(options).port == 2
 
 
-def test_what_a_program_sets_beforehand_stays_under_the_flags(file: Path) -> None:
+def test_values_that_a_program_set_beforehand_give_way_to_flags_alone(file: Path) -> None:
     parser = default_parser()
     arguments = ["-c", str(file), "--grace", "1"]
     options = parser.parse_args(arguments, Namespace(port=7, grace=5.0))

@@ -1,4 +1,4 @@
-"""Variables of a platform that begin like ours."""
+"""Variables of a platform are left alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fws_gevent.settings.sources import from_environment
 
 
 def service(name: str, port: int, protocol: str = "tcp") -> dict[str, str]:
-    """What Kubernetes sets for a service with a named port."""
+    """Return the variables that Kubernetes sets for a service with a named port."""
     one = f"{name}_PORT_{port}_{protocol.upper()}"
     return {
         f"{name}_SERVICE_HOST": "10.0.0.1",
@@ -33,7 +33,7 @@ LINK = {
     "FWS_PORT_9000_TCP_START": "tcp://172.17.0.5:9000",
     "FWS_PORT_9000_TCP_PORT_END": "9001",
 }
-"""What Docker set for a container that is linked to as fws."""
+"""The variables that Docker set for a link called fws."""
 
 
 @pytest.mark.parametrize(

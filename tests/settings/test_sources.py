@@ -1,4 +1,4 @@
-"""The places that settings come from: what they give, and how their mistakes are told."""
+"""Each source of settings gives converted values, and names a mistake."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_wrong_or_unknown_key_of_a_flask_config_is_refused_by_name(
 
 
 def read(source: str, name: str, value: Any, file: Path) -> dict[str, Any]:
-    """What a source gives that says just this."""
+    """Return the settings of a source with one value."""
     if source == "environment":
         return from_environment({f"FWS_{name.upper()}": value})
     if source == "file":

@@ -271,9 +271,9 @@ def test_a_key_without_its_certificate_is_refused(given: dict[str, str]) -> None
 
 
 def test_a_port_of_redis_without_its_host_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="--redis_port goes with --redis_host"):
+    with pytest.raises(ConfigurationError, match="--redis_port needs --redis_host"):
         Settings(redis_port=6380)
-    with pytest.raises(ConfigurationError, match="--redis_port goes with --redis_host"):
+    with pytest.raises(ConfigurationError, match="--redis_port needs --redis_host"):
         Settings(redis_port=6380, redis_url="redis://redis")
     assert Settings(redis_port=6380, redis_host="redis").redis_port == 6380
 

@@ -1,4 +1,4 @@
-"""What a text in a setting may be."""
+"""A text in a setting has the form of its use."""
 
 from __future__ import annotations
 
@@ -190,9 +190,9 @@ def test_what_can_be_written_in_several_ways_has_one_form(
         (url_path, "/a/../ws", "must be a path without . and .."),
         (url_path, "/a/%2E%2e/ws", "must be a path without . and .."),
         (url_path, "/./ws", "must be a path without . and .."),
-        (url_path, "/fws/", "must be a path elsewhere: /fws/"),
-        (url_path, "/fws/status/live", "must be a path elsewhere: /fws/"),
-        (url_path, "/%66ws/chat", "must be a path elsewhere: /fws/"),
+        (url_path, "/fws/", "must be outside of /fws/"),
+        (url_path, "/fws/status/live", "must be outside of /fws/"),
+        (url_path, "/%66ws/chat", "must be outside of /fws/"),
         (subprotocol, "", "must be a token"),
         (subprotocol, "my proto", "must be a token"),
         (subprotocol, "a,b", "must be a token"),

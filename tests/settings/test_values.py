@@ -1,4 +1,4 @@
-"""What a number or a word in a setting may be."""
+"""Numbers and words in settings keep their bounds."""
 
 from __future__ import annotations
 
