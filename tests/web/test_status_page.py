@@ -11,6 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from werkzeug.security import generate_password_hash
 
+from fws_gevent.broker.base import process_name
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
 from tests.clients import ROOT, Client
 from tests.conftest import Connect, Start, StartRedis
@@ -119,7 +120,7 @@ def test_it_shows_all_nodes_and_the_gaps_that_were_told(
     browser = enter(site.origin)
     nodes = browser.find_element(By.ID, "nodes-table")
     wait_until(lambda: nodes.text.count("Serving") == 2)
-    assert f"{site.server.broker.node_name}this one" in nodes.text.replace(" this", "this")
+    assert f"{process_name()}this one" in nodes.text.replace(" this", "this")
     assert text(browser, "gaps").startswith("0")
     for name, width, height in (("nodes-phone", 390, 844), ("nodes-wide", 1280, 1400)):
         shoot(browser, f"status-{name}", width, height, "light")

@@ -26,7 +26,7 @@ SERVER = """
 from gevent import monkey
 monkey.patch_all()
 import logging
-from fws_gevent import accepting
+from fws_gevent.wsgi import accepting
 
 accepting.PAUSE, accepting.CALM = 0.05, 0.5
 logging.basicConfig(level="INFO")
