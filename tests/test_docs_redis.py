@@ -443,7 +443,7 @@ def test_every_setting_of_redis_is_in_the_table_with_its_default() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     for figure in (
-        f"renews its lease every {nodes.BEAT:g} s", f"lease lasts {nodes.LEASE:g} s",
+        f"renews its lease every {nodes.HEARTBEAT:g} s", f"lease lasts {nodes.LEASE:g} s",
         f"{INBOX_LENGTH:,} entries or {INBOX_SIZE >> 20} MiB", f"{LISTED} members at most",
         f"If {QUEUE_SIZE:,} events wait", f"up to {MAX_CONNECTIONS} for commands",
         f"| {KEPT / 3600:g} hour, renewed |", f"| {cleanup.RESERVED:g} s at most |",

@@ -71,9 +71,9 @@ class CatchUp:
         self._later: list[tuple[float, int, StreamReader]] = []
         self._number = count()
         self._cuts = 0
-        self._something = Event()
+        self._wake = Event()
         self._stopping = False
-        self.loop = Loop("stream reader", self._live, clock)
+        self.loop = Loop("stream reader", self._run, clock)
         self.loop.start()
 
     def put(self, reader: StreamReader, pause: float = 0.0) -> None:
@@ -86,21 +86,21 @@ class CatchUp:
             heappush(self._later, (due, next(self._number), reader))
         else:
             self._readers.append((due, reader))
-        self._something.set()
+        self._wake.set()
 
     def stop(self, timeout: float) -> None:
         """Stop; wait for at most `timeout` seconds."""
         self._stopping = True
-        self._something.set()
+        self._wake.set()
         self.loop.join(timeout)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         backoff = Backoff()
         while not self._stopping:
             readers = self._next()
             if not readers:
-                self._something.clear()
-                self._something.wait(self._seconds_until_later())
+                self._wake.clear()
+                self._wake.wait(self._seconds_until_later())
             elif self._read(readers):
                 backoff.reset()
             else:

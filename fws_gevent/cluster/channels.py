@@ -44,7 +44,7 @@ class Channels:
     def on_listening(self, channel: bytes) -> None:
         """Do nothing: earlier messages are not kept anywhere."""
 
-    def on_taken(self, channel: bytes) -> None:
+    def on_ended(self, channel: bytes) -> None:
         """Have the connection replaced: the server ended a channel that it should not end."""
         raise redis.ConnectionError(f"the server ended the subscription to {channel!r}")
 

@@ -54,18 +54,18 @@ class Cleanup:
         self._members = members
         self._me = me
         self._dead: dict[str, _Attempt] = {}
-        self._something = Event()
+        self._wake = Event()
         self._stopping = False
-        self.loop = Loop("clean-up", self._live, clock)
+        self.loop = Loop("clean-up", self._run, clock)
         self.loop.start()
 
     def offer(self, names: Iterable[str]) -> None:
         """Remove these nodes, which are all that are dead now."""
         self._dead = {name: self._dead.get(name) or _Attempt() for name in names}
         if self._dead:
-            self._something.set()
+            self._wake.set()
 
-    def forget(self, node: str) -> None:
+    def delete(self, node: str) -> None:
         """Delete the keys of a node that has no members any more. Raises redis.RedisError."""
         keys = self._keys
         # In one request, so that no other node sees a half and takes this one for dead. One key for
@@ -79,13 +79,13 @@ class Cleanup:
     def stop(self, timeout: float) -> None:
         """Stop; wait for at most `timeout` seconds. Another node does the rest."""
         self._stopping = True
-        self._something.set()
+        self._wake.set()
         self.loop.join(timeout)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         while not self._stopping:
-            self._something.wait()
-            self._something.clear()
+            self._wake.wait()
+            self._wake.clear()
             for name, attempt in tuple(self._dead.items()):
                 if self._clock.monotonic() >= attempt.next and not self._stopping:
                     self._try(name, attempt)
@@ -117,12 +117,12 @@ class Cleanup:
         try:
             failed = None
             for groups in self._groups_of(name):
-                failed = self._take_away(name, groups) or failed
+                failed = self._remove(name, groups) or failed
                 client.pexpire(reserved, int(RESERVED * 1000))
                 if self._stopping:
                     return failed
             if failed is None:
-                self.forget(name)
+                self.delete(name)
             return failed
         finally:  # after a failure it is tried again soon
             client.delete(reserved)
@@ -141,10 +141,10 @@ class Cleanup:
         if groups:
             yield groups
 
-    def _take_away(self, name: str, groups: Sequence[str]) -> Exception | None:
+    def _remove(self, name: str, groups: Sequence[str]) -> Exception | None:
         """Remove a node's members of groups; return a failure or None. Raises redis.RedisError."""
         portions = self._members.by_server(groups)
-        outcomes = try_each(portions, partial(self._members.take_away, name))
+        outcomes = try_each(portions, partial(self._members.remove, name))
         gone = [group for group, outcome in outcomes.items() if outcome == 0]
         if gone:
             self._members.unlist_groups(name, gone)

@@ -138,7 +138,7 @@ class MemberKeys:
                 self._servers.load(PRESENCE)
         return found
 
-    def take_away(self, node: str, groups: Sequence[str]) -> dict[str, Outcome[int]]:
+    def remove(self, node: str, groups: Sequence[str]) -> dict[str, Outcome[int]]:
         """Remove all members that a dead node has left in groups, and publish that."""
         outcomes: dict[str, Outcome[int]] = {}
         changes: dict[str, list[Change]] = {}

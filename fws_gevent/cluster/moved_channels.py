@@ -39,37 +39,37 @@ class MovedChannels(Generic[Server]):
         self._look_again = look_again
         self._server_of = server_of
         self._follow = follow
-        self._taken: dict[bytes, tuple[Server, int]] = {}  # with the attempts so far
-        self._something = Event()
+        self._moved: dict[bytes, tuple[Server, int]] = {}  # with the attempts so far
+        self._wake = Event()
         self._stopping = False
-        self.loop = Loop("moved channels", self._live, clock)
+        self.loop = Loop("moved channels", self._run, clock)
 
     @property
     def pending(self) -> bool:
         """Return whether there are channels that are not listened to at any server."""
-        return bool(self._taken)
+        return bool(self._moved)
 
     def put(self, channel: bytes, server: Server) -> None:
         """Look for the server of a channel that `server` ended."""
-        self._taken[channel] = server, 0
-        self._something.set()
+        self._moved[channel] = server, 0
+        self._wake.set()
 
     def stop(self, timeout: float) -> None:
         """Stop; wait for at most `timeout` seconds."""
         self._stopping = True
-        self._something.set()
+        self._wake.set()
         self.loop.join(timeout)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         backoff = Backoff()
         while not self._stopping:
-            if not self._taken:
+            if not self._moved:
                 backoff.reset()
-                self._something.clear()
-                self._something.wait()
+                self._wake.clear()
+                self._wake.wait()
                 continue
             self._find()
-            if self._taken:
+            if self._moved:
                 gevent.sleep(backoff.seconds())
 
     def _find(self) -> None:
@@ -78,9 +78,9 @@ class MovedChannels(Generic[Server]):
         except (redis.RedisError, OSError) as error:
             _log.debug("can't find out which server has what: %s", error)
             return
-        for channel, (server, attempts) in tuple(self._taken.items()):
+        for channel, (server, attempts) in tuple(self._moved.items()):
             if self._server_of(channel) is server and attempts < ATTEMPTS:
-                self._taken[channel] = server, attempts + 1
+                self._moved[channel] = server, attempts + 1
             else:
-                del self._taken[channel]
+                del self._moved[channel]
                 self._follow(channel)

@@ -25,7 +25,7 @@ from .presence import Presence
 
 _log = get_logger("redis")
 
-BEAT = 2.5
+HEARTBEAT = 2.5
 """Seconds between two heartbeats."""
 
 LEASE = 9.0
@@ -74,7 +74,7 @@ class Nodes:
         self._refused = False
         self._wake = Event()
         self._stopping = False
-        self.loop = Loop("heartbeat", self._live, clock)
+        self.loop = Loop("heartbeat", self._run, clock)
         self.loop.start()
 
     @property
@@ -86,11 +86,11 @@ class Nodes:
         """Return whether a name is, or was, this node's."""
         return node in self._mine
 
-    def hurry(self) -> None:
+    def beat_now(self) -> None:
         """Send a heartbeat now: the lease of this node is missing."""
         self._wake.set()
 
-    def doubt(self, living: int, lost: Iterable[str]) -> str:
+    def reason_to_doubt(self, living: int, lost: Iterable[str]) -> str:
         """Return a reason for which more nodes must be alive than the `living` ones, or "".
 
         `lost` are the nodes without a status.
@@ -116,13 +116,13 @@ class Nodes:
         node = self._presence.node
         try:
             if told_all:
-                self._cleanup.forget(node)
+                self._cleanup.delete(node)
             else:
                 self._servers.client.set(self._keys.node(node), ENDED, px=_ms(LEASE), xx=True)
         except (redis.RedisError, OSError) as error:
             _log.debug("no good-bye: %s", error)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         backoff = Backoff()
         while not self._stopping:
             self._wake.clear()
@@ -134,7 +134,7 @@ class Nodes:
             else:
                 backoff.reset()
             known = self._presence.registered.is_set()
-            self._wake.wait(BEAT if known else min(BEAT, backoff.seconds()))
+            self._wake.wait(HEARTBEAT if known else min(HEARTBEAT, backoff.seconds()))
 
     def _beat(self) -> None:
         """Send a heartbeat. Raises redis.RedisError."""

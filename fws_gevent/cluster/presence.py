@@ -56,9 +56,9 @@ class Presence:
         self._away: dict[ServerName | None, float] = {}
         self._suspects: set[str] = set()
         """Groups that were in a batch which failed as a whole: each is tried alone."""
-        self._something = Event()
+        self._wake = Event()
         self._stopping = self._cut_off = False
-        self.loop = Loop("presence", self._live, clock)
+        self.loop = Loop("presence", self._run, clock)
         self.loop.start()
 
     def join(self, group: str, member: str, subject: str) -> None:
@@ -74,7 +74,7 @@ class Presence:
         for group in groups:
             if group not in self._aside:
                 self._changes[group] = None
-        self._something.set()
+        self._wake.set()
 
     def renew(self, node: str, groups: Iterable[str]) -> None:
         """Write all members of groups under another name, and remove those of the old name."""
@@ -83,7 +83,7 @@ class Presence:
         self.node = node
         self._aside.clear()
         self._changes = dict.fromkeys(groups)
-        self._something.set()
+        self._wake.set()
 
     def is_waiting(self, group: str) -> bool:
         """Return whether changes of a group are still to be written."""
@@ -96,7 +96,7 @@ class Presence:
         """
         self._stopping = True
         self.registered.set()
-        self._something.set()
+        self._wake.set()
         ended = self.loop.join(timeout)
         self._cut_off = True
         return ended and not (self._changes or self._aside or self._telling)
@@ -109,12 +109,12 @@ class Presence:
             changes.append(change)
             if len(changes) > MAX_CHANGES:
                 self._changes[group] = None
-        self._something.set()
+        self._wake.set()
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         while not self._cut_off:
             self.registered.wait()
-            self._something.clear()
+            self._wake.clear()
             server, batch = self._next_batch()
             if batch:
                 self._tell(server, batch)
@@ -127,11 +127,11 @@ class Presence:
 
     def _wait(self) -> None:
         if self._aside:
-            self._something.wait(max(0.0, self._next_aside - self._clock.monotonic()))
+            self._wake.wait(max(0.0, self._next_aside - self._clock.monotonic()))
         elif not self._former:
-            self._something.wait()
+            self._wake.wait()
         elif not self._forget(self._former[0]):
-            self._something.wait(AWAY)
+            self._wake.wait(AWAY)
 
     def _forget(self, former: str) -> bool:
         """Forget a former name that has no members any more; return False if Redis is away."""
@@ -236,7 +236,7 @@ class Presence:
             return failed
         for former in self._former:
             # Before the members join under the new name: by their ids, they leave first.
-            gone = self._keys.take_away(former, unclear)
+            gone = self._keys.remove(former, unclear)
             failed |= {group: each for group, each in gone.items() if isinstance(each, Exception)}
         told = self._keys.read(node, unclear)
         if self.node != node:

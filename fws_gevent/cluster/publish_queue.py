@@ -94,9 +94,9 @@ class PublishQueue:
         self._again: deque[Waiting] = deque()  # of a batch that failed as a whole
         self._aside: dict[bytes, _Aside] = {}
         self._aside_count = 0
-        self._something = Event()
+        self._wake = Event()
         self._stopping = False
-        self.loop = Loop("publish queue", self._live, clock)
+        self.loop = Loop("publish queue", self._run, clock)
         self.loop.start()
 
     def publish(self, publication: Publication) -> str:
@@ -115,15 +115,15 @@ class PublishQueue:
     def stop(self, timeout: float) -> None:
         """Stop after all waiting messages; wait for at most `timeout` seconds."""
         self._stopping = True
-        self._something.set()
+        self._wake.set()
         self.loop.join(timeout)
 
     def take(self, waiting: Waiting) -> None:
         """Add a message to the queue; it may come from another queue."""
         self._waiting.append(waiting)
-        self._something.set()
+        self._wake.set()
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         backoff = Backoff()
         while True:
             batch = self._next_batch()
@@ -135,8 +135,8 @@ class PublishQueue:
             elif self._stopping and not self._aside_count:
                 return
             else:
-                self._something.clear()
-                self._something.wait(self._seconds_until_due())
+                self._wake.clear()
+                self._wake.wait(self._seconds_until_due())
 
     # The next batch.
 
@@ -206,7 +206,7 @@ class PublishQueue:
         for each, answer in zip(batch, answers, strict=True):
             why = self._settle(each, answer)
             if why is None:
-                self._taken(each.stream)
+                self._accepted(each.stream)
             elif isinstance(why, NoScriptError):
                 self._again.append(each)
             else:
@@ -250,7 +250,7 @@ class PublishQueue:
             name = stream.decode(errors="replace")
             _log.warning("Redis takes no messages to %s: %s", name, error)
 
-    def _taken(self, stream: bytes) -> None:
+    def _accepted(self, stream: bytes) -> None:
         """Note that Redis accepted a message to a stream, or refused it for good."""
         if self.failing:
             self.failing = False

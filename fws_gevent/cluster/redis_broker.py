@@ -37,7 +37,7 @@ from .upkeep import Upkeep
 
 _log = get_logger("redis")
 
-END = 1.5
+STOP_TIMEOUT = 1.5
 """Seconds for each part to stop."""
 
 PRESENCE_IN_DOUBT = ("lost", "older")
@@ -120,11 +120,11 @@ class RedisBroker(Broker):
         if not self._started:
             return
         self._started = False
-        told_all = self._presence.stop(END)
-        parts = [gevent.spawn(stop, END) for stop in
+        told_all = self._presence.stop(STOP_TIMEOUT)
+        parts = [gevent.spawn(stop, STOP_TIMEOUT) for stop in
                  (self._nodes.stop, self._upkeep.stop, self._cleanup.stop, self._revocations.stop,
                   self._channels.subscription.stop, self._shards.stop)]  # fmt: skip
-        gevent.joinall(parts, timeout=3 * END)
+        gevent.joinall(parts, timeout=3 * STOP_TIMEOUT)
         self._nodes.leave(told_all)
 
     @property

@@ -68,13 +68,13 @@ class RemoteMembers:
         others = sorted(name.decode("utf-8", "surrogateescape") for name in names | holders)
         if nodes is not None:
             if not lives:
-                nodes.hurry()
+                nodes.beat_now()
                 raise _Unclear("Redis has forgotten this node, and perhaps others")
             others = [name for name in others if not nodes.is_own_name(name)]
         signs = self._signs(others, group)
         alive = {name: listed for name, (sign, listed) in signs.items() if sign not in (b"", ENDED)}
         lost = [name for name, (sign, _) in signs.items() if not sign]
-        if nodes is not None and (why := nodes.doubt(len(alive), lost)):
+        if nodes is not None and (why := nodes.reason_to_doubt(len(alive), lost)):
             raise _Unclear(why)
         found = self._members_of(group, [name for name in alive if encode(name) in holders])
         for name, is_listed in alive.items():

@@ -30,7 +30,7 @@ class Revocations:
         self._needed = Event()
         self._needed.set()
         self._stopping = False
-        self.loop = Loop("revocations", self._live, clock)
+        self.loop = Loop("revocations", self._run, clock)
         self.loop.start()
 
     def load(self) -> None:
@@ -45,7 +45,7 @@ class Revocations:
         self._needed.set()
         self.loop.join(timeout)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         backoff, refused = Backoff(), False
         while True:
             self._needed.wait()

@@ -79,7 +79,7 @@ class Shard:
         reader = self._shards.readers.get(message[1])
         return 1 if reader is None else reader.on_push(message[2])
 
-    def on_taken(self, channel: bytes) -> None:
+    def on_ended(self, channel: bytes) -> None:
         """Look for the server that a channel has moved to."""
         self.subscription.wanted.pop(channel, None)
         reader = self._shards.readers.get(channel)

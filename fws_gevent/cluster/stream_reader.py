@@ -60,11 +60,11 @@ class StreamReader:
         "channel",
         "closed",
         "failures",
+        "gap_due",
         "group",
         "large",
         "live",
         "local_only",
-        "promised",
         "queued",
         "ready",
         "work",
@@ -85,7 +85,7 @@ class StreamReader:
         """Set when the end of the stream is known: no later entry is missed."""
         self.live = False
         self.closed = False
-        self.promised = False
+        self.gap_due = False
         """True if a join gave up waiting until it is ready: a gap follows."""
         self.local_only = False
         """True if messages went only to the clients of this node."""
@@ -151,11 +151,11 @@ class StreamReader:
         if more and not found:
             return True  # the state is handled together with the entries
         reason = GAPS.get(state)
-        if state == b"begun" and self.promised:
+        if state == b"begun" and self.gap_due:
             reason = LATE
         if self.local_only:
             reason, self.local_only = reason or LOCAL, False
-        self.promised = False
+        self.gap_due = False
         if state in GAPS:
             # Redis may have lost the record of published ids too, so a retry may repeat a message.
             self._repeatable = frozenset(self._recent)

@@ -45,7 +45,7 @@ class StreamReaders:
         self._shards.follow(self.everybody)
         if self.everybody.ready.wait(JOIN_TIMEOUT):
             return True
-        self.everybody.promised = True  # connections from now on are told of a gap
+        self.everybody.gap_due = True  # connections from now on are told of a gap
         return False
 
     def join(self, group: str, *, first: bool, wait: bool) -> None:
@@ -74,7 +74,7 @@ class StreamReaders:
         A message that is published after that reaches their connections.
         """
         reader = self._shards.readers.get(stream)
-        if reader is not None and not (reader.ready.is_set() or reader.promised):
+        if reader is not None and not (reader.ready.is_set() or reader.gap_due):
             reader.ready.wait(seconds)
 
     def _add(self, group: str | None) -> StreamReader:
@@ -93,4 +93,4 @@ class StreamReaders:
             return
         failing = self._shards.of(reader.channel).subscription.failing
         if failing or not reader.ready.wait(JOIN_TIMEOUT):
-            reader.promised = not reader.ready.is_set()
+            reader.gap_due = not reader.ready.is_set()

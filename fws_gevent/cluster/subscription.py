@@ -43,7 +43,7 @@ class Listener(Protocol):
     def on_message(self, kind: bytes, message: list[bytes]) -> int:
         """Take a message as Redis sends it; `kind` is its first word. Return its work units."""
 
-    def on_taken(self, channel: bytes) -> None:
+    def on_ended(self, channel: bytes) -> None:
         """Note that the server ended a channel that is wanted.
 
         Raise ConnectionError to have the connection replaced.
@@ -96,7 +96,7 @@ class Subscription:
         self._stopping = False
         self._pinged = 0.0
         self._awaits_pong = False
-        self.loop = Loop("subscription", self._live, clock)
+        self.loop = Loop("subscription", self._run, clock)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -156,7 +156,7 @@ class Subscription:
 
     # The greenlet that reads.
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         backoff = Backoff()
         while not self._stopping:
             try:
@@ -266,7 +266,7 @@ class Subscription:
         elif kind in _LEFT:
             if channel in self.wanted and channel not in self._unconfirmed:
                 # A Redis Cluster ends a channel when its slot moves to another server.
-                self._listener.on_taken(channel)
+                self._listener.on_ended(channel)
         elif kind != b"pong":
             return self._listener.on_message(kind, answer)
         return 1

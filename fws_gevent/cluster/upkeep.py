@@ -64,7 +64,7 @@ class Upkeep:
         self._round: deque[str] = deque()
         self._strangers: dict[str, float] = {}
         self._stop = Event()
-        self.loop = Loop("upkeep", self._live, clock)
+        self.loop = Loop("upkeep", self._run, clock)
         self.loop.start()
 
     def stop(self, timeout: float) -> None:
@@ -77,7 +77,7 @@ class Upkeep:
         """The seconds in which each group is renewed once: before any key of it expires."""
         return min(KEPT, self._terms.life) / 3
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         while not self._stop.wait(INTERVAL):
             if not self._presence.registered.is_set():
                 continue
@@ -153,4 +153,4 @@ class Upkeep:
             if now - since <= LEASE:
                 continue
             if self._servers.client.getrange(self._keys.node(name), 0, 0) in (b"", ENDED):
-                self._member_keys.take_away(name, [group])
+                self._member_keys.remove(name, [group])

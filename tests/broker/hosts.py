@@ -1,4 +1,4 @@
-"""A host for brokers: it has a loop and groups, and notes what its broker has it do."""
+"""A host for brokers, with a loop and groups, which records the calls of its broker."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Host:
             del self.groups[group]
         self.broker.leave(group, id_, last=not members)
 
-    # What a broker calls.
+    # Called by the broker.
 
     def spread(self, opcode: int, payload: bytes, group: str | None, exclude: str) -> int:
         members = self.users if group is None else self.groups.get(group, {})

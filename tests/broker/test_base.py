@@ -30,7 +30,7 @@ HELLO, BYTES = bytes((TEXT,)) + b"hello", bytes((BINARY,)) + b"\xff"
 @pytest.fixture(params=["memory", "redis"])
 def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBroker]:
     """Makes brokers of one kind; those that are shared are all of one server."""
-    monkeypatch.setattr("fws_gevent.cluster.nodes.BEAT", 0.05)
+    monkeypatch.setattr("fws_gevent.cluster.nodes.HEARTBEAT", 0.05)
     storages: list[RedisStorageObject] = []
 
     def make_one() -> Broker:
@@ -57,7 +57,7 @@ def hosts(make: MakeBroker) -> Iterator[list[Host]]:
         host.stop()
 
 
-def test_what_is_published_reaches_the_members_of_a_group_on_all_nodes(hosts: list[Host]) -> None:
+def test_a_message_reaches_the_members_of_a_group_on_all_nodes(hosts: list[Host]) -> None:
     for number, host in enumerate(hosts):
         host.enter(f"in{number}", "room")
         host.enter(f"out{number}")
@@ -80,7 +80,7 @@ def test_all_members_get_the_messages_of_a_group_in_one_order(hosts: list[Host])
     assert all(order == [b"\x01%d" % number for number in range(50)] for order in orders)
 
 
-def test_the_excluded_connection_gets_nothing_on_whatever_node_it_is(hosts: list[Host]) -> None:
+def test_the_excluded_connection_gets_nothing_on_any_node(hosts: list[Host]) -> None:
     for number, host in enumerate(hosts):
         host.enter(f"c{number}", "room")
     for left_out in range(len(hosts)):
@@ -118,7 +118,7 @@ def test_another_thread_may_publish(hosts: list[Host]) -> None:
     assert threading.active_count() >= 1
 
 
-def test_one_that_joins_without_waiting_gets_what_its_node_publishes_afterwards(
+def test_a_join_without_waiting_misses_no_later_message_of_its_node(
     hosts: list[Host],
 ) -> None:
     for number in range(20):
@@ -164,7 +164,7 @@ def test_a_subject_is_disconnected_on_all_nodes_and_counted(hosts: list[Host]) -
     assert hosts[0].broker.disconnect("bob", None, 4001, "go") == 0
 
 
-def test_a_connection_is_disconnected_by_its_id_on_whatever_node(hosts: list[Host]) -> None:
+def test_a_connection_is_disconnected_by_its_id_on_any_node(hosts: list[Host]) -> None:
     hosts[-1].enter("c")
     hosts[-1].enter("d")
     hosts[0].broker.disconnect(None, "c", 4001, "go")
@@ -172,7 +172,7 @@ def test_a_connection_is_disconnected_by_its_id_on_whatever_node(hosts: list[Hos
     assert hosts[-1].closed == [("c", 4001, "go")]
 
 
-def test_what_can_not_be_a_subject_is_refused(hosts: list[Host]) -> None:
+def test_a_wrong_subject_is_refused(hosts: list[Host]) -> None:
     with pytest.raises(GroupNameInvalid):
         hosts[0].broker.disconnect("a\nb", None, 4001, "go")
 
@@ -184,7 +184,7 @@ def test_all_is_well_while_nothing_fails(hosts: list[Host]) -> None:
         assert not any(each.failing or each.ended for each in host.broker.loops)
 
 
-def test_each_node_hears_what_the_others_say_of_themselves(hosts: list[Host]) -> None:
+def test_each_node_knows_the_status_of_the_others(hosts: list[Host]) -> None:
     for host in hosts:
         wanted: list[Any] = [{"name": "host"}] * (len(hosts) - 1)
         until(lambda host=host: len(host.broker.others) == len(hosts) - 1)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Nodes in this process at a Redis, with clients that join what they name."""
+"""Nodes in this process with a Redis, and clients that join the groups that they name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..conftest import Connect, Serve
 
 Node = Callable[..., FilteredWebSocketServer]
 
-GHOST = "elsewhere:1:dead"
+DEAD_NODE = "elsewhere:1:dead"
 
 
 def rooms() -> type[WebSocketMessageFilter]:
@@ -56,7 +56,7 @@ def ids(server: FilteredWebSocketServer, group: str = "room") -> list[str]:
     return sorted(each.id for each in server.members(group))
 
 
-def haunt(plain: Any, groups: list[str], node: str = GHOST, member: str = "m1") -> None:
+def add_dead_node(plain: Any, groups: list[str], node: str = DEAD_NODE, member: str = "m1") -> None:
     """Leave behind what a dead node leaves."""
     plain.sadd(f"fws:{{*}}:groups:{node}", *groups)
     for group in groups:
@@ -65,6 +65,6 @@ def haunt(plain: Any, groups: list[str], node: str = GHOST, member: str = "m1") 
     plain.sadd("fws:{*}:nodes", node)
 
 
-def traces(plain: Any, node: str = GHOST) -> list[bytes]:
+def keys_of(plain: Any, node: str = DEAD_NODE) -> list[bytes]:
     """The keys that name a node."""
     return sorted(key for key in plain.scan_iter() if node.encode() in key)

@@ -1,4 +1,4 @@
-"""Reading what was missed, from real Redis servers."""
+"""Reading missed entries from real Redis servers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class World:
             self.publisher.publish(str(number), group)
 
     def asks(self) -> list[int]:
-        """How many readers are asked for together, from now on, as a list that grows."""
+        """Return a list that grows by the number of readers of each request."""
         asked: list[int] = []
         ask = self.catch_up._ask
 
@@ -127,7 +127,7 @@ def test_a_feed_begins_where_the_stream_stands(world: World) -> None:
     assert world.got == {"kitchen": data(3, 4)}
 
 
-def test_what_was_published_before_anybody_followed_the_new_stream_is_proven(
+def test_messages_before_the_first_reader_of_a_new_stream_are_proven(
     world: World,
 ) -> None:
     reader = world.begun()
@@ -295,7 +295,7 @@ def test_a_stream_that_can_not_be_read_holds_up_no_other(
     until(lambda: bad.live)
 
 
-def test_an_error_that_nobody_foresaw_is_no_end(
+def test_an_unexpected_error_does_not_end_the_reading(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = world.begun()
@@ -468,7 +468,7 @@ def test_an_entry_that_one_feed_chokes_on_costs_the_others_nothing(
     assert world.catch_up.loop.count == 1
 
 
-def test_what_goes_to_many_connections_is_read_in_smaller_parts(
+def test_messages_to_many_connections_are_read_in_smaller_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catch_up_module, "WORK", 100)

@@ -1,4 +1,4 @@
-"""The consumer's channels: each PUBLISH once, whatever it matches, as Redis itself matches it."""
+"""The channels of the consumer chain: each PUBLISH counts once, and matches as in Redis."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def as_we_match(patterns: list[str], channels: list[str]) -> set[Any]:
     }  # fmt: skip
 
 
-def test_a_pattern_fits_what_redis_says_that_it_fits(client: redis.Redis) -> None:
+def test_a_pattern_matches_as_in_redis(client: redis.Redis) -> None:
     assert as_we_match(PATTERNS, CHANNELS) == as_redis_matches(client, PATTERNS, CHANNELS)
 
 
@@ -76,7 +76,7 @@ def test_a_pattern_fits_what_redis_says_that_it_fits(client: redis.Redis) -> Non
     channels=st.lists(st.text("ab-^[]\\*?", min_size=1, max_size=4), min_size=1, max_size=20,
                       unique=True),
 )  # fmt: skip
-def test_any_pattern_fits_what_redis_says_that_it_fits(
+def test_any_pattern_matches_as_in_redis(
     client: redis.Redis, patterns: list[str], channels: list[str]
 ) -> None:
     assert as_we_match(patterns, channels) == as_redis_matches(client, patterns, channels)
@@ -147,7 +147,7 @@ def test_binary_data_and_names_come_as_they_are(client: redis.Redis, subscribe: 
     assert [event["channel"] for event in events[2:]] == ["ÿ\n", b"\xfe\n"]
 
 
-def test_what_finds_no_room_is_counted_and_said_without_a_flood(
+def test_dropped_messages_are_counted_and_logged_less_and_less_often(
     client: redis.Redis, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
 ) -> None:
     channels, events = subscribe("global", room=2)

@@ -1,4 +1,4 @@
-"""What entries do on a node, and that none of them can do harm."""
+"""The effects of entries on a node, and malformed entries, which do no harm."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def test_a_message_is_spread_in_its_turn(kind: bytes, opcode: int, group: str | 
 
 
 @pytest.mark.parametrize("kind", ["join", "leave"])
-def test_who_joins_or_leaves_another_node_is_told_patiently(kind: str) -> None:
+def test_joins_and_leaves_of_other_nodes_are_told_in_a_runner(kind: str) -> None:
     node = Node()
     who = {"id": "c1", "subject": "ann", "node": "other"}
     assert run(node.of(kind.encode(), json.dumps(who).encode())) is When.PATIENTLY
     assert node.told == [(Member("kitchen", **who), kind == "join")]
 
 
-def test_who_has_no_subject_is_told_without() -> None:
+def test_a_member_without_a_subject_is_told_without_one() -> None:
     node = Node()
     run(node.of(b"join", b'{"id": "c1", "subject": "", "node": "other"}'))
     assert node.told[0][0].subject is None
 
 
-def test_what_this_node_did_itself_and_what_nobody_listens_to_is_not_told() -> None:
+def test_own_members_are_not_told_and_none_without_a_subscriber() -> None:
     assert Node().of(b"join", b'{"id": "c1", "subject": "", "node": "me"}') is None
     assert Node(listens=False).of(b"leave", b'{"id": "c1", "subject": "", "node": "x"}') is None
 
@@ -98,7 +98,7 @@ BROKEN = [b"", b"{", b"[]", b"null", b"7", b"\xff", b"[" * 100_000, b"{}", b'{"i
 
 @pytest.mark.parametrize("kind", [b"join", b"leave", b"disconnect"])
 @pytest.mark.parametrize("data", BROKEN, ids=range(len(BROKEN)))
-def test_what_is_not_as_it_should_be_is_malformed(kind: bytes, data: bytes) -> None:
+def test_a_wrong_entry_is_malformed(kind: bytes, data: bytes) -> None:
     with pytest.raises(MalformedEntry):
         Node().of(kind, data)
 

@@ -1,4 +1,4 @@
-"""Which nodes must still be alive: those whose lease, as far as is known, can't be over."""
+"""A lease lasts at least until a known time, and its node is alive until then."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def changed(members: MemberKeys, changes: dict[str, list[Change]]) -> dict[str, 
     return members.change("n1", changes)
 
 
-def test_however_many_members_are_put_read_and_taken_away(members: MemberKeys, plain: Any) -> None:
+def test_any_number_of_members_is_added_read_and_removed(members: MemberKeys, plain: Any) -> None:
     count = 5 * CHANGES + 7
     outcomes = changed(members, {"a": joins(1), "big": joins(count), "b": joins(2)})
     assert outcomes == {"a": 1, "big": count, "b": 2}
@@ -48,7 +48,7 @@ def test_however_many_members_are_put_read_and_taken_away(members: MemberKeys, p
     assert found["a"] == {b"c0": b"ada"}
     assert found["big"] == {b"c%d" % number: b"ada" for number in range(count)}
     assert found["none"] == {}
-    assert members.take_away("n1", ["a", "big", "b", "none"]) == dict.fromkeys(
+    assert members.remove("n1", ["a", "big", "b", "none"]) == dict.fromkeys(
         ("a", "big", "b", "none"), 0
     )
     assert plain.keys() == []
@@ -69,7 +69,7 @@ def test_one_group_that_redis_refuses_fails_alone(members: MemberKeys, plain: An
     found = members.read("n1", ["a", "bad"])
     assert found["a"] == {b"c0": b"ada"}
     assert isinstance(found["bad"], redis.ResponseError)
-    gone = members.take_away("n1", ["a", "bad", "b"])
+    gone = members.remove("n1", ["a", "bad", "b"])
     assert (gone["a"], gone["b"]) == (0, 0)
     assert isinstance(gone["bad"], redis.ResponseError)
 
@@ -80,7 +80,7 @@ def test_no_name_can_make_a_call_fail(name: str, members: MemberKeys, plain: Any
     assert outcomes == {name: 1, "a": 1}
     members.list_groups("n1", [name, "a"])
     assert plain.scard("fws:{*}:groups:n1") == 2
-    assert members.take_away("n1", [name]) == {name: 0}
+    assert members.remove("n1", [name]) == {name: 0}
     members.unlist_groups("n1", [name])
     assert plain.smembers("fws:{*}:groups:n1") == {b"a"}
 

@@ -1,4 +1,4 @@
-"""Channels that a server took away are followed where they are by then."""
+"""Channels that a server ended are followed at their new server."""
 
 from __future__ import annotations
 

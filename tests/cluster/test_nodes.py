@@ -1,4 +1,4 @@
-"""Nodes that come, go, die, and are taken for dead: presence is right again, nothing leaks."""
+"""Nodes that start, stop, die, and are taken for dead: members are right again, nothing leaks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..waiting import until
 
 Node = Callable[..., FilteredWebSocketServer]
 
-GHOST = "elsewhere:1:dead"
+DEAD_NODE = "elsewhere:1:dead"
 
 
 class Rooms(WebSocketMessageFilter):
@@ -60,7 +60,7 @@ def node(redis_server: RedisProcess, serve: Serve) -> Node:
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 0.05)
 
 
 @pytest.fixture
@@ -100,19 +100,17 @@ def keys(plain: Any, part: str) -> list[bytes]:
     return sorted(key for key in found if not key.endswith(b":stream") and b":sent:" not in key)
 
 
-def haunt(plain: Any, groups: list[str], member: str = "m1") -> None:
+def add_dead_node(plain: Any, groups: list[str], member: str = "m1") -> None:
     """Leave behind what a dead node leaves."""
-    plain.sadd(f"fws:{{*}}:groups:{GHOST}", *groups)
+    plain.sadd(f"fws:{{*}}:groups:{DEAD_NODE}", *groups)
     for group in groups:
-        plain.hset(f"fws:{{{group}}}:members:{GHOST}", member, "ada")
-        plain.sadd(f"fws:{{{group}}}:nodes", GHOST)
-    plain.sadd("fws:{*}:nodes", GHOST)
+        plain.hset(f"fws:{{{group}}}:members:{DEAD_NODE}", member, "ada")
+        plain.sadd(f"fws:{{{group}}}:nodes", DEAD_NODE)
+    plain.sadd("fws:{*}:nodes", DEAD_NODE)
 
 
 @pytest.mark.usefixtures("_quick")
-def test_each_node_hears_what_the_others_say_of_themselves(
-    node: Node, connect: Connect, plain: Any
-) -> None:
+def test_each_node_knows_the_status_of_the_others(node: Node, connect: Connect, plain: Any) -> None:
     one, two, three = servers = node(), node(), node()
     connect(three)
     until(lambda: all(len(others(server)) == 2 for server in servers))
@@ -140,7 +138,7 @@ def test_a_node_that_ends_leaves_nothing_of_itself(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_what_a_dead_node_left_is_cleared_away_and_told_once(
+def test_members_of_a_dead_node_are_removed_and_told_once(
     node: Node, connect: Connect, plain: Any
 ) -> None:
     servers = [node(), node()]
@@ -155,38 +153,38 @@ def test_what_a_dead_node_left_is_cleared_away_and_told_once(
         signals.member_left.connect(receiver, sender=server, weak=False)
     try:
         more = [f"other {number}" for number in range(120)]
-        haunt(plain, ["room", *more])
-        until(lambda: not keys(plain, GHOST))
+        add_dead_node(plain, ["room", *more])
+        until(lambda: not keys(plain, DEAD_NODE))
         until(lambda: all(told))
     finally:
         for server, receiver in zip(servers, receivers, strict=True):
             signals.member_left.disconnect(receiver, sender=server)
-    gone = Member("room", "m1", "ada", GHOST)
+    gone = Member("room", "m1", "ada", DEAD_NODE)
     assert told == [[gone], [gone]]
     assert keys(plain, "other") == []
-    assert not plain.sismember("fws:{*}:nodes", GHOST)
-    assert not plain.sismember("fws:{room}:nodes", GHOST)
+    assert not plain.sismember("fws:{*}:nodes", DEAD_NODE)
+    assert not plain.sismember("fws:{room}:nodes", DEAD_NODE)
     assert len(ids(servers[0])) == 2
 
 
 def test_a_dead_nodes_members_are_none_before_they_are_cleared_away(node: Node, plain: Any) -> None:
     server = node()
-    plain.set(f"fws:{{*}}:node:{GHOST}", "{}")
-    haunt(plain, ["room"])
+    plain.set(f"fws:{{*}}:node:{DEAD_NODE}", "{}")
+    add_dead_node(plain, ["room"])
     assert ids(server) == ["m1"]
-    plain.delete(f"fws:{{*}}:node:{GHOST}")
+    plain.delete(f"fws:{{*}}:node:{DEAD_NODE}")
     assert ids(server) == []
 
 
 @pytest.mark.usefixtures("_quick")
-def test_who_began_to_clear_away_and_died_is_followed_by_another(node: Node, plain: Any) -> None:
-    plain.set(f"fws:{{*}}:cleaning:{GHOST}", "somebody", px=60_000)
-    haunt(plain, ["room"])
+def test_a_clean_up_by_a_node_that_died_is_finished_by_another(node: Node, plain: Any) -> None:
+    plain.set(f"fws:{{*}}:cleaning:{DEAD_NODE}", "somebody", px=60_000)
+    add_dead_node(plain, ["room"])
     one, two = node(), node()
     until(lambda: others(one) and others(two))
-    assert plain.exists(f"fws:{{room}}:members:{GHOST}")
-    plain.pexpire(f"fws:{{*}}:cleaning:{GHOST}", 1)
-    until(lambda: not keys(plain, GHOST))
+    assert plain.exists(f"fws:{{room}}:members:{DEAD_NODE}")
+    plain.pexpire(f"fws:{{*}}:cleaning:{DEAD_NODE}", 1)
+    until(lambda: not keys(plain, DEAD_NODE))
 
 
 @pytest.mark.usefixtures("_quick")
@@ -229,7 +227,7 @@ def test_a_node_that_was_taken_for_dead_goes_on_under_another_name(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_who_goes_by_ids_alone_sees_members_leave_before_they_join_again(
+def test_by_their_ids_members_leave_before_they_join_again(
     node: Node, connect: Connect, plain: Any
 ) -> None:
     one, two = node(), node()
@@ -246,11 +244,11 @@ def test_who_goes_by_ids_alone_sees_members_leave_before_they_join_again(
     assert all(present[member] for member in members)
 
 
-def test_what_redis_forgot_is_noticed_though_answers_were_lost(
+def test_a_lost_lease_is_noticed_though_answers_were_lost(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 0.05)
     monkeypatch.setattr(servers, "CONNECTION", {**servers.CONNECTION, "socket_timeout": 0.1})
     with proxy_to(redis_server.port) as proxy:
         one, two = (
@@ -270,15 +268,15 @@ def test_what_redis_forgot_is_noticed_though_answers_were_lost(
 
 
 def calls(plain: Any, command: str) -> int:
-    """How often Redis has run a command so far."""
+    """Return the number of times that Redis has run a command."""
     return int(plain.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
 
-def test_what_a_node_could_not_take_away_at_its_end_the_others_do(
+def test_members_left_at_the_end_of_a_node_are_removed_by_the_others(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("fws_gevent.cluster.redis_broker.END", 0.1)
+    monkeypatch.setattr("fws_gevent.cluster.redis_broker.STOP_TIMEOUT", 0.1)
     with proxy_to(redis_server.port) as proxy:
         one = serve([Rooms], extra={"storage_object": RedisStorageObject(port=proxy.port)})
         client = connect(one)
@@ -291,7 +289,7 @@ def test_what_a_node_could_not_take_away_at_its_end_the_others_do(
         assert keys(plain, left)
         assert plain.sismember("fws:{*}:nodes", left)
         assert plain.get(f"fws:{{*}}:node:{left}") == b"-"
-    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 0.05)
     two = serve([Rooms], extra={"storage_object": RedisStorageObject(port=redis_server.port)})
     until(lambda: not keys(plain, left))
     assert plain.smembers("fws:{*}:nodes") == {name(two).encode()}
@@ -335,9 +333,9 @@ def test_junk_among_the_nodes_harms_nothing(node: Node, connect: Connect, plain:
     plain.set("fws:{*}:node:junk", "no JSON")
     plain.set("fws:{*}:node:list", "[]")
     plain.lpush("fws:{*}:node:more", "of another type")
-    plain.sadd("fws:{*}:groups:" + GHOST, b"\xfe")
-    haunt(plain, ["room"])
-    until(lambda: not keys(plain, GHOST))
+    plain.sadd("fws:{*}:groups:" + DEAD_NODE, b"\xfe")
+    add_dead_node(plain, ["room"])
+    until(lambda: not keys(plain, DEAD_NODE))
     until(lambda: [len(others(server)) for server in (one, two)] == [1, 1])
     member = join(connect(one))
     until(lambda: ids(two) == [member])

@@ -1,4 +1,4 @@
-"""Who is in a group: the same on all nodes, told once, and nothing left behind."""
+"""Members of groups are the same on all nodes, told once, and removed at their end."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_joins_and_leaves_are_told_once_on_each_node_that_has_members(
         event("member_joined", one, a), event("member_joined", two, b), *churn,
         event("member_left", two, b),
     ]  # fmt: skip
-    # Who comes later isn't told of those that are there already: it asks for the members.
+    # A later node is not told of present members: it asks for them.
     assert heard[1] == [event("member_joined", two, b), *churn, event("member_left", two, b)]
     assert heard[2] == []
     assert apart.members("room") == one.members("room")
@@ -240,7 +240,7 @@ def test_a_clean_end_leaves_nothing_but_streams_and_is_told(
         assert plain.ttl(key) > 0
 
 
-def test_what_happened_while_redis_was_away_is_told_when_it_is_back(
+def test_joins_and_leaves_during_an_outage_are_told_afterwards(
     node: Node, connect: Connect, start_redis: StartRedis, monkeypatch: pytest.MonkeyPatch,
     hear: Any,
 ) -> None:  # fmt: skip
@@ -343,7 +343,7 @@ def test_a_name_that_a_node_had_leaves_no_list_of_groups(
     before, cluster = name(one), one.broker
     assert isinstance(cluster, RedisBroker)
     plain.delete("fws:{*}:nodes", f"fws:{{*}}:node:{before}")
-    cluster._nodes.hurry()
+    cluster._nodes.beat_now()
     until(lambda: name(one) != before)
     cluster._upkeep._renew(before, ["room"])  # which began while that was its name
     until(lambda: not [key for key in plain.scan_iter() if before.encode() in key])

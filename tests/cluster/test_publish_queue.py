@@ -33,11 +33,11 @@ KEYS = Keys("fws")
 TERMS = StreamTerms(deadline=10.0)
 HASTY = StreamTerms(deadline=0.5)
 
-MakeLane = Callable[..., PublishQueue]
+MakeQueue = Callable[..., PublishQueue]
 
 
 @pytest.fixture
-def make_queue() -> Iterator[MakeLane]:
+def make_queue() -> Iterator[MakeQueue]:
     """Makes a queue to the Redis at a port."""
     queues: list[tuple[PublishQueue, OneServer]] = []
 
@@ -66,7 +66,7 @@ def stored(redis_server: RedisProcess, group: str | None = "kitchen") -> list[by
 
 
 def test_a_message_is_published_and_its_id_returned(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     queue = make_queue(redis_server.port)
     found = queue.publish(message(b"soup"))
@@ -78,7 +78,7 @@ def test_a_message_is_published_and_its_id_returned(
 
 
 def test_messages_are_published_in_the_order_of_the_calls(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     queue = make_queue(redis_server.port)
     greenlets = [gevent.spawn(queue.publish, message(b"%d" % number)) for number in range(1000)]
@@ -88,7 +88,9 @@ def test_messages_are_published_in_the_order_of_the_calls(
     assert stored(redis_server) == [b"%d" % number for number in range(1000)]
 
 
-def test_what_waits_goes_out_together(redis_server: RedisProcess, make_queue: MakeLane) -> None:
+def test_waiting_messages_are_sent_in_one_batch(
+    redis_server: RedisProcess, make_queue: MakeQueue
+) -> None:
     queue = make_queue(redis_server.port)
     calls: list[int] = []
     call = queue._call
@@ -107,7 +109,7 @@ def test_what_waits_goes_out_together(redis_server: RedisProcess, make_queue: Ma
 
 
 def test_many_greenlets_get_each_their_own_answer(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     queue = make_queue(redis_server.port)
 
@@ -127,7 +129,7 @@ def test_many_greenlets_get_each_their_own_answer(
 
 
 def test_with_redis_frozen_a_publish_fails_at_its_deadline_and_comes_not_later(
-    start_redis: StartRedis, make_queue: MakeLane, caplog: pytest.LogCaptureFixture
+    start_redis: StartRedis, make_queue: MakeQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis_server = start_redis()
     queue = make_queue(redis_server.port, HASTY)
@@ -150,7 +152,7 @@ def test_with_redis_frozen_a_publish_fails_at_its_deadline_and_comes_not_later(
 
 
 def test_a_redis_that_thaws_in_time_gets_each_message_once(
-    start_redis: StartRedis, make_queue: MakeLane
+    start_redis: StartRedis, make_queue: MakeQueue
 ) -> None:
     redis_server = start_redis()
     queue = make_queue(redis_server.port)
@@ -166,7 +168,7 @@ def test_a_redis_that_thaws_in_time_gets_each_message_once(
 
 
 def test_while_redis_is_down_publishes_fail_and_go_on_when_it_is_back(
-    start_redis: StartRedis, make_queue: MakeLane
+    start_redis: StartRedis, make_queue: MakeQueue
 ) -> None:
     redis_server = start_redis(persistent=True)
     queue = make_queue(redis_server.port, HASTY)
@@ -181,7 +183,7 @@ def test_while_redis_is_down_publishes_fail_and_go_on_when_it_is_back(
 
 
 def test_a_message_whose_answer_was_lost_is_published_once(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     proxy = Proxy(redis_server.port)
     queue = make_queue(proxy.port)
@@ -198,7 +200,7 @@ def test_a_message_whose_answer_was_lost_is_published_once(
 
 
 def test_a_batch_of_which_the_answers_were_lost_is_published_once_and_in_order(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     proxy = Proxy(redis_server.port)
     queue = make_queue(proxy.port)
@@ -213,7 +215,7 @@ def test_a_batch_of_which_the_answers_were_lost_is_published_once_and_in_order(
 
 
 def test_a_redis_that_forgot_the_script_is_told_again(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     queue = make_queue(redis_server.port)
     with redis_server.client() as client:
@@ -225,7 +227,7 @@ def test_a_redis_that_forgot_the_script_is_told_again(
 
 
 def test_more_than_may_wait_is_refused_at_once(
-    start_redis: StartRedis, make_queue: MakeLane, monkeypatch: pytest.MonkeyPatch
+    start_redis: StartRedis, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish_queue_module, "MAX_WAITING", 3)
     redis_server = start_redis()
@@ -247,7 +249,7 @@ def test_more_than_may_wait_is_refused_at_once(
 
 
 def test_a_replica_is_waited_for_until_it_is_the_master(
-    start_redis: StartRedis, make_queue: MakeLane
+    start_redis: StartRedis, make_queue: MakeQueue
 ) -> None:
     redis_server = start_redis()
     queue = make_queue(redis_server.port)
@@ -264,7 +266,7 @@ def test_a_replica_is_waited_for_until_it_is_the_master(
 
 
 def test_a_replica_for_good_fails_at_the_deadline(
-    start_redis: StartRedis, make_queue: MakeLane
+    start_redis: StartRedis, make_queue: MakeQueue
 ) -> None:
     redis_server = start_redis(["--replicaof", "127.0.0.1 1"])
     queue = make_queue(redis_server.port, HASTY)
@@ -272,8 +274,8 @@ def test_a_replica_for_good_fails_at_the_deadline(
         queue.publish(message(b"never", HASTY))
 
 
-def test_what_redis_refuses_for_good_fails_at_once_and_alone(
-    redis_server: RedisProcess, make_queue: MakeLane
+def test_a_final_refusal_fails_one_message_at_once(
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     queue = make_queue(redis_server.port)
     with redis_server.client() as client:
@@ -290,8 +292,8 @@ def test_what_redis_refuses_for_good_fails_at_once_and_alone(
     assert stored(redis_server) == [b"good", b"good too"]
 
 
-def test_an_error_that_nobody_foresaw_is_tried_again(
-    redis_server: RedisProcess, make_queue: MakeLane, monkeypatch: pytest.MonkeyPatch
+def test_an_unexpected_error_is_tried_again(
+    redis_server: RedisProcess, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = make_queue(redis_server.port)
     client: Any = queue._servers.client
@@ -308,8 +310,8 @@ def test_an_error_that_nobody_foresaw_is_tried_again(
     assert stored(redis_server) == [b"soup"]
 
 
-def test_stop_ends_after_what_waits_and_then_it_takes_no_more(
-    redis_server: RedisProcess, make_queue: MakeLane, monkeypatch: pytest.MonkeyPatch
+def test_stop_sends_waiting_messages_and_refuses_later_ones(
+    redis_server: RedisProcess, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish_queue_module, "MAX_BATCH", 1)
     queue = make_queue(redis_server.port)
@@ -365,7 +367,7 @@ PASSING_ERRORS = [TryAgainError("try again"), AskError("5 127.0.0.1:7"), Cluster
 @pytest.mark.usefixtures("no_pause_for_all")
 @pytest.mark.parametrize("error", PASSING_ERRORS, ids=lambda error: type(error).__name__)
 def test_a_stream_that_redis_does_not_take_now_holds_up_no_other(
-    redis_server: RedisProcess, make_queue: MakeLane, error: Exception
+    redis_server: RedisProcess, make_queue: MakeQueue, error: Exception
 ) -> None:
     queue = make_queue(redis_server.port)
     queue.publish(message(b"first"))
@@ -388,7 +390,7 @@ def test_a_stream_that_redis_does_not_take_now_holds_up_no_other(
 
 
 def test_a_stream_that_redis_does_not_take_is_told_once(
-    redis_server: RedisProcess, make_queue: MakeLane, caplog: pytest.LogCaptureFixture
+    redis_server: RedisProcess, make_queue: MakeQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = make_queue(redis_server.port, HASTY)
     moving = Refusing(queue, "moving", TryAgainError("try again"))
@@ -402,8 +404,8 @@ def test_a_stream_that_redis_does_not_take_is_told_once(
     assert stored(redis_server, "moving") == []
 
 
-def test_a_stream_that_nobody_publishes_to_any_more_is_forgotten(
-    redis_server: RedisProcess, make_queue: MakeLane, monkeypatch: pytest.MonkeyPatch
+def test_a_stream_without_further_messages_is_forgotten(
+    redis_server: RedisProcess, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish_queue_module, "FORGOTTEN", 0.0)
     queue = make_queue(redis_server.port, HASTY)
@@ -421,7 +423,7 @@ def test_a_stream_that_nobody_publishes_to_any_more_is_forgotten(
 
 
 def test_messages_that_were_put_aside_count_among_those_that_wait(
-    redis_server: RedisProcess, make_queue: MakeLane, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisProcess, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish_queue_module, "MAX_WAITING", 3)
     queue = make_queue(redis_server.port)
@@ -435,7 +437,7 @@ def test_messages_that_were_put_aside_count_among_those_that_wait(
 
 
 def test_messages_to_a_stream_that_another_server_has_by_now_go_there(
-    redis_server: RedisProcess, make_queue: MakeLane
+    redis_server: RedisProcess, make_queue: MakeQueue
 ) -> None:
     old, new = make_queue(redis_server.port), make_queue(redis_server.port)
     moved: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""Nodes that are one server: what one of them sends or closes, all of them do."""
+"""Many nodes are one server: messages and closes of one reach the clients of all."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def join(client: Client, group: str = "room") -> str:
 # Messages.
 
 
-def test_all_members_see_one_order_whoever_sends(node: Node, connect: Connect) -> None:
+def test_all_members_see_one_order_with_many_senders(node: Node, connect: Connect) -> None:
     servers = [node(), node()]
     clients = [connect(server) for server in servers for _ in range(2)]
     for client in clients:
@@ -118,7 +118,9 @@ def test_all_members_see_one_order_whoever_sends(node: Node, connect: Connect) -
     assert [client.receive() for client in clients] == [b"\x00 the end \xff"] * 4
 
 
-def test_what_is_for_all_and_for_groups_reaches_those_alone(node: Node, connect: Connect) -> None:
+def test_messages_to_all_and_to_groups_reach_their_receivers_alone(
+    node: Node, connect: Connect
+) -> None:
     here, there, outside = (connect(node()) for _ in range(3))
     for client in (here, there):
         join(client)
@@ -132,7 +134,7 @@ def test_what_is_for_all_and_for_groups_reaches_those_alone(node: Node, connect:
     assert [each.receive() for each in (here, there, outside)] == ["end"] * 3
 
 
-def test_who_is_left_out_may_be_anywhere(node: Node, connect: Connect) -> None:
+def test_the_excluded_connection_may_be_on_any_node(node: Node, connect: Connect) -> None:
     one, two = node(), node()
     clients = [connect(one), connect(one), connect(two)]
     names = [join(client) for client in clients]
@@ -314,7 +316,7 @@ def test_an_offloaded_consumer_filter_tells_its_own_clients_too(
 
 
 @pytest.mark.parametrize("offload", [False, True])
-def test_what_one_node_alone_feeds_its_chain_is_sent_to_all_nodes(
+def test_an_event_of_one_nodes_own_consumer_queue_is_broadcast_to_all_nodes(
     offload: bool, node: Node, connect: Connect, plain: Any
 ) -> None:
     chosen = variant(Spread, offload=offload)
@@ -392,7 +394,7 @@ def test_a_node_that_starts_while_redis_is_away_serves_and_is_one_of_them_later(
     assert here.receive() == there.receive() == "together"
 
 
-def test_who_connects_before_a_node_has_found_redis_is_told_of_what_he_may_have_missed(
+def test_a_connection_before_redis_answers_is_told_of_a_gap(
     node: Node, connect: Connect, start_redis: StartRedis
 ) -> None:
     process = start_redis()

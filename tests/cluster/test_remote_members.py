@@ -1,4 +1,4 @@
-"""Who is in a group: all of them, or the word that it can't be told."""
+"""Members of a group: all of them, or an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .nodes_at_redis import broker_of, ids, join, node_at
 @pytest.fixture
 def _no_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has no node notice anything by itself."""
-    monkeypatch.setattr(nodes, "BEAT", 60.0)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 60.0)
     monkeypatch.setattr(nodes, "LEASE", 300.0)
     monkeypatch.setattr(upkeep, "INTERVAL", 60.0)
 
@@ -85,7 +85,7 @@ def test_members_of_a_node_that_must_be_alive_are_not_left_out(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 0.05)
     monkeypatch.setattr(nodes, "LEASE", 300.0)
     one, two, here = two_members(redis_server.port, serve, connect)
     name = broker_of(two).node_name
@@ -95,7 +95,7 @@ def test_members_of_a_node_that_must_be_alive_are_not_left_out(
     for _ in range(2):
         with pytest.raises(StorageAway, match="forgotten that node"):
             one.members("room")
-        broker_of(one)._nodes.hurry()
+        broker_of(one)._nodes.beat_now()
         gevent.sleep(0.1)
     assert plain.hlen(f"fws:{{room}}:members:{name}") == 1, "it is no dead node"
     plain.set(f"fws:{{*}}:node:{name}", "-")
@@ -120,12 +120,12 @@ def test_after_redis_has_forgotten_all_there_is_no_half_list(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:
     one, two, here = two_members(redis_server.port, serve, connect)
-    broker_of(one)._nodes.hurry()
+    broker_of(one)._nodes.beat_now()
     until(lambda: broker_of(one).others)
     plain.flushall()
     with pytest.raises(StorageAway):  # the other one has not noticed yet
         one.members("room")
-    broker_of(two)._nodes.hurry()
+    broker_of(two)._nodes.beat_now()
     until(lambda: len(plain.keys("fws:{room}:members:*")) == 2)
     assert ids(one) == ids(two) == here
 
@@ -133,7 +133,7 @@ def test_after_redis_has_forgotten_all_there_is_no_half_list(
 def test_while_redis_is_full_it_is_not_told_and_nodes_live_on(
     start_redis: StartRedis, serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes, "BEAT", 0.05)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 0.05)
     monkeypatch.setattr(nodes, "LEASE", 3.0)
     process = start_redis()
     one, two, here = two_members(process.port, serve, connect)

@@ -27,7 +27,7 @@ KEYS = Keys("fws")
 
 
 class Node:
-    """What a node follows; `got` is what came, by group."""
+    """The streams that a node follows. `got` has the received messages by group."""
 
     def __init__(self, port: int, reactor: Reactor) -> None:
         self.servers = OneServer(
@@ -111,7 +111,7 @@ def cut(redis_server: RedisProcess) -> None:
 
 
 @pytest.mark.parametrize("group", ["kitchen", None])
-def test_a_feed_gets_what_is_published_once_it_is_ready(node: Node, group: str | None) -> None:
+def test_a_reader_gets_all_messages_once_it_is_ready(node: Node, group: str | None) -> None:
     reader = node.follow(group)
     until(reader.ready.is_set)
     assert node.shards.up
@@ -120,7 +120,7 @@ def test_a_feed_gets_what_is_published_once_it_is_ready(node: Node, group: str |
     assert node.got == {group: data(*range(100))}
 
 
-def test_what_its_own_lane_publishes_comes_the_same_way(node: Node) -> None:
+def test_messages_of_its_own_publish_queue_arrive_over_the_stream(node: Node) -> None:
     reader = node.follow()
     until(reader.ready.is_set)
     publication = node.publisher.publication("kitchen", b"text", b"mine")
@@ -169,7 +169,7 @@ def test_after_a_reconnect_all_feeds_go_on_without_loss(
     assert node.shards.up
 
 
-def test_what_is_published_throughout_arrives_once_and_in_order_whatever_is_cut(
+def test_messages_arrive_once_and_in_order_through_cut_connections(
     redis_server: RedisProcess, node: Node
 ) -> None:
     reader = node.follow()
@@ -294,7 +294,7 @@ def test_a_group_that_is_left_and_joined_in_haste_is_followed_anew(node: Node) -
     assert node.shards.losses == 0
 
 
-def test_a_feed_that_nobody_has_any_more_gets_no_late_push(node: Node) -> None:
+def test_a_reader_of_a_left_group_gets_no_late_entry(node: Node) -> None:
     reader = node.follow()
     until(reader.ready.is_set)
     shard = node.shards.of(reader.channel)
@@ -304,7 +304,7 @@ def test_a_feed_that_nobody_has_any_more_gets_no_late_push(node: Node) -> None:
     assert not reader.queued
 
 
-def test_who_listens_to_nothing_is_up(node: Node) -> None:
+def test_a_shard_without_channels_is_up(node: Node) -> None:
     assert node.shards.up
     assert node.shards.of(b"any").up
     assert node.shards.losses == 0
@@ -327,7 +327,7 @@ def test_a_redis_that_is_away_at_the_start_is_followed_when_it_comes(
     assert node.got == {"kitchen": data(1)}
 
 
-# What happens while Redis is waited for.
+# Events during a wait for Redis.
 
 
 def test_a_group_that_is_left_while_its_server_is_looked_for_is_not_listened_to(

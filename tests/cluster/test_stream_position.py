@@ -1,4 +1,4 @@
-"""Following a stream: each entry is seen once and in order, and no hole goes unnoticed."""
+"""A position in a stream: entries are seen once and in order, and each hole is noticed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_entry_after_one_that_is_missing_is_a_hole_and_is_not_seen() -> None:
 
 
 @pytest.mark.parametrize(("number", "after"), [(8, 5), (5, 4), (1, 0)])
-def test_an_entry_of_another_epoch_is_a_hole_whatever_its_id(number: int, after: int) -> None:
+def test_an_entry_of_another_epoch_is_a_hole_with_any_id(number: int, after: int) -> None:
     """The stream began anew: ids say nothing about what was seen."""
     reader = cursor(5)
     assert reader.offer(entry(number, after, b"another")) is Verdict.HOLE
@@ -59,7 +59,7 @@ def test_an_entry_of_another_epoch_is_a_hole_whatever_its_id(number: int, after:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 12), max_size=40))
-def test_in_whatever_order_entries_come_those_taken_have_no_hole_and_no_double(
+def test_entries_in_any_order_are_taken_without_holes_and_duplicates(
     order: list[int],
 ) -> None:
     reader = cursor(0)

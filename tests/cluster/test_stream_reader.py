@@ -1,4 +1,4 @@
-"""A reader with pushes, answers and subscribers all made up here: order, once each, gaps told."""
+"""A reader with simulated entries, answers and subscribers: order, once each, gaps reported."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_the_next_entry_takes_place_at_once_and_says_how_much_it_was(live: World
     assert live.asked == 0
 
 
-def test_what_was_seen_takes_place_once(live: World) -> None:
+def test_an_entry_is_handled_once(live: World) -> None:
     live.push(11)
     live.push(11)
     live.push(9)
@@ -142,7 +142,7 @@ def test_what_was_seen_takes_place_once(live: World) -> None:
     assert live.reader.live
 
 
-def test_a_hole_is_read_before_what_comes_behind_it(live: World) -> None:
+def test_a_hole_is_read_before_later_entries(live: World) -> None:
     live.push(13)
     assert live.asked == 1
     assert not live.reader.live
@@ -170,7 +170,7 @@ def test_another_epoch_is_a_hole(live: World) -> None:
     assert live.done == [("kitchen", "lost"), b"11"]
 
 
-def test_what_comes_before_the_beginning_is_known_is_held_and_then_seen(world: World) -> None:
+def test_entries_before_the_first_answer_are_held_and_then_handled(world: World) -> None:
     world.push(10)
     world.push(11)
     world.push(12)
@@ -192,7 +192,7 @@ def test_it_asks_again_while_there_is_more(live: World) -> None:
 
 
 @pytest.mark.parametrize(("name", "bound"), [("HELD", 3), ("HELD_SIZE", 6)])
-def test_it_keeps_no_more_than_its_bound_and_reads_what_it_dropped(
+def test_held_entries_are_bounded_and_dropped_ones_are_read(
     live: World, monkeypatch: pytest.MonkeyPatch, name: str, bound: int
 ) -> None:
     monkeypatch.setattr(reader_module, name, bound)
@@ -241,7 +241,7 @@ def test_a_gap_is_told_before_the_messages_that_follow_it(
     assert live.done[-1] == b"34", "nothing waits any more: at once"
 
 
-def test_what_is_proven_is_no_gap(live: World) -> None:
+def test_a_proven_position_is_not_a_gap(live: World) -> None:
     live.reader.behind()
     live.resume(b"proven", 10)
     live.push(11)
@@ -249,12 +249,12 @@ def test_what_is_proven_is_no_gap(live: World) -> None:
 
 
 def test_a_promise_given_while_redis_was_away_ends_in_a_gap(world: World) -> None:
-    world.reader.promised = True
+    world.reader.gap_due = True
     world.resume(b"begun", 10)
     world.push(11)
     until(lambda: len(world.done) == 2)
     assert world.done == [("kitchen", "late"), b"11"]
-    assert not world.reader.promised
+    assert not world.reader.gap_due
     world.reader.behind()
     world.resume(b"proven", 11)
     world.push(12)
@@ -273,7 +273,7 @@ def test_messages_that_went_to_this_node_alone_end_in_a_gap(live: World) -> None
     assert live.done[2:] == [b"12"], "told once"
 
 
-def test_what_is_really_gone_is_told_rather_than_that_it_was_local(live: World) -> None:
+def test_a_real_gap_is_told_rather_than_a_local_one(live: World) -> None:
     live.reader.local_only = True
     live.reader.behind()
     live.resume(b"gone", 1, epoch=b"new")
@@ -294,7 +294,7 @@ def test_order_is_kept_while_a_subscriber_waits(live: World) -> None:
     assert live.done == [b"11", b"12", b"13", b"14", b"15"]
 
 
-def test_what_must_be_done_now_waits_for_no_subscriber(live: World) -> None:
+def test_an_immediate_effect_does_not_wait_for_subscribers(live: World) -> None:
     live.release.clear()
     live.push(11, kind=b"patient")
     live.push(12, kind=b"now")
@@ -436,7 +436,7 @@ def test_a_stream_that_was_begun_anew_is_not_taken_for_another_ones(live: World)
     assert live.done == [("kitchen", "lost"), b"7", b"8"]
 
 
-def test_what_came_after_redis_was_asked_is_asked_about_first(live: World) -> None:
+def test_entries_after_the_request_are_asked_about_first(live: World) -> None:
     live.reader.behind()
     live.reader.asking()
     live.push(13)
@@ -492,7 +492,7 @@ def test_an_answer_without_entries_though_there_are_more_tells_nothing_yet(live:
     assert live.done == [("kitchen", "trimmed"), b"19", b"20"], "one gap"
 
 
-def test_what_is_ignored_again_and_again_is_told_ever_less_often(
+def test_repeated_ignored_entries_are_logged_less_and_less_often(
     live: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(100):

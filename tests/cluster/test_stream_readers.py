@@ -1,4 +1,4 @@
-"""Joins and leaves: when a stream is followed, and what a join that doesn't wait may miss."""
+"""Joins and leaves start and stop to follow streams, with and without waiting."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_one_that_does_not_wait_is_told_of_a_gap_where_that_takes_long(
     monkeypatch.setattr(stream_readers, "JOIN_TIMEOUT", 0.05)
     redis.freeze()
     host.enter("c", "room", wait=False)
-    until(lambda: readers_of(host)[STREAM].promised)
+    until(lambda: readers_of(host)[STREAM].gap_due)
     redis.thaw()
     until(lambda: host.gaps == [("room", "late")])
 

@@ -84,7 +84,7 @@ class Ear:
         self.on(message)
         return 1
 
-    def on_taken(self, channel: bytes) -> None:
+    def on_ended(self, channel: bytes) -> None:
         self.taken.append(channel)
         if self.anew:
             raise redis.ConnectionError("taken away")
@@ -184,7 +184,7 @@ def test_a_link_without_channels_stays_up_and_takes_some_later(
     assert (ear.ups, ear.downs) == (1, 0)
 
 
-def test_what_was_subscribed_and_left_in_haste_is_confirmed_by_its_own_answer_alone(
+def test_a_quick_subscribe_and_unsubscribe_is_confirmed_by_its_own_answer(
     redis_server: RedisProcess, client: redis.Redis, listen: Listen
 ) -> None:
     subscription, ear = listen(redis_server.port, b"other")

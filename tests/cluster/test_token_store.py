@@ -89,7 +89,7 @@ def refused(server: FilteredWebSocketServer, path: str, *headers: str) -> int:
 # The store by itself.
 
 
-def test_a_ticket_is_good_for_one_use_by_whoever_is_first(make: MakeStore, plain: Any) -> None:
+def test_a_ticket_can_be_used_once(make: MakeStore, plain: Any) -> None:
     stores, now = [make(), make()], time.time()
     stores[0].put_ticket("d1", {"sub": "ada", "exp": 5}, now + 30, now)
     assert plain.type("fws:{d1}:ticket") == b"string"
@@ -146,7 +146,7 @@ def test_junk_among_the_revocations_keeps_none_from_being_learnt(
     assert "ignored 4 malformed revocations" in caplog.text
 
 
-def test_what_ends_is_forgotten_by_redis_itself(make: MakeStore, plain: Any) -> None:
+def test_expired_entries_are_deleted_by_redis(make: MakeStore, plain: Any) -> None:
     store, now = make(), time.time()
     store.put_ticket("d1", {}, now - 1, now)
     store.put_refresh("d2", Refresh(GRANT, "f"), now + 0.001, now)
@@ -159,7 +159,7 @@ def test_what_ends_is_forgotten_by_redis_itself(make: MakeStore, plain: Any) -> 
     assert store.spend_refresh("d2", now) is None
 
 
-def test_a_refresh_token_is_unspent_for_the_first_who_asks(make: MakeStore, plain: Any) -> None:
+def test_a_refresh_token_is_unspent_at_its_first_use_alone(make: MakeStore, plain: Any) -> None:
     stores, now = [make(), make()], time.time()
     stores[0].put_refresh("d", Refresh(GRANT, "f"), now + 60, now)
     for store in stores:
@@ -175,9 +175,7 @@ def test_a_refresh_token_is_unspent_for_the_first_who_asks(make: MakeStore, plai
     assert stores[0].spend_refresh("e", now) == Refresh(GRANT, "f", spent=True)
 
 
-def test_what_the_first_use_brought_is_kept_for_a_retry_in_all_processes(
-    make: MakeStore, plain: Any
-) -> None:
+def test_the_successor_is_kept_for_a_retry_in_all_processes(make: MakeStore, plain: Any) -> None:
     stores, now = [make(), make()], time.time()
     stores[0].put_refresh("d", Refresh(GRANT, "f"), now + 60, now)
     racing = [
@@ -239,7 +237,7 @@ def test_a_revocation_counts_in_all_processes(make: MakeStore, plain: Any) -> No
         assert 80 < plain.ttl(key) <= 90
 
 
-def test_what_counts_no_more_makes_room(
+def test_an_expired_entry_makes_room(
     make: MakeStore, plain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_store, "MAX_REVOCATIONS", 2)
@@ -263,7 +261,7 @@ def test_scripts_that_redis_has_forgotten_are_sent_again(make: MakeStore, plain:
         store.revoke(Revocation("jti", "j", now), now + 60, now)
 
 
-def test_load_learns_what_was_revoked_before(make: MakeStore) -> None:
+def test_load_reads_earlier_revocations(make: MakeStore) -> None:
     early, late = make(), make()
     heard: list[Revocation] = []
     now = int(time.time())
@@ -412,7 +410,7 @@ def test_a_revocation_ends_connections_on_other_nodes(node: Node, connect: Conne
     greeted(bob)
 
 
-def test_a_process_that_serves_nobody_revokes_for_those_that_do(
+def test_a_process_without_clients_revokes_on_all_nodes(
     node: Node, make: MakeStore, connect: Connect
 ) -> None:
     server = followed(node())
@@ -422,7 +420,7 @@ def test_a_process_that_serves_nobody_revokes_for_those_that_do(
     assert client.frame().close == REVOKED
 
 
-def test_a_node_that_starts_later_knows_what_was_revoked(node: Node, connect: Connect) -> None:
+def test_a_node_that_starts_later_knows_earlier_revocations(node: Node, connect: Connect) -> None:
     one = followed(node())
     token = one.tokens.issue("ada")
     one.tokens.revoke(one.tokens.verify(token))
@@ -433,7 +431,7 @@ def test_a_node_that_starts_later_knows_what_was_revoked(node: Node, connect: Co
         two.tokens.verify(token)
 
 
-def test_what_was_revoked_while_a_node_could_not_hear_it_ends_its_connections(
+def test_a_revocation_during_an_outage_closes_connections_afterwards(
     node: Node, make: MakeStore, connect: Connect, start_redis: StartRedis
 ) -> None:
     process = start_redis(persistent=True)
@@ -443,7 +441,7 @@ def test_what_was_revoked_while_a_node_could_not_hear_it_ends_its_connections(
     process.kill()
     until(lambda: not server.healthy)
     greeted(client)
-    enter(server, connect, server.tokens.issue("bob"))  # who is checked without Redis
+    enter(server, connect, server.tokens.issue("bob"))  # checked without Redis
     process.start()
     make(process.port).revoke(Revocation("sub", "ada", now), now + 60, now)
     assert client.frame().close == REVOKED
@@ -462,7 +460,7 @@ def test_a_junk_revocation_in_the_stream_harms_nothing(
     assert client.frame().close == REVOKED
 
 
-def test_while_redis_is_away_who_comes_in_is_checked_and_tickets_wait(
+def test_while_redis_is_away_tokens_are_checked_and_tickets_wait(
     node: Node, connect: Connect, start_redis: StartRedis
 ) -> None:
     process = start_redis()

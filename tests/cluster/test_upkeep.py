@@ -1,4 +1,4 @@
-"""What a node keeps in Redis does not expire, and what Redis has forgotten of it is told again."""
+"""Keys that a node keeps in Redis do not expire, and lost ones are written again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fws_gevent.cluster.upkeep import Upkeep
 from ..conftest import Connect, Serve
 from ..redis_processes import RedisProcess
 from ..waiting import until
-from .nodes_at_redis import GHOST, broker_of, haunt, ids, join, node_at
+from .nodes_at_redis import DEAD_NODE, add_dead_node, broker_of, ids, join, node_at
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def plain(redis_server: RedisProcess) -> Iterator[Any]:
 
 
 @pytest.mark.usefixtures("_quick")
-def test_what_is_in_use_does_not_expire(
+def test_keys_in_use_do_not_expire(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any
 ) -> None:
     server = node_at(serve, redis_server.port)
@@ -100,15 +100,15 @@ def test_of_many_groups_some_are_looked_at_and_all_where_one_was_lost(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_what_an_unknown_node_left_in_a_group_is_taken_away(
+def test_members_of_an_unknown_node_are_removed(
     redis_server: RedisProcess, serve: Serve, connect: Connect, plain: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(upkeep, "LEASE", 0.1)
     server = node_at(serve, redis_server.port)
-    haunt(plain, ["room"])
-    plain.delete("fws:{*}:nodes", f"fws:{{*}}:groups:{GHOST}")  # with the server that had these
+    add_dead_node(plain, ["room"])
+    plain.delete("fws:{*}:nodes", f"fws:{{*}}:groups:{DEAD_NODE}")  # with the server that had these
     member = join(connect, server, "room")
     until(lambda: plain.smembers("fws:{room}:nodes") == {broker_of(server).node_name.encode()})
-    until(lambda: not plain.exists(f"fws:{{room}}:members:{GHOST}"))
+    until(lambda: not plain.exists(f"fws:{{room}}:members:{DEAD_NODE}"))
     assert ids(server) == [member]

@@ -34,7 +34,7 @@ class Note(WebSocketConsumerFilter):
         seen.append((web_socket_instance, data))
 
 
-def test_the_chain_gets_what_was_put_in_order_with_the_server(serve: Serve) -> None:
+def test_the_chain_gets_events_in_order_with_the_server(serve: Serve) -> None:
     server = serve([Note])
     for number in range(1000):
         server.queue.put(number)
@@ -42,7 +42,7 @@ def test_the_chain_gets_what_was_put_in_order_with_the_server(serve: Serve) -> N
     assert seen == [(server, number) for number in range(1000)]
 
 
-def test_what_was_put_before_the_start_is_not_lost() -> None:
+def test_an_event_before_the_start_is_not_lost() -> None:
     server = Server(Settings(), filters=[Note])
     server.queue.put("early")
     server.start_engine()

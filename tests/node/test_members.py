@@ -1,4 +1,4 @@
-"""Who is connected and in which group, and what is sent to all of them."""
+"""Connections and groups of a node, and messages to all of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def users(*ids: str) -> Users:
     return found
 
 
-def test_a_loop_over_users_sees_who_was_there_when_it_began() -> None:
+def test_a_loop_over_users_sees_those_at_its_beginning() -> None:
     for method in ("__iter__", "keys", "values", "items"):
         some = users("a", "b", "c")
         seen = []
@@ -77,7 +77,7 @@ def test_a_group_is_there_as_long_as_it_has_members(serve: Serve, connect: Conne
     assert not server.groups
 
 
-def test_who_is_gone_is_in_no_group(serve: Serve, connect: Connect) -> None:
+def test_a_closed_connection_is_in_no_group(serve: Serve, connect: Connect) -> None:
     server = serve([Script])
     client = connect(server)
     for name in ("a", "b"):
@@ -87,9 +87,7 @@ def test_who_is_gone_is_in_no_group(serve: Serve, connect: Connect) -> None:
     assert not server.groups
 
 
-def test_a_broadcast_goes_to_all_or_to_a_group_and_not_to_who_is_excluded(
-    serve: Serve, connect: Connect
-) -> None:
+def test_a_broadcast_goes_to_all_or_to_a_group_except_one(serve: Serve, connect: Connect) -> None:
     server = serve([Script])
     one, two, three = (connect(server) for _ in range(3))
     for client in (one, two):
@@ -109,7 +107,7 @@ def test_a_broadcast_goes_to_all_or_to_a_group_and_not_to_who_is_excluded(
 
 
 @pytest.mark.parametrize("data", [None, 1, ["x"], object()])
-def test_what_can_not_be_sent_is_a_type_error_and_goes_to_nobody(
+def test_wrong_data_is_a_type_error_and_is_not_sent(
     data: Any, serve: Serve, connect: Connect
 ) -> None:
     server = serve([Script])
@@ -169,7 +167,7 @@ def test_from_another_thread_a_broadcast_is_handed_over(serve: Serve, connect: C
     assert (one.receive(), two.receive()) == (b"hello", b"hello")
 
 
-def test_a_membership_of_nobody_has_nobody_to_tell() -> None:
+def test_a_membership_without_connections_sends_nothing() -> None:
     class Nowhere:
         work = 0
 

@@ -53,7 +53,7 @@ class SentinelTrio:
 
     @property
     def url(self) -> str:
-        """How a server of ours finds the master."""
+        """The URL by which a node finds the master."""
         hosts = ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
         return f"redis+sentinel://{hosts}/{SERVICE}/0"
 
@@ -81,7 +81,7 @@ class SentinelTrio:
 
     @staticmethod
     def _is_complete(sentinel: RedisProcess) -> bool:
-        """Whether a Sentinel knows of the two others and of the replica, which is in step."""
+        """Return whether a Sentinel knows the two others and a replica that is in step."""
         state = ask(sentinel, "SENTINEL MASTER", SERVICE)
         replicas = ask(sentinel, "SENTINEL SLAVES", SERVICE)
         linked = [each["master-link-status"] for each in replicas]
@@ -120,7 +120,7 @@ class RedisCluster:
 
     @property
     def url(self) -> str:
-        """How a server of ours finds the cluster: by two of its servers."""
+        """The URL by which a node finds the cluster: two of its servers."""
         hosts = ",".join(f"127.0.0.1:{each.port}" for each in self.masters[1:])
         return f"redis+cluster://{hosts}"
 
@@ -174,7 +174,7 @@ class RedisCluster:
 
     @staticmethod
     def _is_complete(process: RedisProcess) -> bool:
-        """Whether one of them knows all slots' masters, and the replica."""
+        """Return whether one of them knows all slots' masters, and the replica."""
         state = ask(process, "CLUSTER INFO")
         nodes = ask(process, "CLUSTER NODES")
         return (
@@ -185,7 +185,7 @@ class RedisCluster:
 
 
 def ask(process: RedisProcess, *command: Any) -> Any:
-    """What a server answers to one command."""
+    """Return the answer of a server to one command."""
     client = process.client()
     try:
         return client.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -200,7 +200,7 @@ def role(process: RedisProcess) -> str:
 
 
 def link_is_up(replica: RedisProcess) -> bool:
-    """Whether a replica is in step with its master."""
+    """Return whether a replica is in step with its master."""
     answer: list[bytes] = ask(replica, "ROLE")
     return answer[0] == b"slave" and answer[3] == b"connected"
 
@@ -300,12 +300,12 @@ class TwoNodes:
         ]
 
     def wrong(self, durable: bool = False) -> list[str]:
-        """What the books complain of; `durable` says that Redis has forgotten nothing."""
+        """Return the complaints of the books; `durable` says that Redis has forgotten nothing."""
         return list(self.books.balance(durable).lines())
 
     @property
     def healthy(self) -> bool:
-        """Whether both nodes hear the other one."""
+        """Return whether both nodes receive the messages of the other."""
         return all(each.healthy for each in self.nodes)
 
     def close(self) -> None:

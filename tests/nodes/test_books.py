@@ -33,7 +33,7 @@ def reader(
 
 
 def found(books: Books, durable: bool = False) -> dict[str, list[str]]:
-    """What the books complain of."""
+    """Return the complaints of the books."""
     return {name: list(each) for name, each in vars(books.balance(durable)).items() if each}
 
 
@@ -48,14 +48,14 @@ def test_all_that_was_taken_in_its_order_is_right() -> None:
     assert not books.balance(durable=True)
 
 
-def test_what_came_never_is_lost() -> None:
+def test_a_message_that_never_came_is_lost() -> None:
     books = published("1", "2", "3")
     reader(books, "1", "2")
     assert found(books) == {"lost": ["3 at c0"]}
     assert books.balance(durable=False)
 
 
-def test_what_was_left_out_without_a_word_is_an_untold_gap() -> None:
+def test_missing_messages_without_a_notice_are_an_untold_gap() -> None:
     books = published("1", "2", "3")
     reader(books, "1", "3")
     assert found(books) == {"untold": ["2 at c0, before 3"]}
@@ -86,14 +86,14 @@ def test_where_redis_forgets_nothing_only_being_late_excuses() -> None:
     }
 
 
-def test_what_came_twice_is_a_duplicate_also_across_a_gap() -> None:
+def test_a_repeated_message_is_a_duplicate_also_across_a_gap() -> None:
     books = published("1", "2")
     reader(books, "1", "1", "2")
     reader(books, "1", "2", LOST, "2")
     assert found(books) == {"duplicated": ["1 at c0", "2 at c1"]}
 
 
-def test_what_was_done_with_before_another_was_begun_comes_before_it() -> None:
+def test_a_message_finished_before_another_began_comes_before_it() -> None:
     books = published("1", "2")
     reader(books, "2", "1")
     books.messages["between"] = Message("g", 1)
@@ -119,14 +119,14 @@ def test_another_reader_shows_where_a_message_of_that_time_belonged() -> None:
     assert found(books) == {}
 
 
-def test_who_was_dropped_is_judged_up_to_what_came_last() -> None:
+def test_a_dropped_reader_is_judged_up_to_its_last_message() -> None:
     books = published("1", "2", "3")
     reader(books, "1", stayed=False)
     reader(books, "2", stayed=False)
     assert found(books) == {"untold": ["1 at c1, before 2"]}
 
 
-def test_what_was_begun_before_somebody_joined_need_not_reach_him() -> None:
+def test_a_message_begun_before_a_join_need_not_reach_the_member() -> None:
     books = published("1", "2")
     reader(books, "2", joined=2)
     reader(books, joined=100)
@@ -134,7 +134,7 @@ def test_what_was_begun_before_somebody_joined_need_not_reach_him() -> None:
     assert found(books) == {}
 
 
-def test_what_failed_may_come_once_or_never() -> None:
+def test_a_failed_message_may_come_once_or_never() -> None:
     books = published("1", "2", failed="2")
     reader(books, "1", "2")
     reader(books, "1", "2")
@@ -146,7 +146,7 @@ def test_what_failed_may_come_once_or_never() -> None:
     assert found(books) == {}
 
 
-def test_what_nobody_sent_to_a_reader_is_a_stray() -> None:
+def test_a_message_that_was_not_sent_is_a_stray() -> None:
     books = published("1", "2")
     books.messages["2"].exclude = "c1"
     reader(books, "1", "2", "3")

@@ -1,4 +1,4 @@
-"""Redis killed, frozen and emptied, a node frozen: nothing is lost, or those concerned are told."""
+"""Redis killed, frozen and emptied, a node frozen: nothing is lost without a notice."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def received(member: Client) -> str | Gap:
 
 
 def right(site: Site, durable: bool) -> bool:
-    """Whether nothing is wrong in the books; shows what is."""
+    """Return whether the books have no complaint; print those that they have."""
     assert list(site.books.balance(durable).lines()) == []
     return True
 
@@ -164,7 +164,7 @@ def test_a_redis_that_forgets_all_is_killed_and_everybody_is_told_before_the_nex
         told = account.received.index(Gap(GROUP, "lost"))
         early = [each for each in account.received[:told] if isinstance(each, str)]
         assert early
-        # Whatever was asked for since the restart comes after the notice.
+        # Messages since the restart come after the notice.
         assert all(int(each) < first_after for each in early)
 
 
@@ -186,7 +186,7 @@ def test_a_frozen_redis_fails_publishers_in_time_and_loses_nothing(
     assert site.gaps() == [[]] * 4
 
 
-def test_what_is_tried_again_after_a_short_freeze_comes_once(
+def test_a_message_tried_again_after_a_short_freeze_comes_once(
     start_redis: StartRedis, serve: Serve, connect: Connect
 ) -> None:
     site = Site(start_redis(), serve, connect)
@@ -252,7 +252,7 @@ RUBBISH = (
 )  # fmt: skip
 
 
-def test_what_somebody_else_wrote_harms_nothing(
+def test_entries_of_other_programs_do_no_harm(
     start_redis: StartRedis, serve: Serve, connect: Connect
 ) -> None:
     site = Site(start_redis(), serve, connect)
@@ -286,7 +286,7 @@ def test_a_node_that_was_frozen_catches_up(
     thaw = gevent.spawn_later(3, node.signal, signal.SIGCONT)
     for number in range(100):
         publisher.publish(str(number), GROUP)
-        if number == 50:  # what Redis does to a subscriber that doesn't read
+        if number == 50:  # as Redis does to a subscriber that doesn't read
             admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     assert not thaw.ready()
     assert [member.receive() for _ in range(100)] == [str(number) for number in range(100)]

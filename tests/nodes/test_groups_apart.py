@@ -1,4 +1,4 @@
-"""Nodes without members of a group hear nothing of it: not one byte."""
+"""Nodes without members of a group receive not one byte of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_thousand_groups_on_two_of_four_nodes_cost_the_other_two_no_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Signs of life, comparisons and pings are not messages of groups: none is due meanwhile.
-    monkeypatch.setattr("fws_gevent.cluster.nodes.BEAT", 60.0)
+    monkeypatch.setattr("fws_gevent.cluster.nodes.HEARTBEAT", 60.0)
     monkeypatch.setattr("fws_gevent.cluster.upkeep.INTERVAL", 60.0)
     monkeypatch.setattr("fws_gevent.cluster.subscription.PING_INTERVAL", 60.0)
     ports = [redis_server.port, redis_server.port, *(proxy.port for proxy in proxies)]

@@ -97,7 +97,7 @@ def everywhere(gunicorn: Running, connect: Connect) -> Callable[..., list[Client
 
 
 class Reply(NamedTuple):
-    """What a request got."""
+    """The answer to a request."""
 
     status: int
     json: Any
@@ -142,7 +142,7 @@ def test_clients_of_all_workers_get_each_others_messages_once_and_in_order(
     assert [client.receive() for client in clients] == ["last"] * WORKERS
 
 
-def test_what_is_published_over_http_reaches_everybody_once(
+def test_a_message_published_over_http_reaches_all_clients_once(
     gunicorn: Running, everywhere: Callable[..., list[Client]]
 ) -> None:
     clients = everywhere("ada")
@@ -155,7 +155,7 @@ def test_what_is_published_over_http_reaches_everybody_once(
         assert client.frame().opcode == 10  # and nothing else came
 
 
-def test_whoever_is_asked_knows_all_workers_and_members(
+def test_each_worker_knows_all_workers_and_members(
     gunicorn: Running, everywhere: Callable[..., list[Client]]
 ) -> None:
     clients = everywhere("grace")
@@ -210,14 +210,14 @@ def test_a_refresh_token_goes_from_worker_to_worker_and_is_good_once(gunicorn: R
 
 
 def is_refused(gunicorn: Running, token: str) -> bool:
-    """Whether a worker lets nobody in with a token."""
+    """Return whether a worker refuses a token."""
     asked = upgrade(gunicorn.port, "/ws", [f"Authorization: Bearer {token}"])
     with gunicorn.open() as client:
         client.sendall(asked)
         return client.recv(12) == b"HTTP/1.1 401"
 
 
-def test_what_is_revoked_at_one_worker_ends_on_all(
+def test_a_revocation_at_one_worker_counts_at_all(
     gunicorn: Running, everywhere: Callable[..., list[Client]]
 ) -> None:
     clients, (other, *_) = everywhere("mallory"), everywhere("bob")

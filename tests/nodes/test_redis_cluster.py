@@ -173,7 +173,7 @@ def test_while_a_slot_moves_the_other_groups_of_its_master_flow(
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodes, "BEAT", 0.2)
+    monkeypatch.setattr(nodes, "HEARTBEAT", 0.2)
     monkeypatch.setattr(upkeep, "INTERVAL", 0.2)
 
 
@@ -221,7 +221,7 @@ def test_members_that_one_master_has_lost_are_told_again(
 
 
 def knows_both(node: FilteredWebSocketServer, group: str) -> bool:
-    """Whether a node knows of both members of a group; it may not know of one alone."""
+    """Return whether a node knows both members of a group; it must not know only one."""
     try:
         members = node.members(group)
     except StorageAway:
@@ -249,11 +249,11 @@ def test_without_the_cluster_a_node_starts_is_unwell_and_mends_when_it_is_there(
 
 
 def has_two_members(node: FilteredWebSocketServer, group: str) -> bool:
-    """Whether a node knows of both members of a group."""
+    """Return whether a node knows both members of a group."""
     return len(node.members(group)) == 2
 
 
 def in_step(cluster: RedisCluster) -> bool:
-    """Whether the replica has all that its master has."""
+    """Return whether the replica has all that its master has."""
     offsets = [ask(each, "ROLE") for each in (cluster.masters[0], cluster.replica)]
     return bool(offsets[0][1] == offsets[1][4])

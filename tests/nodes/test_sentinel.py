@@ -68,6 +68,6 @@ def test_a_replica_that_lacks_messages_takes_over_and_the_gap_is_told_in_its_pla
 
 
 def in_step(trio: SentinelTrio) -> bool:
-    """Whether the replica has all that the master has."""
+    """Return whether the replica has all that the master has."""
     offsets = [ask(each, "ROLE") for each in (trio.master, trio.replica)]
     return bool(offsets[0][1] == offsets[1][4])

@@ -1,4 +1,4 @@
-"""A Redis that is reached over TLS, and one that lets in users who may do only what is needed."""
+"""A Redis with TLS, and one with users that have only the necessary permissions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ USER = (
     "+zadd +zcard +zpopmin +zscan +zscore +zrem +zremrangebyscore +zrangebyscore +zrevrange "
     "+xadd +xrange +xrevrange"
 )
-"""What a node needs, and no more, as in docs/redis_operations.md.
+"""The permissions that a node needs, as in docs/redis_operations.md.
 
 `global` is from --redis_channels.
 """
@@ -77,7 +77,7 @@ def test_messages_flow_over_tls_with_certificates_of_both_sides(
         assert pair.publish(GROUP, number % 2)
     pair.settle()
     assert pair.wrong(durable=True) == []
-    # Nobody went past the TLS port: this question is the only one over the other.
+    # All connections used TLS: only this question came over the other port.
     clients = ask(guarded.redis, "CLIENT LIST")
     ports = {each["laddr"].rpartition(":")[2] for each in clients if each["name"] == "fws"}
     assert ports == {str(guarded.port)}
@@ -152,7 +152,7 @@ def test_a_user_with_the_least_permissions_can_do_all(
 
 
 @pytest.mark.parametrize("user", ["fws:wrong", f"nobody:{PASSWORD}", ""])
-def test_who_is_not_let_in_is_told_why_and_serves_on(
+def test_a_node_that_redis_refuses_logs_why_and_serves(
     start_redis: StartRedis, serve: Serve, caplog: pytest.LogCaptureFixture, user: str
 ) -> None:
     redis = start_redis()
@@ -165,7 +165,9 @@ def test_who_is_not_let_in_is_told_why_and_serves_on(
     assert "wrong" not in caplog.text.replace("WRONGPASS", "")
 
 
-def test_a_user_who_is_let_in_later_needs_no_restart(start_redis: StartRedis, serve: Serve) -> None:
+def test_a_node_that_redis_accepts_later_needs_no_restart(
+    start_redis: StartRedis, serve: Serve
+) -> None:
     redis = start_redis()
     storage, node = refused(f"redis://fws:{PASSWORD}@127.0.0.1:{redis.port}/0", serve)
     ask(redis, "ACL", "SETUSER", *USER.split())

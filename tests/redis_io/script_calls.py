@@ -20,7 +20,7 @@ Fields = dict[bytes, bytes]
 
 
 class Resumed(NamedTuple):
-    """What resume.lua answers."""
+    """An answer of resume.lua."""
 
     state: bytes
     position: list[bytes]

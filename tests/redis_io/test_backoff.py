@@ -1,4 +1,4 @@
-"""Waiting longer with each failure, never too long, and not all at once."""
+"""Pauses that grow with each failure up to a bound, with jitter."""
 
 from __future__ import annotations
 

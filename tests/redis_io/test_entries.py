@@ -16,11 +16,11 @@ FIELDS = {
 ENTRY = Entry((8, 2), (7, 0), b"e1", b"n1", b"text", "c1", b"soup")
 
 
-def test_what_was_pushed_is_read() -> None:
+def test_an_entry_from_the_channel_is_parsed() -> None:
     assert Entry.from_push(b"8-2 7-0 e1 n1 text c1\nsoup") == ENTRY
 
 
-def test_what_the_stream_keeps_is_the_same_entry() -> None:
+def test_an_entry_from_the_stream_is_the_same() -> None:
     assert Entry.from_stream(b"8-2", FIELDS) == ENTRY
 
 
@@ -31,13 +31,13 @@ def test_any_bytes_may_be_pushed_as_data(data: bytes) -> None:
     assert Entry.from_push(b"8-2 7-0 e1 n1 binary \n" + data).data == data
 
 
-def test_nobody_need_be_excepted() -> None:
+def test_an_entry_may_exclude_no_connection() -> None:
     assert Entry.from_push(b"8-2 7-0 e1 n1 text \nsoup").exclude == ""
     without = {name: value for name, value in FIELDS.items() if name != b"except"}
     assert Entry.from_stream(b"8-2", without).exclude == ""
 
 
-def test_an_unreadable_exception_excepts_nobody_and_harms_nothing() -> None:
+def test_an_unreadable_id_excludes_no_connection() -> None:
     assert Entry.from_push(b"8-2 7-0 e1 n1 text \xff\nsoup").exclude == "\\xff"
 
 
@@ -55,7 +55,7 @@ def test_an_unreadable_exception_excepts_nobody_and_harms_nothing() -> None:
         b"\xff-2 7-0 e1 n1 text c1\nsoup",
     ],
 )
-def test_what_none_of_ours_pushed_is_malformed(pushed: bytes) -> None:
+def test_bytes_of_other_programs_are_malformed(pushed: bytes) -> None:
     with pytest.raises(MalformedEntry):
         Entry.from_push(pushed)
 
@@ -84,7 +84,7 @@ def test_an_entry_of_the_stream_with_a_wrong_id_before_it_is_malformed() -> None
 @pytest.mark.parametrize(
     "text", [b"", b"-", b"1", b"1-", b"-1", b"a-1", b"1-b", b"1-2-3", b"9" * 9999]
 )
-def test_what_is_no_id_is_refused(text: bytes) -> None:
+def test_a_wrong_id_is_refused(text: bytes) -> None:
     with pytest.raises(MalformedEntry, match="is no id") as told:
         parse_id(text)
     assert len(str(told.value)) < 100

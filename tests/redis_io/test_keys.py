@@ -1,4 +1,4 @@
-"""The names of keys: what belongs together shares a hash tag, and no two things share a name."""
+"""The names of keys: related keys share a hash tag, and each key has a name of its own."""
 
 from __future__ import annotations
 

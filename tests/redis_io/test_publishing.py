@@ -1,4 +1,4 @@
-"""A message on its way into a stream: its terms, its deadline there, and what answers mean."""
+"""A message to publish: bounds of the stream, its deadline in Redis, and the meaning of answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def servers(redis_server: RedisProcess) -> Iterator[RedisServers]:
 
 
 def milliseconds(servers: RedisServers) -> int:
-    """What the clock of Redis says now, rounded up."""
+    """Return the time of Redis, rounded up."""
     seconds, micros = servers.client.time()
     return int(seconds * 1000 + micros // 1000 + 1)
 
@@ -157,13 +157,13 @@ def test_the_answer_is_the_id_of_the_entry() -> None:
 
 
 @pytest.mark.parametrize("kind", PASSING)
-def test_what_passes_is_worth_another_attempt(kind: type[Exception]) -> None:
+def test_a_passing_error_is_worth_another_attempt(kind: type[Exception]) -> None:
     answer = kind("1 127.0.0.1:7000") if kind is PASSING[0] else kind("wait")
     with pytest.raises(kind):
         id_of(answer)
 
 
-def test_what_redis_refuses_has_failed() -> None:
+def test_a_refused_message_has_failed() -> None:
     with pytest.raises(PublishFailed, match="WRONGTYPE"):
         id_of(redis.ResponseError("WRONGTYPE not a stream"))
 
@@ -175,6 +175,6 @@ def test_a_message_that_is_late_for_redis_is_worth_another_look_at_its_clock() -
 
 
 @pytest.mark.parametrize("answer", [None, 0, [], "text"])
-def test_what_is_no_answer_is_no_success(answer: object) -> None:
+def test_an_unknown_answer_is_not_a_success(answer: object) -> None:
     with pytest.raises(redis.ConnectionError, match="no answer"):
         id_of(answer)

@@ -32,7 +32,7 @@ def test_an_entry_has_all_fields(calls: Calls) -> None:
 
 @pytest.mark.parametrize("junk", ["a b", "a\nb", " ", "\n"])
 @pytest.mark.parametrize("name", ["kind", "exclude", "nonce", "epoch"])
-def test_what_would_end_the_head_of_an_entry_is_refused(
+def test_separators_in_the_head_of_an_entry_are_refused(
     name: str, junk: str, calls: Calls, listener: Listener
 ) -> None:
     given = {"kind": "text", "exclude": "", "nonce": "n0", "epoch": "e1"} | {name: junk}
@@ -111,7 +111,7 @@ def test_a_message_in_time_is_published(calls: Calls) -> None:
     assert calls.publish(latest=calls.now() + 60_000)
 
 
-def test_a_late_attempt_at_what_was_published_gets_its_id(calls: Calls) -> None:
+def test_a_late_attempt_for_a_published_message_gets_its_id(calls: Calls) -> None:
     entry_id = calls.publish(sent=SENT)
     assert calls.publish(sent=SENT, latest=calls.now() - 1) == entry_id
 

@@ -50,7 +50,7 @@ def test_every_change_has_a_nonce_of_its_own(calls: Calls) -> None:
     assert len(set(nonces)) == len(nonces) == 3
 
 
-def test_nobody_is_told_where_nobody_follows(calls: Calls) -> None:
+def test_a_group_without_a_stream_is_not_told(calls: Calls) -> None:
     calls.presence("+c1/ann", "+c2/bob")
     calls.presence("-c1/")
     calls.presence("+c3/eve")
@@ -121,7 +121,7 @@ def test_where_no_room_is_left_it_is_neither_kept_nor_told(calls: Calls) -> None
     assert len(calls.stream(EVERYBODY)) == 3
 
 
-def test_what_is_revoked_already_needs_no_room(calls: Calls) -> None:
+def test_a_repeated_revocation_needs_no_room(calls: Calls) -> None:
     calls.revoke("sub:ann", 1, NOW + 60, now=NOW, most=1)
     assert calls.revoke("sub:ann", 2, NOW + 60, now=NOW, most=1) == 1
 
@@ -161,6 +161,6 @@ def test_it_lives_as_long_as_before_and_the_salt_as_long_as_is_asked_for(calls: 
         assert calls.client.exists(SALT) == bool(kept)
 
 
-def test_what_is_not_there_is_not_made(calls: Calls) -> None:
+def test_a_missing_token_is_not_created(calls: Calls) -> None:
     assert calls.run(SPEND, [KEY, SALT], "one", 20_000) == []
     assert not calls.client.exists(KEY, SALT)

@@ -18,14 +18,14 @@ def test_a_stream_that_is_not_there_begins_and_says_so_to_all(
     assert listener.hear() == entry_id + b" 0-0 e5 n5 begin \n"
 
 
-def test_who_has_seen_nothing_begins_behind_the_last_entry(calls: Calls) -> None:
+def test_a_new_reader_begins_after_the_last_entry(calls: Calls) -> None:
     calls.publish()
     last = calls.publish(nonce="last")
     assert calls.resume() == (b"begun", [last, b"last", b"e1"], [], 0)
     assert len(calls.stream()) == 2
 
 
-def test_what_follows_the_last_entry_seen_is_proven_to_be_all(calls: Calls) -> None:
+def test_entries_after_the_position_are_proven_complete(calls: Calls) -> None:
     position = calls.resume().position
     assert calls.resume(position) == (b"proven", position, [], 0)
     sent = [calls.publish(b"%d" % number) for number in range(40)]
@@ -109,7 +109,7 @@ def test_the_last_entry_is_known_as_the_last(calls: Calls) -> None:
     assert calls.resume(position, count=1, size=10).more == 0
 
 
-def test_what_was_dropped_unseen_is_told_with_all_that_is_left(calls: Calls) -> None:
+def test_trimmed_entries_are_reported_with_all_that_is_left(calls: Calls) -> None:
     position = calls.resume().position
     for number in range(4):
         calls.publish(b"%d" % number)
@@ -150,7 +150,7 @@ def test_another_stream_is_told_with_all_its_entries(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("nonce", ["another", "begun"])
-def test_another_stream_with_the_same_id_is_not_taken_for_what_was_seen(
+def test_another_stream_with_the_same_id_is_not_taken_for_the_known_one(
     calls: Calls, nonce: str
 ) -> None:
     """A Redis that came back empty, with its clock set back, may give the ids again."""
@@ -162,7 +162,7 @@ def test_another_stream_with_the_same_id_is_not_taken_for_what_was_seen(
     assert (resumed.state, resumed.data) == (b"other", [b"1"])
 
 
-def test_a_copy_that_lacks_what_was_seen_is_older(calls: Calls) -> None:
+def test_a_copy_without_the_position_is_older(calls: Calls) -> None:
     """As a replica is that was promoted before it had the last entries."""
     first = calls.publish(b"1")
     position = [calls.publish(b"2", nonce="seen"), b"seen", b"e1"]
@@ -172,7 +172,7 @@ def test_a_copy_that_lacks_what_was_seen_is_older(calls: Calls) -> None:
     assert resumed.position == [first, b"n1", b"e1"]
 
 
-def test_an_older_copy_that_went_on_is_told_from_what_was_seen(calls: Calls) -> None:
+def test_an_older_copy_that_went_on_is_not_taken_for_the_known_stream(calls: Calls) -> None:
     """The same epoch, and at the last id an entry of another nonce."""
     calls.publish(b"1")
     entry_id = calls.publish(b"2", nonce="after-the-promotion")
@@ -190,7 +190,7 @@ def test_an_entry_of_somebody_else_at_the_end_is_a_place_too(calls: Calls) -> No
     assert (resumed.state, resumed.data) == (b"proven", [b"2"])
 
 
-def test_who_follows_a_stream_keeps_it_alive(calls: Calls) -> None:
+def test_a_reader_keeps_a_stream_alive(calls: Calls) -> None:
     calls.publish(life=1_000)
     calls.resume()
     assert 1_000 < calls.client.pttl(STREAM) <= LIFE

@@ -1,4 +1,4 @@
-"""Where Redis is not: each way to it says so with errors of redis-py's own."""
+"""Servers that are not there: each kind raises errors of redis-py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..waiting import free_port
     "url", ["redis://127.0.0.1:{}", "redis+sentinel://127.0.0.1:{}/books",
             "redis+cluster://127.0.0.1:{}"],
 )  # fmt: skip
-def test_where_nobody_answers_every_error_is_one_of_redis(url: str) -> None:
+def test_without_a_server_each_error_is_a_redis_error(url: str) -> None:
     servers = servers_from_url(url.format(free_port()))
     for ask in (
         lambda: servers.client.ping(),

@@ -1,4 +1,4 @@
-"""Where Redis is, told by a URL: what it means, and that nothing secret of it is repeated."""
+"""The URLs of Redis servers: their meaning, and errors that repeat no secret."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_option_that_decides_how_nodes_talk_to_redis_is_refused(url: str, opt
 
 
 def options_of(url: str) -> dict[str, Any]:
-    """What connections at a URL are made with."""
+    """Return the options of connections at a URL."""
     found: dict[str, Any] = servers_from_url(url)._options  # type: ignore[attr-defined]
     return found
 

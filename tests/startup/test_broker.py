@@ -1,4 +1,4 @@
-"""What a server shares with others, by its storage object."""
+"""The broker and the token store of a server, chosen by its storage object."""
 
 from __future__ import annotations
 

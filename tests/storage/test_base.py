@@ -1,4 +1,4 @@
-"""What every storage object can do."""
+"""The contract of storage objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OnePair(BaseStorageObject):
             self.pair = None
 
 
-def test_an_item_is_what_get_gives_or_an_empty_set() -> None:
+def test_an_item_is_the_result_of_get_or_an_empty_set() -> None:
     storage = OnePair()
     storage.add("key", "value")
     assert storage["key"] == {"value"}

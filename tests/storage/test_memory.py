@@ -15,7 +15,9 @@ KEYS, VALUES = st.sampled_from("abc"), st.integers(0, 3)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), KEYS, VALUES), max_size=30))
-def test_it_holds_what_was_added_and_not_removed(steps: list[tuple[bool, str, int]]) -> None:
+def test_it_holds_the_values_that_were_added_and_not_removed(
+    steps: list[tuple[bool, str, int]],
+) -> None:
     storage = MemoryStorageObject()
     model: defaultdict[str, set[int]] = defaultdict(set)
     for adds, key, value in steps:
@@ -30,7 +32,7 @@ def test_it_holds_what_was_added_and_not_removed(steps: list[tuple[bool, str, in
             assert storage[each] == model[each]
 
 
-def test_what_is_not_there_is_none_an_empty_set_and_removed_without_a_word() -> None:
+def test_a_missing_key_is_none_or_an_empty_set_and_may_be_removed() -> None:
     storage = MemoryStorageObject()
     storage.remove("key", "value")
     assert storage.get("key") is None

@@ -60,9 +60,7 @@ def storage(redis_server: RedisProcess, make: Make) -> RedisStorageObject:
 # Sets.
 
 
-def test_what_is_added_is_a_plain_set_under_the_prefix(
-    storage: RedisStorageObject, plain: Any
-) -> None:
+def test_values_are_a_plain_set_under_the_prefix(storage: RedisStorageObject, plain: Any) -> None:
     storage.add("users", "ada")
     storage.add("users", "grüße 🎉")
     storage.add("users", "ada")
@@ -74,9 +72,7 @@ def test_what_is_added_is_a_plain_set_under_the_prefix(
     assert plain.smembers("fws:users") == {"grüße 🎉".encode()}
 
 
-def test_what_another_application_put_there_is_found(
-    storage: RedisStorageObject, plain: Any
-) -> None:
+def test_values_of_other_programs_are_found(storage: RedisStorageObject, plain: Any) -> None:
     plain.sadd("fws:users", "ada", "bob")
     plain.sadd("users", "nobody")
     assert storage.get("users") == {"ada", "bob"}
@@ -85,7 +81,7 @@ def test_what_another_application_put_there_is_found(
     assert storage["users"] == {"bob"}
 
 
-def test_what_is_not_there_is_none_an_empty_set_and_removed_without_a_word(
+def test_a_missing_key_is_none_or_an_empty_set_and_may_be_removed(
     storage: RedisStorageObject, plain: Any
 ) -> None:
     storage.remove("key", "value")
@@ -108,7 +104,7 @@ def test_a_prefix_of_its_own_keeps_servers_apart(
     assert plain.smembers("one:key") == {b"value"}
 
 
-def test_texts_bytes_and_numbers_are_kept_by_what_redis_has_of_them(
+def test_texts_bytes_and_numbers_are_equal_as_in_redis(
     storage: RedisStorageObject, plain: Any
 ) -> None:
     values: list[Any] = ["text", b"bytes", bytearray(b"more"), 7, 1.5, b"\xff\x00"]
@@ -130,7 +126,7 @@ def test_texts_bytes_and_numbers_are_kept_by_what_redis_has_of_them(
 
 
 @pytest.mark.parametrize("wrong", [None, True, ["list"], {"a": 1}, object()])
-def test_what_redis_has_no_type_for_is_a_type_error(
+def test_a_value_of_another_type_is_a_type_error(
     wrong: Any, storage: RedisStorageObject, plain: Any
 ) -> None:
     for ask in (
@@ -210,7 +206,7 @@ def test_a_password_is_shown_nowhere(start_redis: StartRedis, make: Make) -> Non
     assert f"127.0.0.1:{process.port}" in str(storage)
 
 
-def test_a_wrong_url_is_told_without_what_it_says() -> None:
+def test_the_error_for_a_wrong_url_does_not_repeat_it() -> None:
     for url in ("http://:sesame@host/", "redis://:sesame@host:port/0", "redis://:sesame@host/zero"):
         with pytest.raises(ConfigurationError) as refused:
             RedisStorageObject.from_url(url)
@@ -359,7 +355,7 @@ def test_a_filter_that_does_not_catch_it_keeps_the_sender(
     sender.send("again")
     assert sender.receive() == "again"
     if link is Shout:
-        assert other.receive() == "again"  # what failed reached nobody
+        assert other.receive() == "again"  # the failed message was not sent
 
 
 @pytest.mark.parametrize("link", [Remember, Shout])
