@@ -71,6 +71,7 @@ def wrong(texts: Iterator[Text]) -> set[tuple[int, str]]:
         "whether it is open",
         "Close `it`. *Nobody* waits.",
         "How it ends.",
+        "Close it; whoever waits is told.",
     ],
 )
 def test_such_an_opening_is_found(text: str) -> None:

@@ -25,7 +25,7 @@ TO_REWRITE = ("fws_gevent", "example_app", "tests")
 
 OPENINGS = "who|whose|whom|whoever|what|whatever|whichever|whether|how|nobody"
 _OPENING = re.compile(rf"({OPENINGS})\b", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`\"“*\[])")
+_SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`\"“*\[])|(?<=;)\s+")
 _MARKS = re.compile(r"""^[\s>*_"“(\[-]*(?:\d+\.\s+)?""")
 _COMMENT = re.compile(r"^\s*(?:#+!?|//|--|/?\*+)(?: |$)(.*)$")
 _HEADING = re.compile(r"^#+ .*$", re.MULTILINE)

@@ -51,7 +51,7 @@ class Channels:
     def on_up(self, subscription: Subscription) -> None:
         """Log that messages of the time without a connection are lost."""
         if subscription.losses:
-            _log.warning("channels: listening again; what was sent to them meanwhile is gone")
+            _log.warning("channels: listening again; messages sent to them meanwhile are lost")
 
     def on_down(self, _subscription: Subscription) -> None:
         """Do nothing: the loss was logged."""
