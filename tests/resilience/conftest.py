@@ -1,4 +1,4 @@
-"""Every test here runs against real processes, in each of the three ways of running."""
+"""Fixtures: real processes, in each of the three ways of running."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ class Echo(WebSocketMessageFilter):
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> str:
-    """One way of running after the other."""
+    """Return one way of running after another."""
     chosen: str = request.param
     return chosen
 
 
 @pytest.fixture
 def run(way: str, start: Start, connect: Connect, tmp_path: Path) -> Run:
-    """Starts a server in this way: run(FILTERS, max_connections=2); an echo by default."""
+    """Return a function that starts a server in this way: run(FILTERS, max_connections=2).
+
+    Its default filter echoes.
+    """
 
     def begin(filters: str = ECHO, **more: Any) -> Site:
         return start_site(way, start, connect, tmp_path, filters=filters, **more)

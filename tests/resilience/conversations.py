@@ -1,4 +1,4 @@
-"""What comes of a request in the form of bytes, told in short."""
+"""The outcome of a request in bytes, in a short form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = re.compile(rb"HTTP/1\.\d (\d{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 
 
 class Conversation:
-    """One connection, what came back on it, and whether it has ended."""
+    """One connection, with the bytes that came back on it, and its end."""
 
     def __init__(self, client: socket.socket, bodiless: bool) -> None:
         self.client = client
@@ -25,7 +25,7 @@ class Conversation:
         self._bodiless = bodiless
 
     def send(self, data: bytes) -> None:
-        """Send `data`, as far as the server lets us."""
+        """Send `data`, as far as the server reads it."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.client.sendall(data)
 
@@ -48,12 +48,12 @@ class Conversation:
 
     @property
     def upgraded(self) -> bool:
-        """Whether a 101 came, so that what follows is frames."""
+        """Return whether a 101 came, so that frames follow."""
         return bool(self.answers) and self.answers[-1].status == 101
 
     @property
     def outcome(self) -> str:
-        """All of it in short, as handshakes/README.txt explains it."""
+        """Return the outcome in the form that handshakes/README.txt explains."""
         statuses = [str(answer.status) for answer in self.answers]
         if self.upgraded and self.ended and self.rest[:1] == b"\x88":
             statuses.append(str(int.from_bytes(self.rest[2:4], "big")))
@@ -63,7 +63,7 @@ class Conversation:
 
 
 def converse(site: Site, request: bytes) -> Conversation:
-    """Send a request; then an echo over what became a WebSocket, or another request."""
+    """Send a request, and then a message over the WebSocket, or another request."""
     with site.open() as client:
         talk = Conversation(client, request.startswith(b"HEAD "))
         talk.send(request)

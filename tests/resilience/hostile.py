@@ -1,4 +1,4 @@
-"""Clients that mean harm, or can't help it; and one that means none, to see how it fares."""
+"""Hostile and broken clients, and a bystander that must not notice them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .ways import Site
 MIB = 1 << 20
 
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27  # of Linux's SOL_SOCKET; `socket` has no names for them
-_DROP_ALL = struct.pack("HBBI", 6, 0, 0, 0)  # a packet filter of one instruction: return 0 bytes
+_DROP_ALL = struct.pack("HBBI", 6, 0, 0, 0)  # a packet filter of one instruction, which drops all
 
 
 def peak(site: Site) -> int:
-    """Bytes of memory that the process ever held at once."""
+    """Return the most bytes of memory that the process ever held."""
     status = Path(f"/proc/{site.pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
 
 
 class Bystander:
-    """Somebody who does no harm: whatever goes on, it is answered, in order, and stays.
+    """A harmless client, which is answered in order and stays, whatever happens.
 
-    It opens its connection before the harm is done. The filters must echo.
+    It opens its connection before the attack. The filters must echo.
     """
 
     def __init__(self, site: Site, **more: Any) -> None:
@@ -41,12 +41,12 @@ class Bystander:
         self.ask()
 
     def ask(self) -> None:
-        """Say something and hear it again."""
+        """Send a text and receive it."""
         text = f"are you there? {next(self._numbers)}"
         assert self.say(text) == text
 
     def say(self, text: str) -> str:
-        """Say something and hear the answer; a Ping is answered by the way."""
+        """Send a text and return the answer; answer a Ping before it."""
         self._client.send(text)
         while (got := self._client.frame()).opcode == 9:
             self._client.raw(frame(10, got.payload))
@@ -54,7 +54,7 @@ class Bystander:
         return got.payload.decode()
 
     def ask_until(self, condition: Callable[[], object]) -> None:
-        """Ask again and again while something goes on, until `condition` holds."""
+        """Ask repeatedly until `condition` holds."""
         with gevent.Timeout(PATIENCE):
             self.ask()
             while not condition():
@@ -62,7 +62,7 @@ class Bystander:
 
 
 class Flood:
-    """Sends the same bytes again and again, in the background, until nobody takes them."""
+    """Sends the same bytes repeatedly, in the background, until the server takes no more."""
 
     def __init__(self, client: Client, data: bytes, times: int | None = None) -> None:
         self._client, self._data = client, data
@@ -76,7 +76,7 @@ class Flood:
 
     @property
     def over(self) -> bool:
-        """Whether all was sent, or it was cut off."""
+        """Return whether all was sent, or the connection was cut off."""
         return bool(self._greenlet.dead)
 
     def __enter__(self) -> Flood:
@@ -87,7 +87,7 @@ class Flood:
 
 
 class Reader:
-    """Reads frames off a client, many of them faster than the client itself can."""
+    """Reads frames from a client, faster than the client itself does."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -95,7 +95,7 @@ class Reader:
         client._buffer = b""
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """The opcodes and payloads of frames, to the end of the stream."""
+        """Yield the opcodes and payloads of frames, to the end of the stream."""
         buffer, position = self._buffer, 0
         while True:
             whole = _whole(buffer, position)
@@ -116,7 +116,7 @@ class Reader:
 
 
 def _whole(buffer: bytearray, position: int) -> tuple[int, int] | None:
-    """Where the payload of the next frame begins and ends, if all of it is here."""
+    """Return the begin and end of the next frame's payload, if all of it is here."""
     here = len(buffer) - position
     if here < 2:
         return None
@@ -132,7 +132,7 @@ def _whole(buffer: bytearray, position: int) -> tuple[int, int] | None:
 
 
 def black_hole(bare: socket.socket) -> None:
-    """Have the kernel drop all that comes for a socket, unanswered: to its peer it has vanished."""
+    """Have the kernel drop all packets for a socket, so that it vanishes for its peer."""
     program = ctypes.create_string_buffer(_DROP_ALL)
     bare.setsockopt(
         socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program))
@@ -140,5 +140,5 @@ def black_hole(bare: socket.socket) -> None:
 
 
 def come_back(bare: socket.socket) -> None:
-    """Let a vanished socket hear again."""
+    """Let a vanished socket receive packets again."""
     bare.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)

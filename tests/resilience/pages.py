@@ -10,7 +10,7 @@ from ..raw_http import request
 from .ways import COMMAND, STOCK, Site
 
 WS = "/ws"
-"""Where the WebSockets of such a server are."""
+"""Return the path of the WebSockets of such a server."""
 
 PAGES = """
 from flask import Flask
@@ -22,19 +22,19 @@ FilteredWebSocket(app)
 
 
 def with_pages(way: str, home: Path) -> tuple[str, ...]:
-    """The flags for a server with the pages under /fws/ (`more` of `start_site`)."""
+    """Return the flags for a server with the pages under /fws/ (`more` of `start_site`)."""
     (home / "way_pages.py").write_text(PAGES)
     return ("--app", "way_pages:app") if way == COMMAND else ("way_pages:app",)
 
 
 def page(site: Site, path: str) -> tuple[int, str]:
-    """Status and text of a page."""
+    """Return the status and the text of a page."""
     (answer,) = site.exchange(request(f"GET {path} HTTP/1.1", "Connection: close"))
     return answer.status, answer.body.decode()
 
 
 def metric(site: Site, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that have these labels."""
+    """Return the sum of a metric's samples that have these labels."""
     status, text = page(site, "/fws/metrics")
     assert status == 200, text
     samples = re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)
@@ -43,9 +43,9 @@ def metric(site: Site, name: str, **labels: str) -> float:
 
 
 def refusal(site: Site, path: str = WS, headers: tuple[str, ...] = ()) -> tuple[int, str | None]:
-    """How an upgrade request is refused: the status and Retry-After, or the close code and None.
+    """Return the refusal of an upgrade request: status and Retry-After, or close code and None.
 
-    The stock worker has answered 101 before it asks anybody, so there it is a close code.
+    The stock worker has answered 101 before it asks, so its refusal is a close code.
     """
     if site.way == STOCK:
         client = site.client(path, headers=headers)

@@ -1,4 +1,4 @@
-"""A server that stays for all tests of a module, where they leave no trace in it."""
+"""A server for all tests of a module, in which they leave no trace."""
 
 from __future__ import annotations
 

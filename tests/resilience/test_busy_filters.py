@@ -1,4 +1,4 @@
-"""A filter that computes for long: the others are late by that much, and none is closed for it."""
+"""A filter that computes for a long time delays all connections, and closes none."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Compute(WebSocketMessageFilter):
 )
 
 IMPATIENT = {"ping_interval": 1.0, "ping_timeout": 1.0}
-"""Who is silent for two seconds is given up, which is shorter than what is computed."""
+"""A silent peer is given up after two seconds, which is shorter than the computation."""
 
 
 class Attentive:
-    """A client that answers each Ping at once, whatever else happens, and keeps what it heard."""
+    """A client that answers each Ping at once, and keeps its messages."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class Attentive:
         self._client.send(text)
 
     def hears(self, text: str) -> bool:
-        """Whether that is what it hears next."""
+        """Return whether this is the next message."""
         assert not self.reading.dead
         return self.heard.get(timeout=PATIENCE) == text
 
@@ -72,13 +72,13 @@ class Attentive:
 
 @pytest.fixture
 def readers() -> Iterator[list[Attentive]]:
-    """Clients whose reading ends with the test."""
+    """Return a function that makes clients whose reading ends with the test."""
     made: list[Attentive] = []
     yield made
     gevent.killall([each.reading for each in made])
 
 
-def test_the_others_are_late_and_nobody_is_closed_and_a_line_names_the_filter(
+def test_a_filter_that_computes_delays_the_others_closes_none_and_is_logged(
     run: Run, readers: list[Attentive]
 ) -> None:
     site = run(COMPUTE.replace("OFFLOAD", "False"), **IMPATIENT)
@@ -91,9 +91,9 @@ def test_the_others_are_late_and_nobody_is_closed_and_a_line_names_the_filter(
     site.command.wait_for("computing")
     for each in others:
         each.say("still there?")
-    late = gevent.spawn(site.client)  # who knocks meanwhile is let in
+    late = gevent.spawn(site.client)  # a new client is accepted meanwhile
     assert all(each.hears("still there?") for each in others)
-    assert busy.hears("compute")  # the echo, which left at the end of the turn
+    assert busy.hears("compute")  # the echo, which is sent at the end of the turn
     assert busy.hears("computed")
     readers.append(Attentive(late.get(timeout=PATIENCE)))
     for each in readers:
@@ -107,7 +107,7 @@ def test_the_others_are_late_and_nobody_is_closed_and_a_line_names_the_filter(
     assert not re.search(r" close \w+ ", site.log)
 
 
-def test_offloaded_it_holds_up_nobody(run: Run, readers: list[Attentive]) -> None:
+def test_an_offloaded_filter_delays_no_other_connection(run: Run, readers: list[Attentive]) -> None:
     site = run(COMPUTE.replace("OFFLOAD", "True"), **IMPATIENT)
     readers += (Attentive(site.client()) for _ in range(4))
     busy, *others = readers
@@ -117,7 +117,7 @@ def test_offloaded_it_holds_up_nobody(run: Run, readers: list[Attentive]) -> Non
         for each in others:
             each.say(f"hello {round_}")
             assert each.hears(f"hello {round_}")
-    assert busy.heard_nothing()  # so it computes all the while
+    assert busy.heard_nothing()  # so it computes all the time
     assert busy.hears("computed")
     for each in readers:
         each.say("and now?")

@@ -1,4 +1,4 @@
-"""Clients that come, chat and vanish at random leave nothing behind; `make soak` does it longer."""
+"""Clients that connect, chat and vanish at random leave no trace; `make soak` runs longer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUIET = Census(
 )
 
 
-def test_all_who_came_went_and_nothing_of_them_is_left(run: Run) -> None:
+def test_clients_that_come_and_go_leave_no_trace(run: Run) -> None:
     site = run(FILTERS, ping_interval=PING, ping_timeout=PING, close_timeout=PING)
     told: list[str] = []
     assert churn.run(site, seed=1, seconds=4, clients=40, report=told.append) == []
@@ -37,11 +37,11 @@ def test_all_who_came_went_and_nothing_of_them_is_left(run: Run) -> None:
         (QUIET._replace(descriptors=20), "12 descriptors more than before"),
     ],
 )
-def test_the_books_say_what_is_wrong(after: Census, complaint: str | None) -> None:
+def test_the_books_name_each_difference(after: Census, complaint: str | None) -> None:
     assert wrong(QUIET, after, []) == ([] if complaint is None else [complaint])
 
 
-def test_memory_may_grow_to_what_it_needs_but_not_on_and_on() -> None:
+def test_memory_may_grow_at_first_but_not_steadily() -> None:
     def grown(*sizes: int) -> list[str]:
         return wrong(QUIET, QUIET, [QUIET._replace(resident=size << 20) for size in sizes])
 

@@ -1,4 +1,4 @@
-"""The descriptors run out: nobody suffers but who comes, and he is served when there are some."""
+"""Without free descriptors new clients wait, and the others notice nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORT = "Too many open files"
 
 
 def let_open(site: Site, more: int) -> None:
-    """Let the server open so many descriptors more, and no other."""
+    """Let the server open at most `more` further descriptors."""
     used = {int(each.name) for each in Path(f"/proc/{site.pid}/fd").iterdir()}
     limit = max(used) + 1
     holes = limit - len(used)
@@ -26,7 +26,7 @@ def let_open(site: Site, more: int) -> None:
 
 
 def computed(site: Site) -> float:
-    """Seconds that the server has computed so far."""
+    """Return the seconds of CPU that the server has used."""
     words = Path(f"/proc/{site.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -36,13 +36,13 @@ def echoes(client: Client) -> bool:
     return client.receive() == "hello"
 
 
-def test_who_comes_waits_and_the_others_notice_nothing(run: Run) -> None:
+def test_new_clients_wait_and_the_others_notice_nothing(run: Run) -> None:
     site = run(ECHO, request_timeout=900)
     friends = [site.client() for _ in range(5)]
     assert all(map(echoes, friends))
     let_open(site, 4)
     with ExitStack() as stack:
-        # They say nothing, and so hold what there is; the last ones wait in the backlog.
+        # Silent connections take the descriptors; the last ones wait in the backlog.
         for _ in range(12):
             stack.enter_context(site.open())
         site.command.wait_for(SHORT)
@@ -54,7 +54,7 @@ def test_who_comes_waits_and_the_others_notice_nothing(run: Run) -> None:
         assert computed(site) - before < 0.5  # of a second or more: it doesn't spin
         assert not late.ready()
         if site.way == STOCK:
-            # gevent's server writes a traceback at each attempt, and makes them ever more seldom,
+            # gevent's server writes a traceback at each attempt, and pauses longer after each,
             # until it is one a second.
             assert site.log.count(SHORT) < 20
         else:

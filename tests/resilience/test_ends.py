@@ -1,4 +1,4 @@
-"""SIGTERM: everybody gets what was queued for him and a Close, and it ends well and in time."""
+"""SIGTERM: each client gets its queued messages and a Close, and the server ends in time."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def started(run: Run, way: str, **more: object) -> Site:
 
 
 def ask_for_much(client: Client) -> None:
-    """Have so much queued for a client that most of it waits for him to read."""
+    """Queue so much for a client that most of it waits until the client reads."""
     client.send(str(LARGE))
     assert client.receive() == "much is coming"
 
 
 def hears_all(client: Client, *expected: str | bytes) -> bool:
-    """Whether a client gets this, a Close after it, and, having answered, the end."""
+    """Return whether a client gets messages, a Close, and the end after its answer."""
     assert [client.receive() for _ in expected] == list(expected)
     assert client.frame().close == GOODBYE
     client.close(1001)
@@ -63,7 +63,7 @@ def ends_well(site: Site) -> None:
     assert "SIGKILL" not in site.log
 
 
-def test_many_get_what_was_queued_and_a_close_though_one_is_mute(run: Run, way: str) -> None:
+def test_many_get_their_messages_and_a_close_although_one_is_mute(run: Run, way: str) -> None:
     site = started(run, way)
     mute, *clients = (site.client() for _ in range(200))
     slow = clients[:3]
@@ -86,7 +86,9 @@ def test_many_get_what_was_queued_and_a_close_though_one_is_mute(run: Run, way: 
     assert mute.at_end()
 
 
-def test_it_is_the_same_over_tls(run: Run, way: str, identity: Identity) -> None:
+def test_clients_over_tls_get_their_messages_and_a_close_too(
+    run: Run, way: str, identity: Identity
+) -> None:
     site = started(run, way, identity=identity)
     clients = [site.client() for _ in range(5)]
     ask_for_much(clients[0])

@@ -1,4 +1,4 @@
-"""Filters and subscribers that raise, or never return: their own connection suffers, no other."""
+"""Filters and subscribers that raise or never return affect their own connection alone."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ BUSES = {
 
 @pytest.fixture
 def site(run: Run, way: str, tmp_path: Path) -> Site:
-    """A server whose filters do what the query of a connection says: ?connect=hang."""
+    """Return a server whose filters follow the query of a connection, such as ?connect=hang."""
     flags = () if way == COMMAND else ("--graceful-timeout", "1")
     return run(FILTERS, more=(*flags, *with_pages(way, tmp_path)), max_runners=12, grace=0.5)
 
@@ -111,7 +111,7 @@ def echoes(client: Client) -> bool:
 
 
 def is_silent(client: Client) -> bool:
-    """Whether nothing comes for it. For how long it is looked is of no account."""
+    """Return whether nothing comes for a client at present."""
     return not select([client.socket], [], [], 0.1)[0]
 
 
@@ -121,7 +121,7 @@ def part(client: Client) -> None:
     assert client.frame().close[0] == 1000
 
 
-def test_a_filter_that_raises_costs_its_own_connection(site: Site) -> None:
+def test_a_filter_that_raises_ends_its_own_connection_alone(site: Site) -> None:
     friend = site.client(WS)
     for error in ERRORS:
         for event in EVENTS:
@@ -138,14 +138,14 @@ def test_a_filter_that_raises_costs_its_own_connection(site: Site) -> None:
     until(lambda: metric(site, "fws_connections") == 1)
     for event, name in CHAINS.items():
         where = {"chain": event, "filter": f"{MODULE}.{name}"}
-        each = 2 if event == "data" else 1  # a Close is raw data too
+        each = 2 if event == "data" else 1  # a Close frame is data, too
         assert metric(site, "fws_filter_errors_total", **where) == each * len(ERRORS)
         assert f"filter {MODULE}.{name} failed on <Connection " in site.log
     assert metric(site, "fws_connections_closed_total", code="1011") == 3 * len(ERRORS)
     assert echoes(friend)
 
 
-def test_a_subscriber_that_raises_costs_nobody_anything(site: Site) -> None:
+def test_a_subscriber_that_raises_ends_no_connection(site: Site) -> None:
     friend = site.client(WS)
     for error in ERRORS:
         for bus in BUSES:
@@ -158,7 +158,7 @@ def test_a_subscriber_that_raises_costs_nobody_anything(site: Site) -> None:
     assert echoes(friend)
 
 
-def test_a_filter_that_never_returns_holds_its_own_connection_alone(site: Site) -> None:
+def test_a_filter_that_never_returns_blocks_its_own_connection_alone(site: Site) -> None:
     friend = site.client(WS)
     stuck = [faulty(site, f"{event}=hang") for event in EVENTS]
     subscribed = [faulty(site, f"{bus}-subscriber=hang") for bus in BUSES]
@@ -170,7 +170,7 @@ def test_a_filter_that_never_returns_holds_its_own_connection_alone(site: Site) 
     until(lambda: metric(site, "fws_runners_blocked") == 8)
     for _ in range(20):
         assert echoes(friend)
-    # A subscriber and the filters are called in no order, so the echo may have come before it.
+    # Subscribers and filters have no order, so the echo may have come first.
     assert all(map(is_silent, stuck[:3]))
     stuck[2].drop()
     assert echoes(friend)
@@ -183,7 +183,7 @@ def test_a_filter_that_never_returns_holds_its_own_connection_alone(site: Site) 
     assert "SIGKILL" not in site.log
 
 
-def test_when_the_runners_run_out_all_wait_and_go_on_later(
+def test_all_connections_wait_without_a_free_runner_and_go_on_later(
     run: Run, way: str, tmp_path: Path
 ) -> None:
     site = run(FILTERS, more=with_pages(way, tmp_path), max_runners=3)

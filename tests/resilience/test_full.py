@@ -1,4 +1,4 @@
-"""As many are connected as may be: the next one is told so at once, and the pages still answer."""
+"""A full server refuses the next client at once, and its pages still answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .ways import STOCK, Site
 
 @pytest.fixture
 def no_room(way: str) -> tuple[int, str | None]:
-    """How someone is refused for whom there is no room."""
-    # The stock worker answered 101 before it asks us, so nothing but a close code is left.
+    """Return the refusal of a client for which there is no room."""
+    # The stock worker has answered 101 before it asks, so the refusal is a close code.
     return (1013, None) if way == STOCK else (503, "5")
 
 
@@ -26,7 +26,7 @@ def echoes(client: Client) -> bool:
 
 
 def gets_in(site: Site, headers: tuple[str, ...] = ()) -> bool:
-    """Whether there is room for one more, who stays."""
+    """Return whether there is room for one more client, which stays."""
     return echoes(site.client(WS, headers=headers))
 
 
@@ -38,7 +38,7 @@ def at(address: str) -> tuple[str, ...]:
     return (f"X-Forwarded-For: {address}",)
 
 
-def test_who_finds_no_room_is_told_so_and_the_others_and_the_pages_go_on(
+def test_a_client_without_room_is_refused_and_the_others_and_the_pages_go_on(
     run: Run, way: str, tmp_path: Path, no_room: tuple[int, str | None]
 ) -> None:
     site = run(ECHO, more=with_pages(way, tmp_path), max_connections=2)
@@ -57,7 +57,7 @@ def test_who_finds_no_room_is_told_so_and_the_others_and_the_pages_go_on(
     assert refusal(site) == no_room
 
 
-def test_an_address_has_its_share_and_the_others_theirs(
+def test_each_address_has_its_share_of_the_room(
     run: Run, way: str, tmp_path: Path, no_room: tuple[int, str | None]
 ) -> None:
     site = run(
@@ -67,7 +67,7 @@ def test_an_address_has_its_share_and_the_others_theirs(
     greedy = [site.client(WS, headers=at("192.0.2.1")) for _ in range(2)]
     assert all(map(echoes, greedy))
     assert refusal(site, headers=at("192.0.2.1")) == no_room
-    # What the client put in front of what the proxy saw is the client's word alone.
+    # The client itself wrote the entries before that of the proxy, which are not trusted.
     assert refusal(site, headers=at("203.0.113.7, 192.0.2.1")) == no_room
     assert gets_in(site, at("192.0.2.2"))
     assert page(site, "/fws/healthz") == (200, "ok\n")

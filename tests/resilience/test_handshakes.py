@@ -1,8 +1,8 @@
-"""Requests as bytes, and what must come of them: pairs of files in the folder `handshakes`.
+"""Requests in bytes and their outcomes, in pairs of files in the folder `handshakes`.
 
-NAME.http is what is sent and NAME.answer what must be observed; README.txt there says how they
-are written. A malformed one gets a refusal and the end of its connection, never a 101, a 500 or
-a traceback; those called granted-… are odd but right, and must become WebSockets.
+NAME.http has the request and NAME.answer the outcome; README.txt there describes their form. A
+malformed request gets a refusal and the end of its connection, never a 101, a 500 or a traceback.
+Requests called granted-… are odd but valid, and must become WebSockets.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|([rnt\\])|\{(\d+) (.*?)\}|$)")
 _CHARACTERS = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
 
 REFUSALS = {"501", "505", *(str(status) for status in range(400, 500))}
-"""501 for a coding and 505 for a version that nobody here knows, as RFC 9110 has it (§15.6)."""
+"""The status 501 for an unknown coding, and 505 for an unknown version (RFC 9110 §15.6)."""
 
 
 class Expected(NamedTuple):
-    """What a .answer says: the outcome in each way of running, and headers of the answer."""
+    """The content of a .answer file: the outcome in each way of running, and headers."""
 
     outcome: dict[str, str]
     headers: dict[str, str]
 
 
 def request_of(name: str) -> bytes:
-    """The bytes of a .http file."""
+    """Return the bytes of a .http file."""
     text = (FOLDER / f"{name}.http").read_text("ascii")
     return "".join(_line(each) for each in text.splitlines()).encode("latin-1")
 
@@ -59,7 +59,7 @@ def _unescaped(text: str) -> str:
 
 
 def answer_of(name: str) -> Expected:
-    """What a .answer file says."""
+    """Return the content of a .answer file."""
     lines = (FOLDER / f"{name}.answer").read_text("ascii").splitlines()
     said = [line.partition(": ")[::2] for line in lines if not line.startswith("#")]
     own = {name: value for name, value in said if name in WAYS}
@@ -75,14 +75,14 @@ def answer_of(name: str) -> Expected:
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """One server for all pairs; at the end, its log is looked through."""
+    """Return one server for all pairs, whose log is checked at the end."""
     way: str = request.param
-    # Under our worker a body that never ends is waited for as long as gunicorn keeps connections.
+    # Our worker waits for a body that never ends as long as gunicorn keeps connections.
     more = ("--keep-alive", "1") if way == OURS else ()
     with standing(way, tmp_path_factory.mktemp("site"), more=more) as site:
         yield site
     if way == STOCK:
-        # gevent-websocket hands its refusals to gevent in a form that raises there. None is ours.
+        # gevent-websocket hands its refusals to gevent in a form that raises there.
         assert "/fws_gevent/" not in site.log
         assert "closed file" not in site.log
     else:
@@ -91,12 +91,12 @@ def site(
 
 @pytest.fixture(scope="module")
 def bystander(site: Site) -> Client:
-    """A client that all the others are no business of."""
+    """Return a client that must not notice the others."""
     return site.client()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_request_gets_its_answer_and_nobody_else_notices(
+def test_a_request_gets_its_answer_and_no_other_client_notices(
     name: str, site: Site, bystander: Client
 ) -> None:
     expected = answer_of(name)
@@ -109,7 +109,7 @@ def test_a_request_gets_its_answer_and_nobody_else_notices(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_expected_is_a_refusal_unless_the_request_is_right(name: str) -> None:
+def test_the_expected_outcome_is_a_refusal_unless_the_request_is_valid(name: str) -> None:
     outcome = answer_of(name).outcome
     if name.startswith("granted-"):
         assert (outcome[COMMAND], outcome[OURS]) == ("101", "101")

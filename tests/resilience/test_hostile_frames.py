@@ -1,4 +1,4 @@
-"""Frames that are meant to fill a server's memory or to keep it busy, from outside."""
+"""Frames that try to fill the memory of a server or to keep it busy."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from .ways import STOCK, WAYS, Site
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate"
 
 ROOM = 16 * MIB
-"""What a server may grow by, whoever does what to it."""
+"""Bytes by which a server may grow under an attack."""
 
 
 @pytest.fixture(scope="module", params=WAYS)
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """One server for the tests that don't ask for settings of their own."""
+    """Return one server for the tests without settings of their own."""
     home = tmp_path_factory.mktemp("hostile")
     with standing(request.param, home) as begun:
         yield begun
 
 
 def _announce(opcode: int, size: int) -> bytes:
-    """A frame's header and mask, and nothing of what it announces."""
+    """Return the header and the mask of a frame without its payload."""
     return bytes((0x80 | opcode, 0xFF)) + size.to_bytes(8, "big") + b"mask"
 
 
 def _closed_with(client: Client) -> int:
-    """The code that a client is closed with; nothing comes before the Close, or behind it."""
+    """Return the code with which a client is closed. Nothing comes before or after the Close."""
     ((opcode, payload),) = Reader(client)
     assert opcode == 8
     return int.from_bytes(payload[:2], "big")
 
 
-TOO_MUCH = {  # how it begins, how it goes on and how often, what it is closed with
+TOO_MUCH = {  # the begin, the repeated part and its count, the close code
     "2 GiB announced": (_announce(2, 2 << 30), bytes(MIB), 64, 1009),
     "2 GiB of text announced": (_announce(1, 2 << 30), bytes(MIB), 64, 1009),
     "2 GiB announced in a fragment": (
@@ -57,7 +57,7 @@ TOO_MUCH = {  # how it begins, how it goes on and how often, what it is closed w
 
 
 @pytest.mark.parametrize("what", TOO_MUCH)
-def test_who_sends_too_much_is_closed_and_takes_no_memory(what: str, site: Site) -> None:
+def test_a_client_that_sends_too_much_is_closed_and_takes_no_memory(what: str, site: Site) -> None:
     start, more, times, code = TOO_MUCH[what]
     bystander = Bystander(site)
     before = site.resident
@@ -70,7 +70,7 @@ def test_who_sends_too_much_is_closed_and_takes_no_memory(what: str, site: Site)
     assert peak(site) - before <= ROOM
 
 
-def test_who_never_stops_sending_is_cut_off(run: Run) -> None:
+def test_a_client_that_never_stops_sending_is_cut_off(run: Run) -> None:
     site = run(close_timeout=0.3)
     bystander, client = Bystander(site), site.client()
     before = site.resident
@@ -82,7 +82,7 @@ def test_who_never_stops_sending_is_cut_off(run: Run) -> None:
     assert peak(site) - before <= ROOM
 
 
-def test_a_hundred_who_announce_and_wait_take_no_memory(site: Site) -> None:
+def test_a_hundred_clients_that_announce_large_frames_take_no_memory(site: Site) -> None:
     bystander = Bystander(site)
     before = site.resident
     clients = [site.client(early=_announce(2, MIB)) for _ in range(100)]
@@ -110,7 +110,7 @@ def test_a_flood_is_answered_to_its_end_and_in_order(
     assert peak(site) - before <= ROOM
 
 
-def test_who_never_reads_the_pongs_is_not_read_either_and_then_closed(run: Run) -> None:
+def test_a_client_that_never_reads_its_pongs_is_not_read_from_and_then_closed(run: Run) -> None:
     site = run(max_queue=64 * 1024, max_queue_time=0.3, close_timeout=20)
     bystander, client = Bystander(site), site.client(receive_buffer=4096)
     before = site.resident
@@ -129,7 +129,7 @@ LIMIT = 16 * MIB
 
 @pytest.fixture(scope="module")
 def bomb() -> bytes:
-    """A compressed message of half a GiB of zeros, a thousandth of that itself."""
+    """Return a compressed message of half a GiB of zeros, a thousandth of that in size."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     pieces = [deflater.compress(bytes(LIMIT)) for _ in range(32)]
     payload = b"".join((*pieces, deflater.flush(zlib.Z_SYNC_FLUSH)))[:-4]
@@ -138,19 +138,19 @@ def bomb() -> bytes:
 
 
 def _compressed(payload: bytes, size: int) -> Iterator[bytes]:
-    """The frames of a compressed message, in fragments of `size` bytes."""
+    """Return the frames of a compressed message, in fragments of `size` bytes."""
     for start in range(0, len(payload), size):
         opcode, kind = (0, 0) if start else (2, 0x40)
         last = 0x80 if start + size >= len(payload) else 0
         yield frame(opcode, payload[start : start + size], first=kind | last)
 
 
-def test_a_deflate_bomb_goes_off_outside(run: Run, bomb: bytes) -> None:
+def test_a_compression_bomb_is_not_inflated(run: Run, bomb: bytes) -> None:
     site = run(max_message_size=LIMIT)
     bystander = Bystander(site)
     sizes = (len(bomb), len(bomb) // 2, 5000)
     clients = [site.client(headers=[DEFLATE]) for _ in sizes]
-    # That worker's handshake agrees on no extension, so a compressed frame breaks the protocol.
+    # The handshake of that worker agrees on no extension, so compressed frames are invalid.
     code = 1002 if site.way == STOCK else 1009
     before = site.resident
     for client, size in zip(clients, sizes, strict=True):

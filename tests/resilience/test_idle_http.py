@@ -1,4 +1,4 @@
-"""Who says nothing, or too little, over HTTP or TLS is dropped, and keeps nobody out meanwhile."""
+"""Clients that are too slow over HTTP or TLS are dropped, and keep no other client out."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .standing import standing
 from .ways import COMMAND, OURS, STOCK, WAYS, Site
 
 TIMEOUT = 1.5
-"""The servers' `request_timeout`, in seconds."""
+"""The `request_timeout` of the servers, in seconds."""
 
 MANY = {COMMAND: 1000, OURS: 1500}
 SEVERAL = 300
 
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-"""The beginning of a TLS ClientHello."""
+"""Return the beginning of a TLS ClientHello."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _descriptors_enough() -> Iterator[None]:
-    """As many for this process, and those that it starts, as the system lets it have."""
+    """Raise the limit of descriptors for this process and its children as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
@@ -45,13 +45,13 @@ def patient(
     tmp_path_factory: pytest.TempPathFactory,
     identity: Identity | None,
 ) -> Iterator[Site]:
-    """A site that has been asked once, with nothing unexpected in its log at the end."""
+    """Return a site that has answered once; its log is checked at the end."""
     way: str = request.param
     home = tmp_path_factory.mktemp("site")
     with standing(way, home, identity=identity, request_timeout=TIMEOUT) as site:
         assert echoes(site.client())
         yield site
-    if way != STOCK:  # where gevent has a traceback for each TLS handshake that breaks off
+    if way != STOCK:  # gevent logs a traceback for each TLS handshake that breaks off
         assert "Traceback" not in site.log
 
 
@@ -59,7 +59,7 @@ def patient(
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A server without TLS."""
+    """Return a server without TLS."""
     with patient(request, tmp_path_factory, None) as site:
         yield site
 
@@ -68,14 +68,14 @@ def site(
 def secure(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, identity: Identity
 ) -> Iterator[Site]:
-    """A server with TLS."""
+    """Return a server with TLS."""
     with patient(request, tmp_path_factory, identity) as site:
         yield site
 
 
 @pytest.fixture
 def bare() -> Iterator[list[socket.socket]]:
-    """Connections of a test, to be closed at its end."""
+    """Return the connections of a test, which are closed at its end."""
     connections: list[socket.socket] = []
     yield connections
     for each in connections:
@@ -88,7 +88,7 @@ def echoes(client: Client) -> bool:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the server has not hung up, as far as one can see without waiting."""
+    """Return whether the server has not hung up, without waiting."""
     connection.settimeout(0)
     try:
         return connection.recv(1 << 16) != b""
@@ -101,16 +101,16 @@ def is_open(connection: socket.socket) -> bool:
 
 
 def let_time_pass() -> None:
-    """Wait for nothing: to see that nothing comes of a time-out, it has to be over."""
+    """Wait until a time-out is over, to see that it has no effect."""
     gevent.sleep(1.5 * TIMEOUT)
 
 
 SILENT = [b"", b"GET / HT", upgrade(80)[:-2]]
 ANSWERED = [request(), request("POST / HTTP/1.1", "Content-Length: 5") + b"he"]
-"""Idle after a request; and after one with a half body, of which the answer wants nothing."""
+"""Connections that are idle after a request, and after one with half a body."""
 
 
-def test_who_keeps_silent_is_dropped_and_keeps_nobody_out(
+def test_a_silent_client_is_dropped_and_keeps_no_other_out(
     site: Site, bare: list[socket.socket]
 ) -> None:
     client = site.client()
@@ -124,18 +124,18 @@ def test_who_keeps_silent_is_dropped_and_keeps_nobody_out(
     assert is_open(bare[-1])
     assert echoes(site.client())
     if site.way == STOCK:
-        # gevent's own handler waits for requests as long as it takes.
+        # gevent's own handler waits for requests without a time-out.
         let_time_pass()
         assert all(is_open(each) for each in bare)
         return
     assert all(read_to_end(each) == b"" for each in bare)
-    # What stays is the newcomer; WebSockets may be silent.
+    # The newcomer stays, as WebSockets may be silent.
     until(lambda: site.descriptors <= before + 1)
     assert echoes(client)
 
 
 def drip(connections: list[socket.socket], site: Site) -> None:
-    """Send a byte on each now and then, until the server has dropped them all."""
+    """Send a byte on each from time to time, until the server has dropped all of them."""
     left = set(connections)
 
     def all_dropped() -> bool:
@@ -147,7 +147,7 @@ def drip(connections: list[socket.socket], site: Site) -> None:
         return not left
 
     if site.way == STOCK:
-        # There it goes on as long as there is something to drip.
+        # There it goes on as long as bytes are left to send.
         end = monotonic() + 1.5 * TIMEOUT
         until(lambda: all_dropped() or monotonic() > end)
         assert left == set(connections)
@@ -155,7 +155,9 @@ def drip(connections: list[socket.socket], site: Site) -> None:
         until(all_dropped)
 
 
-def test_who_drips_is_dropped_and_keeps_nobody_out(site: Site, bare: list[socket.socket]) -> None:
+def test_a_client_that_drips_is_dropped_and_keeps_no_other_out(
+    site: Site, bare: list[socket.socket]
+) -> None:
     for beginning in (b"", b"GET /", b"GET / HTTP/1.1\r\nX-Note: "):
         for _ in range(SEVERAL // 3):
             bare.append(site.open())
@@ -166,7 +168,7 @@ def test_who_drips_is_dropped_and_keeps_nobody_out(site: Site, bare: list[socket
     assert echoes(client)
 
 
-def test_who_is_dropped_in_the_middle_of_a_request_is_told_nothing(
+def test_a_client_that_is_dropped_in_a_request_gets_no_answer(
     site: Site, bare: list[socket.socket]
 ) -> None:
     bare.append(site.open())
@@ -179,7 +181,7 @@ def test_who_is_dropped_in_the_middle_of_a_request_is_told_nothing(
     assert read_to_end(bare[0]) == b""
 
 
-def test_who_stalls_in_the_tls_handshake_is_dropped_and_keeps_nobody_out(
+def test_a_client_that_stalls_in_the_tls_handshake_is_dropped_and_keeps_no_other_out(
     secure: Site, bare: list[socket.socket]
 ) -> None:
     for beginning in (b"", HELLO[:3], HELLO):
@@ -190,7 +192,7 @@ def test_who_stalls_in_the_tls_handshake_is_dropped_and_keeps_nobody_out(
     client = secure.client()
     assert echoes(client)
     if secure.way == STOCK:
-        # gevent's server gives a handshake all the time it wants.
+        # gevent's server has no time-out for a handshake.
         let_time_pass()
         assert all(is_open(each) for each in bare)
         return
@@ -198,7 +200,9 @@ def test_who_stalls_in_the_tls_handshake_is_dropped_and_keeps_nobody_out(
     assert echoes(client)
 
 
-def test_who_drips_in_the_tls_handshake_is_dropped(secure: Site, bare: list[socket.socket]) -> None:
+def test_a_client_that_drips_in_the_tls_handshake_is_dropped(
+    secure: Site, bare: list[socket.socket]
+) -> None:
     for _ in range(SEVERAL):
         bare.append(socket.create_connection(("127.0.0.1", secure.port), PATIENCE))
         bare[-1].sendall(HELLO)
@@ -206,7 +210,7 @@ def test_who_drips_in_the_tls_handshake_is_dropped(secure: Site, bare: list[sock
     assert echoes(secure.client())
 
 
-def test_who_keeps_silent_after_the_tls_handshake_is_dropped(
+def test_a_client_that_is_silent_after_the_tls_handshake_is_dropped(
     secure: Site, bare: list[socket.socket]
 ) -> None:
     bare.extend(secure.open() for _ in range(20))

@@ -1,4 +1,4 @@
-"""Pages that may open a WebSocket: the server's own and those listed, and none that looks so."""
+"""Pages that may open a WebSocket: those of the server and those listed, and no similar ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LISTED = "https://app.example,http://[2001:db8::1]:8080,https://shop.example:844
 HOST = "chat.example"
 
 MAY = [
-    # A program that is no browser sends none.
+    # A program sends none.
     (HOST, None),
     (HOST, "http://chat.example"),
     (HOST, "https://chat.example"),
@@ -45,7 +45,7 @@ MAY_NOT = [
     (HOST, "NULL"),
     (HOST, ""),
     (HOST, "*"),
-    # Suffixes, prefixes and relatives.
+    # Suffixes, prefixes and similar names.
     (HOST, "https://chat.example.evil.example"),
     (HOST, "https://evilchat.example"),
     (HOST, "https://evil-chat.example"),
@@ -58,7 +58,7 @@ MAY_NOT = [
     (HOST, "https://app.example2"),
     (HOST, "https://xapp.example"),
     (HOST, "https://appxexample"),
-    # A trailing dot is another name to a browser.
+    # A browser takes a name with a trailing dot for another one.
     (HOST, "https://chat.example."),
     (HOST, "https://app.example."),
     ("chat.example.", "https://chat.example"),
@@ -83,7 +83,7 @@ MAY_NOT = [
     ("[::1]", "http://[::1"),
     (HOST, "http://[2001:db8::1]"),
     (HOST, "http://[2001:db8::1]:80"),
-    # What isn't the form of an origin at all.
+    # Values that do not have the form of an origin.
     (HOST, "https://chat.example@evil.example"),
     (HOST, "https://evil.example@chat.example"),
     (HOST, "https://user:secret@app.example"),
@@ -108,7 +108,7 @@ MAY_NOT = [
 
 
 def asked(host: str, *origins: str) -> bytes:
-    """A handshake to `host`, with an Origin for each of `origins`."""
+    """Return a handshake to `host`, with an Origin for each of `origins`."""
     lines = [
         "GET / HTTP/1.1",
         f"Host: {host}",
@@ -125,26 +125,26 @@ def asked(host: str, *origins: str) -> bytes:
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A server that lists some pages of others."""
+    """Return a server that lists some pages of others."""
     with standing(request.param, tmp_path_factory.mktemp("site"), allowed_origins=LISTED) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def bystander(site: Site) -> Client:
-    """A client that all the others are no business of."""
+    """Return a client that must not notice the others."""
     return site.client()
 
 
 @pytest.mark.parametrize(("host", "origin"), MAY)
-def test_its_own_pages_and_those_listed_come_in(host: str, origin: str | None, site: Site) -> None:
+def test_own_and_listed_pages_are_accepted(host: str, origin: str | None, site: Site) -> None:
     origins = [] if origin is None else [origin]
     assert converse(site, asked(host, *origins)).outcome == "101"
 
 
 @pytest.mark.parametrize(("host", "origin"), MAY_NOT)
-def test_all_others_are_refused(host: str, origin: str, site: Site, bystander: Client) -> None:
-    # The stock worker has answered before we are asked: it is opened, and closed with a code.
+def test_all_other_pages_are_refused(host: str, origin: str, site: Site, bystander: Client) -> None:
+    # The stock worker has answered before it asks: the connection opens, and closes.
     refused = "101 4403" if site.way == STOCK else "403"
     assert converse(site, asked(host, origin)).outcome == refused
     bystander.send("hello")
@@ -160,6 +160,6 @@ def test_all_others_are_refused(host: str, origin: str, site: Site, bystander: C
         ("https://evil.example", ""),
     ],
 )
-def test_two_origins_are_none(origins: tuple[str, str], site: Site) -> None:
+def test_two_origins_are_refused(origins: tuple[str, str], site: Site) -> None:
     refused = "101 1008" if site.way == STOCK else "400"
     assert converse(site, asked(HOST, *origins)).outcome == refused

@@ -1,4 +1,4 @@
-"""More than the rates allow: who sends or connects too often is closed, and nobody else."""
+"""Clients that send or connect more than the rates allow are closed, and no others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILTERS = "import fws_gevent.filters.rate_limit\n" + ECHO
 TOO_MANY = (1008, "more messages than the rate allows")
 
 FEW = {"message_rate": 0.001, "rate_burst": 4000}
-"""Four messages at once, and hardly one more."""
+"""The rates for four messages at once, and hardly one more."""
 
 PROXY = {"trusted_proxies": "127.0.0.1"}
 
@@ -24,13 +24,13 @@ TOKENS = {"auth": "required", "signing_key": SECRET}
 
 
 def echoes(client: Client, count: int) -> bool:
-    """Whether so many messages come back, which are sent at once."""
+    """Return whether `count` messages come back that are sent at once."""
     client.raw(frame(1, b"hello") * count)
     return all(client.receive() == "hello" for _ in range(count))
 
 
 def is_closed(client: Client) -> bool:
-    """Whether one message more is the one too many."""
+    """Return whether one more message closes the connection."""
     client.send("one more")
     assert client.frame().close == TOO_MANY
     client.close(1008)
@@ -38,7 +38,7 @@ def is_closed(client: Client) -> bool:
 
 
 def at(site: Site, address: str, subject: str | None = None) -> Client:
-    """A client that a proxy says comes from an address."""
+    """Return a client with an address that a proxy names."""
     token = [] if subject is None else bearer(service().issue(subject))
     return site.client(headers=[f"X-Forwarded-For: {address}", *token])
 
@@ -51,16 +51,16 @@ def test_a_connection_that_sends_too_much_is_closed(run: Run) -> None:
     assert echoes(other, 4)
 
 
-def test_so_is_one_that_sends_too_many_bytes(run: Run) -> None:
+def test_a_connection_that_sends_too_many_bytes_is_closed(run: Run) -> None:
     site = run(FILTERS, message_rate=0, byte_rate=1, rate_burst=1000, shared_rate=100)
     loud, other = site.client(), site.client()
-    loud.send("x" * 10_000)  # longer than the burst, and paid for by those that follow
+    loud.send("x" * 10_000)  # larger than the burst, and taken off the following ones
     assert loud.receive() == "x" * 10_000
     assert is_closed(loud)
     assert echoes(other, 4)
 
 
-def test_a_flood_costs_its_sender_alone(run: Run) -> None:
+def test_a_flood_affects_its_sender_alone(run: Run) -> None:
     site = run(FILTERS, message_rate=100, rate_burst=1)
     other, loud = site.client(), site.client()
     loud.raw(frame(1, b"flood") * 20_000)
@@ -70,7 +70,7 @@ def test_a_flood_costs_its_sender_alone(run: Run) -> None:
     assert echoes(other, 4)
 
 
-def test_the_connections_of_an_address_share_what_they_may(run: Run) -> None:
+def test_the_connections_of_an_address_share_a_rate(run: Run) -> None:
     site = run(FILTERS, **FEW, **PROXY, shared_rate=2)
     crowd = [at(site, "192.0.2.1") for _ in range(3)]
     assert all(echoes(each, count) for each, count in zip(crowd, (4, 3, 1), strict=True))
@@ -78,13 +78,13 @@ def test_the_connections_of_an_address_share_what_they_may(run: Run) -> None:
     assert echoes(at(site, "192.0.2.2"), 4)
 
 
-def test_without_a_trusted_proxy_they_are_all_of_one_address(run: Run) -> None:
+def test_all_connections_have_one_address_without_a_trusted_proxy(run: Run) -> None:
     site = run(FILTERS, **FEW, shared_rate=1)
     assert echoes(at(site, "192.0.2.1"), 4)
     assert is_closed(at(site, "192.0.2.2"))
 
 
-def test_the_connections_of_a_subject_share_what_they_may(run: Run) -> None:
+def test_the_connections_of_a_subject_share_a_rate(run: Run) -> None:
     site = run(FILTERS, **FEW, **PROXY, **TOKENS, shared_rate=2)
     crowd = [at(site, f"192.0.2.{number}", "ada") for number in range(3)]
     assert all(echoes(each, count) for each, count in zip(crowd, (4, 3, 1), strict=True))
@@ -96,12 +96,12 @@ def test_the_connections_of_a_subject_share_what_they_may(run: Run) -> None:
 
 
 @pytest.mark.parametrize("counted", ["address", "subject"])
-def test_who_connects_too_often_is_told_to_wait(counted: str, run: Run) -> None:
+def test_a_client_that_connects_too_often_is_told_to_wait(counted: str, run: Run) -> None:
     by_subject = counted == "subject"
     site = run(FILTERS, connect_rate=2, **PROXY, **(TOKENS if by_subject else {}))
 
     def headers(number: int) -> tuple[str, ...]:
-        """The same address for all, or another one each time and the same subject."""
+        """Return the same address for all, or another one each time with the same subject."""
         if not by_subject:
             return ("X-Forwarded-For: 192.0.2.1",)
         return (f"X-Forwarded-For: 192.0.2.{number}", *bearer(service().issue("ada")))
@@ -110,7 +110,7 @@ def test_who_connects_too_often_is_told_to_wait(counted: str, run: Run) -> None:
     assert all(echoes(each, 1) for each in clients)
     refused, after = refusal(site, "/", headers(2))
     if site.way == STOCK:
-        assert refused == 1008  # it has answered 101 before it asks us
+        assert refused == 1008  # it has answered 101 before it asks
     else:
         assert refused == 429
         assert after is not None

@@ -1,4 +1,4 @@
-"""HUP under load: nobody who comes is refused, and who is there is told to come back."""
+"""SIGHUP under load: no new client is refused, and the others are told to come back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Echo(WebSocketMessageFilter):
 
 
 class Load:
-    """Clients that connect and go, one after the other; each must be let in."""
+    """Clients that connect and go, one after another; each must be accepted."""
 
     def __init__(self, site: Site, number: int) -> None:
         self.let_in = 0
@@ -49,14 +49,14 @@ class Load:
 
     def _come_and_go(self) -> None:
         while self._going:
-            client = Client(self._site.port)  # raises if it isn't answered 101
+            client = Client(self._site.port)  # raises unless the answer is 101
             self.let_in += 1
             client.close(1001)
             client.drop()
             gevent.sleep(0.005)
 
     def goes_on(self, more: int) -> None:
-        """Wait until so many more were let in."""
+        """Wait until `more` further clients were accepted."""
         so_far = self.let_in
         until(lambda: self.let_in >= so_far + more or self._failed())
         assert not self._failed()
@@ -65,13 +65,13 @@ class Load:
         return any(each.dead for each in self._greenlets)
 
     def stop(self) -> None:
-        """No more; raises what any of them met."""
+        """Stop, and raise the error of any of them."""
         self._going = False
         gevent.joinall(self._greenlets, PATIENCE, raise_error=True)
 
 
 def last_tick(client: Client, code: int) -> int:
-    """The last tick that a client hears before its Close, which it answers."""
+    """Return the last tick that a client gets before its Close, which it answers."""
     tick = -1
     while (got := client.frame()).opcode != 8:
         tick = int(got.payload.removeprefix(b"tick "))
@@ -81,9 +81,9 @@ def last_tick(client: Client, code: int) -> int:
 
 
 def await_start(site: Site, number: int) -> None:
-    """Wait until it has begun to serve so many times, and the ones before have ended."""
+    """Wait until the site has begun to serve `number` times, and the earlier workers have ended."""
     until(lambda: site.log.count(" storage: ") == number)
-    if site.way != COMMAND:  # which is still the same process
+    if site.way != COMMAND:  # the command stays in one process
         until(lambda: site.log.count("Worker exiting") == number - 1)
 
 
@@ -93,7 +93,7 @@ def site(run: Run, way: str) -> Site:
     return run(TICKS, grace=5, more=more)
 
 
-def test_nobody_is_refused_and_all_are_closed_one_after_the_other(site: Site) -> None:
+def test_no_client_is_refused_and_all_are_closed_one_after_another(site: Site) -> None:
     load = Load(site, 4)
     # gunicorn has new workers and ends the old ones, so for these it is an end like any other.
     code = 1012 if site.way == COMMAND else 1001
@@ -105,7 +105,7 @@ def test_nobody_is_refused_and_all_are_closed_one_after_the_other(site: Site) ->
             site.command.signal(signal.SIGHUP)
             leaving = [gevent.spawn(last_tick, each, code) for each in clients]
             gevent.joinall(leaving, PATIENCE, raise_error=True)
-            # 200 closes take a part of a second, and the last ones hear what is sent in it.
+            # 200 closes take a part of a second, and the last clients get messages in it.
             assert leaving[0].get() < leaving[-1].get()
             await_start(site, round_ + 1)
             load.goes_on(50)
@@ -116,7 +116,7 @@ def test_nobody_is_refused_and_all_are_closed_one_after_the_other(site: Site) ->
     assert "didn't answer" not in site.log
 
 
-def test_a_mute_client_holds_it_up_no_longer_than_the_grace(run: Run, way: str) -> None:
+def test_a_mute_client_delays_the_reload_no_longer_than_the_grace(run: Run, way: str) -> None:
     flags = {COMMAND: (), STOCK: ("--graceful-timeout", "15")}
     site = run(TICKS, grace=2, close_timeout=900,
                more=flags.get(way, ("--graceful-timeout", "2")))  # fmt: skip

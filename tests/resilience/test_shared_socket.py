@@ -1,4 +1,4 @@
-"""Many who send over one slow socket at once."""
+"""Many greenlets that send over one slow socket at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..waiting import until
 from .conftest import Run
 from .hostile import MIB, Bystander, Reader
 
-COUNT = 36  # messages of each, 1.6 MB: what greenlets may leave waiting has a bound
+COUNT = 36  # messages of each, 1.6 MB, below the bound of the queue
 
 
 def payload(sender: str, number: int) -> bytes:
-    """From a few bytes to more than is written at once, in no order; it says whose it is."""
+    """Return a message of a few bytes to more than one write, with the name of its sender."""
     return f"{sender} {number} ".encode().ljust(20 + number * 7919 % 90_000, sender.encode())
 
 
@@ -72,7 +72,7 @@ class Look(WebSocketMessageFilter):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
-def test_their_frames_stay_whole_and_each_ones_order_is_kept(
+def test_frames_stay_whole_and_the_order_of_each_sender_is_kept(
     tls: bool, run: Run, identity: Identity
 ) -> None:
     site = run(SENDERS, identity=identity if tls else None, max_queue_time=PATIENCE)

@@ -1,4 +1,4 @@
-"""Readers that are slow or never read, among others that must not suffer from it."""
+"""Readers that are slow or never read, among others that must not be affected."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ REST = bytes(16 * 1024 - 6)
 
 
 def _message(number: int) -> bytes:
-    """One of 16 KiB that says which it is."""
+    """Return a message of 16 KiB with its number."""
     return f"{number:06}".encode() + REST
 
 
 class Member:
-    """A client in the group. `read` is how many messages it got, each in its turn."""
+    """A client in the group. `read` is the number of messages that it got, in their order."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -49,7 +49,7 @@ class Member:
         assert client.receive() == "you are in"
 
     def follow(self) -> None:
-        """Read up to the message that is called the last one."""
+        """Read up to the last message."""
         for opcode, payload in Reader(self.client):
             assert (opcode, payload) == (2, _message(self.read))
             self.read += 1
@@ -59,7 +59,7 @@ class Member:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
-def test_who_never_reads_is_closed_and_the_others_of_the_group_lose_nothing(
+def test_a_client_that_never_reads_is_closed_and_its_group_loses_no_message(
     tls: bool, run: Run, way: str, tmp_path: Path, identity: Identity
 ) -> None:
     site = run(
@@ -77,7 +77,7 @@ def test_who_never_reads_is_closed_and_the_others_of_the_group_lose_nothing(
     while site.log.count("reads too slowly") < len(slow):
         publisher.send(_message(number))
         number += 1
-        # No faster than the last of the healthy reads, so that none of them falls behind.
+        # No faster than the slowest healthy client reads, so that none falls behind.
         until(lambda: number - min(each.read for each in healthy) < 50)  # noqa: B023
     for each in healthy:
         each.last = number
@@ -95,15 +95,15 @@ def test_who_never_reads_is_closed_and_the_others_of_the_group_lose_nothing(
     assert metric(site, "fws_connections") == len(healthy) + 1
 
 
-def test_a_burst_harms_none_of_a_hundred_who_read(run: Run) -> None:
-    # Bounds so low that the burst goes past the one, once the kernel has taken what it takes.
+def test_a_burst_closes_none_of_a_hundred_clients_that_read(run: Run) -> None:
+    # The bound is so low that the burst exceeds it after the kernel has taken its part.
     site = run(TELL_ALL, max_queue=200_000, max_message_size=20_000)
     members = [Member(site.client(receive_buffer=65536)) for _ in range(100)]
     publisher = Member(site.client()).client
     for number in range(300):
         publisher.send(_message(number))
     publisher.raw(frame(9))
-    assert publisher.frame().opcode == 10  # all of it is out, or waits
+    assert publisher.frame().opcode == 10  # all of it was sent, or waits
     readers = [gevent.spawn(each.follow) for each in members]
     until(lambda: all(each.read == 300 for each in members))
     for each in members:

@@ -1,4 +1,4 @@
-"""Peers that are stopped, killed or cut off: given up, and every trace of them taken away, once."""
+"""Peers that are stopped, killed or cut off are given up, and removed without a trace."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SILENT, LOST = "1006 the peer doesn't answer pings", "1006 the connection was lo
 
 @pytest.fixture
 def children(start: Start) -> Iterator[Children]:
-    """Starts clients in processes of their own, which are sure to end, stopped or not."""
+    """Return a function that starts clients in processes, which end with the test."""
     begun = []
 
     def begin(site: Site, path: str) -> Command:
@@ -101,7 +101,7 @@ def children(start: Start) -> Iterator[Children]:
 
 
 def _is_cut_off(client: Client) -> bool:
-    """Whether the server has no more to do with a client that comes back."""
+    """Return whether the server has ended the connection of a client that comes back."""
     come_back(client.socket)
     try:
         client.raw(frame(1, b"here I am"))
@@ -119,7 +119,7 @@ def _lines(book: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
-def test_who_vanishes_is_given_up_and_told_of_once(
+def test_a_peer_that_vanishes_is_given_up_with_one_disconnect_event(
     tls: bool, run: Run, children: Children, tmp_path: Path, identity: Identity
 ) -> None:
     site = run(

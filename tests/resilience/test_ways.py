@@ -1,4 +1,4 @@
-"""The three ways of running are what the other tests here take them for."""
+"""The three ways of running, as the other tests need them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def test_a_server_runs_in_each_way_and_echoes(run: Run) -> None:
     assert site.descriptors > 3
 
 
-def test_in_each_way_it_speaks_tls(run: Run, identity: Identity) -> None:
+def test_a_server_speaks_tls_in_each_way(run: Run, identity: Identity) -> None:
     client = run(identity=identity).client()
     client.send(b"\x00\xff")
     assert client.receive() == b"\x00\xff"
 
 
-def test_settings_reach_it_in_each_way(run: Run) -> None:
+def test_settings_reach_a_server_in_each_way(run: Run) -> None:
     client = run(max_message_size=10).client()
     client.send("x" * 11)
     assert client.frame().close[0] == 1009

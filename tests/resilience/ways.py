@@ -1,4 +1,4 @@
-"""The three ways of running, as a stranger sees them: a process, a port, a log."""
+"""The three ways of running, seen from outside: a process, a port, a log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ app = build_application()
 
 
 class Site:
-    """A server of its own process that runs in one of the three ways."""
+    """A server in a process of its own, in one of the three ways."""
 
     def __init__(self, way: str, command: Command, port: int, tls: bool, connect: Connect) -> None:
         self.way = way
@@ -43,28 +43,28 @@ class Site:
 
     @property
     def pid(self) -> int:
-        """The process that has the sockets: under gunicorn the (latest) worker's."""
+        """Return the process with the sockets, under gunicorn that of the latest worker."""
         if self.way == COMMAND:
             return self.command.process.pid
         return int(re.findall(r"Booting worker with pid: (\d+)", self.command.output)[-1])
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that the process holds now."""
+        """Return the bytes of memory that the process holds now."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
 
     @property
     def descriptors(self) -> int:
-        """Open files and sockets of the process."""
+        """Return the number of open files and sockets of the process."""
         return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def client(self, path: str = "/", **more: Any) -> Client:
-        """A WebSocket client whose handshake is done; it is dropped when the test ends."""
+        """Return a WebSocket client after its handshake; it is dropped at the end of the test."""
         return self._connect(self.port, path, tls=self.tls, **more)
 
     def open(self) -> socket.socket:
-        """A connection to it, after the TLS handshake, without a word of HTTP said."""
+        """Return a connection, after the TLS handshake and before any HTTP."""
         bare = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         if not self.tls:
             return bare
@@ -74,14 +74,14 @@ class Site:
         return context.wrap_socket(bare)
 
     def exchange(self, data: bytes) -> list[Answer]:
-        """Send bytes, and read HTTP answers until it hangs up."""
+        """Send bytes, and return the HTTP answers up to the end of the stream."""
         with self.open() as client:
             client.sendall(data)
             return parse(read_to_end(client))
 
     @property
     def log(self) -> str:
-        """All that it wrote so far."""
+        """Return the output so far."""
         return self.command.output
 
 
@@ -119,6 +119,6 @@ def start_site(
         "-c", str(ROOT / "gunicorn.conf.py"), *tls, *more, f"{SITE}:app", cwd=home, environ=environ,
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: https?://127\.0\.0\.1:(\d+) ")[1])
-    # A worker that is told to end while it starts misses that.
+    # A worker that is told to end during its start misses that.
     command.wait_for("Booting worker")
     return Site(way, command, port, identity is not None, connect)
