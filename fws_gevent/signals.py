@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from inspect import iscoroutinefunction
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from blinker import ANY, Signal
 
@@ -22,8 +22,17 @@ Around = Callable[[Any], AbstractContextManager[Any]]
 
 Failed = Callable[[Any, BaseException], None]
 
-F = TypeVar("F", bound=Callable[..., Any])
 Receiver = Callable[..., Any]
+
+
+class Subscriber(Protocol):
+    """A function that is subscribed to a bus; methods and functions with `**kwargs` are, too."""
+
+    def __call__(self, server: Any, /, *, web_socket_instance: Any, data: Any) -> Any:
+        """Handle one event. The result is ignored."""
+
+
+S = TypeVar("S", bound=Subscriber)
 
 _log = get_logger("signals")
 
@@ -64,7 +73,7 @@ class Bus(Signal):
         self._muted = value
         self._changed()
 
-    def connect(self, receiver: F, sender: Any = ANY, weak: bool = True) -> F:
+    def connect(self, receiver: S, sender: Any = ANY, weak: bool = True) -> S:
         """Subscribe to the events of a server, or of all servers; also usable as a decorator.
 
         Args:

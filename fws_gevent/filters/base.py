@@ -23,7 +23,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import FilterDefinitionError
 from .registry import FilterRegistry, defined_filters
@@ -104,25 +104,30 @@ class FilterBase(metaclass=FilterMeta):
                 data = result
         return data
 
-    @classmethod
-    def filter(cls, web_socket_instance: Any, data: Any = None) -> Any:
-        """Handle one event; a filter overrides this method.
+    if TYPE_CHECKING:
+        # Either signature may override it, with types of its own.
+        filter: ClassVar[Callable[..., Any]]
+    else:
 
-        A filter may also have the older signature `filter(cls, web_socket_instance)`.
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> Any:
+            """Handle one event; a filter overrides this method.
 
-        Args:
-            web_socket_instance: The connection, or the server for events without one.
-            data: The data of the event; the chains below name their types. The filter may change
-                it in place.
+            A filter may also have the older signature `filter(cls, web_socket_instance)`.
 
-        Returns:
-            The data for the next filter; None keeps it.
+            Args:
+                web_socket_instance: The connection, or the server for events without one.
+                data: The data of the event; the chains below name their types. The filter may
+                    change it in place.
 
-        Raises:
-            StopChain: A filter raises it to end the chain for this event.
-            NotImplementedError: The class doesn't override this method.
-        """
-        raise NotImplementedError(f"{cls.__name__} is a chain, not a filter")
+            Returns:
+                The data for the next filter; None keeps it.
+
+            Raises:
+                StopChain: A filter raises it to end the chain for this event.
+                NotImplementedError: The class doesn't override this method.
+            """
+            raise NotImplementedError(f"{cls.__name__} is a chain, not a filter")
 
 
 def _is_abstract(cls: Any) -> bool:

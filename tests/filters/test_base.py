@@ -34,12 +34,12 @@ def test_the_example_of_the_documentation_prints_foo_and_bar(
 
     class B(A):
         @classmethod
-        def filter(cls, web_socket_instance: Any) -> None:  # type: ignore[override]
+        def filter(cls, web_socket_instance: Any) -> None:
             print("foo")
 
     class C(A):
         @classmethod
-        def filter(cls, web_socket_instance: Any) -> None:  # type: ignore[override]
+        def filter(cls, web_socket_instance: Any) -> None:
             print("bar")
 
     A.run(object())
