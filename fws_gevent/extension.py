@@ -134,49 +134,76 @@ class FilteredWebSocket(TokensForViews):
         return self.web.tokens
 
     def broadcast(self, data: Data, group: str | None = None) -> None:
-        """Send to all connections, or to a group's, on all nodes.
+        """Send a message to all connections, or to those in a group, on all nodes.
 
-        Raises PublishFailed if Redis doesn't take it, TypeError for what can't be sent,
-        GroupNameInvalid for a group that can't be one.
+        This, `send`, `disconnect` and `members` may be called from any thread, also from native
+        threads. Before the server starts, and after its end, it has no connections.
+
+        Args:
+            data: A `str` is sent as text, bytes as binary, and a `Message` as its kind.
+            group: The group; None stands for all connections.
+
+        Raises:
+            PublishFailed: Redis has not confirmed the message.
+            GroupNameInvalid: The group can't be one.
+            TypeError: The data is of another type.
+            NotServing: The server ended during a call from another thread.
         """
-        self._call_there(self.server.broadcast, data, group)
+        self.server.broadcast(data, group)
+
+    def send(self, data: Data, *, to: str) -> None:
+        """Send a message to all connections of a subject, on all nodes.
+
+        Args:
+            data: See `broadcast`.
+            to: The subject, as its tokens name it.
+
+        Raises:
+            PublishFailed: See `broadcast`; the other errors too.
+        """
+        self.broadcast(data, group_of(to))
 
     def send_to(self, subject: str, data: Data) -> None:
-        """Send to all connections of one subject. Raises as `broadcast` does."""
-        self.broadcast(data, group_of(subject))
+        """Send a message to all connections of a subject: another form of `send`."""
+        self.send(data, to=subject)
 
     def disconnect(
         self,
         *,
         subject: str | None = None,
-        id: str | None = None,  # noqa: A002 - what a connection's name is called
+        id: str | None = None,  # noqa: A002 - the name of a connection's attribute
         code: int = CloseCode.NORMAL,
         reason: str = "disconnected by the application",
     ) -> int:
-        """Close a subject's connections, or the one with an id; returns how many those are.
+        """Close all connections of a subject, or one connection, on all nodes.
 
-        Whoever's token is still valid may come back: see `revoke`. Raises TypeError unless one
-        of the two is given, PublishFailed if other nodes can't be told.
+        A client whose token is still valid may connect again; `revoke` ends the token.
+
+        Args:
+            subject: The subject of the connections.
+            id: The id of the connection.
+            code: The close code.
+            reason: The reason, up to 123 bytes of UTF-8.
+
+        Returns:
+            The number of connections that are closed. A connection of another node, given by its
+            id, counts as 0.
+
+        Raises:
+            TypeError: Neither or both of subject and id are given.
+            PublishFailed: The other nodes can't be told.
+            StorageAway: They were told, but the number is not known.
         """
-        return int(
-            self._call_there(
-                partial(self.server.disconnect, subject=subject, id=id, code=code, reason=reason)
-            )
-        )
+        return self.server.disconnect(subject=subject, id=id, code=code, reason=reason)
 
     def members(self, group: str) -> list[Member]:
-        """Return the members of a group on all nodes.
+        """Return the members of a group, on all nodes.
 
-        Raises StorageAway, GroupNameInvalid.
+        Raises:
+            StorageAway: The members on other nodes are not known now.
+            GroupNameInvalid: The group can't be one.
         """
-        return list(self._call_there(self.server.members, group))
-
-    def _call_there(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call `function` in the server's thread, whichever this is, and return its answer."""
-        reactor = self.server.reactor
-        if reactor.started and reactor.elsewhere():
-            return reactor.run_here(function, *arguments)
-        return function(*arguments)
+        return self.server.members(group)
 
 
 def filters_of(app: Flask) -> Sequence[type[FilterBase]]:

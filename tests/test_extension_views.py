@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import request
-from gevent import get_hub
 
-from fws_gevent.connection.connection import Connection
-from fws_gevent.errors import NotIssued, TokenInvalid
+from fws_gevent.errors import GroupNameInvalid, NotIssued, TokenInvalid
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters.base import WebSocketMessageFilter
-from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.server import FilteredWebSocketServer, build_server
 
 from .conftest import Connect
 from .flask_sites import Make, flask_app, get, serving
+from .native_threads import Running, in_thread
 from .node.guarded import Script, bearer, greeted
 from .tokens.issuing import SECRET
 from .waiting import until
@@ -140,30 +142,47 @@ def test_without_a_key_nothing_is_issued() -> None:
         FilteredWebSocket(flask_app(), filters=[]).issue_token("ada")
 
 
-def test_calls_from_other_threads_run_in_the_servers_thread(
-    site: tuple[FilteredWebSocket, FilteredWebSocketServer],
-    connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
+def test_it_may_be_used_from_native_threads(
+    site: tuple[FilteredWebSocket, FilteredWebSocketServer], connect: Connect
 ) -> None:
     fws, server = site
-    elsewhere: list[bool] = []
+    client = greeted(connect(server, "/ws", headers=bearer(fws.issue_token("ada", ["room"]))))
+    client.send("join room")
+    assert client.receive() == "joined"
 
-    def watched(function: Any) -> Any:
-        def call(*arguments: Any) -> None:
-            elsewhere.append(server.reactor.elsewhere())
-            function(*arguments)
+    def send_many() -> None:
+        for number in range(50):
+            fws.broadcast(f"all {number}")
+            fws.broadcast(f"room {number}", "room")
+            fws.send(f"ada {number}", to="ada")
 
-        return call
-
-    monkeypatch.setattr(server, "broadcast", watched(server.broadcast))
-    monkeypatch.setattr(Connection, "close", watched(Connection.close))
-    client = greeted(connect(server, "/ws", headers=bearer(fws.issue_token("ada"))))
-    apply = get_hub().threadpool.apply
-    apply(fws.broadcast, ("all",))
-    assert client.receive() == "all"
-    assert apply(fws.disconnect, kwds={"subject": "ada", "code": 4000}) == 1
+    threads = [Running(send_many) for _ in range(3)]
+    for thread in threads:
+        thread.result()
+    got = [client.receive() for _ in range(3 * 3 * 50)]
+    assert Counter(got) == {f"{to} {n}": 3 for to in ("all", "room", "ada") for n in range(50)}
+    (member,) = in_thread(fws.members, "room")
+    assert (member.id, member.subject) == (*server.users, "ada")
+    assert in_thread(partial(fws.disconnect, subject="ada", code=4000)) == 1
     assert client.frame().close[0] == 4000
-    assert elsewhere == [False, False]
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_from_native_threads_it_reaches_nobody_before_the_start_and_after_the_end(
+    started: bool,
+) -> None:
+    app = flask_app()
+    fws = FilteredWebSocket(app, filters=[])
+    server = build_server(Namespace(port=0), application=app)
+    if started:
+        server.start()
+        server.stop(0.5)
+    in_thread(fws.broadcast, "all")
+    in_thread(fws.send_to, "ada", "yours")
+    assert in_thread(fws.members, "room") == []
+    assert in_thread(partial(fws.disconnect, subject="ada")) == 0
+    with pytest.raises(GroupNameInvalid):
+        in_thread(fws.broadcast, "all", "")
 
 
 def test_an_offloaded_filter_may_use_it_as_a_view_does(run: Make, connect: Connect) -> None:

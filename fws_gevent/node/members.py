@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..broker.base import Broker, heard_everywhere
 from ..broker.memory import MemoryBroker
@@ -28,15 +28,15 @@ class Users(dict[str, "Connection"]):
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(super().keys()))
 
-    def keys(self) -> Any:
+    def keys(self) -> tuple[str, ...]:  # type: ignore[override]
         """Return the present ids."""
         return tuple(super().keys())
 
-    def values(self) -> Any:
+    def values(self) -> tuple[Connection, ...]:  # type: ignore[override]
         """Return the present connections."""
         return tuple(super().values())
 
-    def items(self) -> Any:
+    def items(self) -> tuple[tuple[str, Connection], ...]:  # type: ignore[override]
         """Return the present ids with their connections."""
         return tuple(super().items())
 
