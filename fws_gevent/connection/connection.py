@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from time import monotonic
 from typing import Any
 
 from gevent.event import Event
@@ -45,7 +44,7 @@ class Connection(Grouped):
 
     def __init__(self, node: Host, socket: Any, peer: PeerInfo, context: UpgradeContext) -> None:
         super().__init__(node, socket, peer, context)
-        self.opened_at = monotonic()
+        self.opened_at = node.reactor.clock.monotonic()
         self._data: dict[str, Any] | None = None
         self._room: Event | None = None
         self.context.run(current.set, self)

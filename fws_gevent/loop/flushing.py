@@ -7,6 +7,7 @@ from typing import Any
 
 from greenlet import greenlet
 
+from ..clock import Clock
 from ..logs.loggers import Repeats, get_logger
 from .supervision import Failures
 from .tasks import Socketed, Task
@@ -28,15 +29,16 @@ class Flushing:
 
     _hub: Any
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.work = 0
         self.bytes_in = self.bytes_out = 0
         self.messages_out = 0
         """Messages that were handed to the kernel, or wait for it."""
         self.dirty: list[Socketed] = []
         self._will_flush = False
-        self.failures = Failures("reactor")
-        self._failed_told = Repeats(_log)
+        self.failures = Failures("reactor", clock)
+        self._failed_told = Repeats(_log, clock=clock)
         self._undrained: dict[Socketed, None] = {}
         self._runner: greenlet | None = None
         self.forked = False

@@ -20,6 +20,7 @@ from gevent import get_hub
 from gevent._hub_local import get_hub_if_exists  # get_hub would make one
 from greenlet import getcurrent, greenlet
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import get_logger
 from .calls import Calls
 from .flushing import Flushing
@@ -44,8 +45,10 @@ _READY = READ | WRITE  # the mask of nearly all events
 class Reactor(Flushing, Calls):
     """Runs the tasks of one node in the thread in which it is started."""
 
-    def __init__(self, max_runners: int, offload_threads: int = 10) -> None:
-        Flushing.__init__(self)
+    def __init__(
+        self, max_runners: int, offload_threads: int = 10, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        Flushing.__init__(self, clock)
         Calls.__init__(self)
         self.max_runners = max_runners
         self.blocked = 0

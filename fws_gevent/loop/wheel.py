@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..settings import Settings
 from .supervision import Failures
 
@@ -37,10 +38,15 @@ class Wheel:
     above SLICE at one tick are handled in portions, by functions that are handed to `later`.
     """
 
-    def __init__(self, resolution: float, later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        resolution: float,
+        later: Callable[[Callable[[], None]], object],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self.resolution = resolution
         self.now = 1
-        self.failures = Failures("deadlines")
+        self.failures = Failures("deadlines", clock)
         self._later = later
         self._buckets: dict[int, set[Timed]] = {}
         self._overdue: deque[Timed] = deque()

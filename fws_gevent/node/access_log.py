@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from ..connection.closed import Closed
 from ..connection.connection import Connection
 from ..logs.loggers import get_logger
@@ -24,7 +22,8 @@ def log_open(connection: Connection) -> None:
 
 def log_close(connection: Connection, closed: Closed) -> None:
     """A connection ended."""
-    seconds = round(monotonic() - connection.opened_at, 3)
+    clock = connection.node.reactor.clock
+    seconds = round(clock.monotonic() - connection.opened_at, 3)
     _access.info(
         "close %s %s %s%s %d %.3fs %s", connection.id, connection.peer_name, connection.path,
         _as_whom(connection), closed.code, seconds, closed.reason,
