@@ -247,3 +247,23 @@ def test_many_threads_join_leave_and_read_the_groups_at_once(
     assert sorted(received) == sorted(f"t{name}-{n}" for name in range(4) for n in range(30))
     connection.token = None
     assert not connection.node.groups
+
+
+def test_an_offloaded_filter_that_waits_in_gevent_may_use_the_connection_too(
+    serve: Serve, connect: Connect
+) -> None:
+    class Sleep(WebSocketMessageFilter):
+        offload = True
+
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            gevent.sleep(0)  # the thread has a hub of its own now
+            web_socket_instance.join("room")
+            web_socket_instance.send("one")
+            web_socket_instance.broadcast("two", "room", include_self=True)
+            web_socket_instance.leave("room")
+
+    client = connect(serve([Sleep]))
+    for _ in range(3):
+        client.send("go")
+        assert [client.receive(), client.receive()] == ["one", "two"]
