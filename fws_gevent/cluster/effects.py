@@ -22,7 +22,7 @@ class When(Enum):
     NOW = "now"
     IN_TURN = "in turn"
     """After the effects that wait already."""
-    PATIENTLY = "patiently"
+    IN_RUNNER = "in a runner"
     """In turn, and in a runner, where it may wait itself: it calls subscribers of a bus."""
 
 
@@ -85,7 +85,7 @@ class Effects:
         if self._is_own_name(member.node or "") or not self._host.hears_members(joined=joined):
             return None
         tell = partial(self._host.tell_member, joined=joined)
-        return Effect(tell, (member,), When.PATIENTLY)
+        return Effect(tell, (member,), When.IN_RUNNER)
 
     def _disconnect(self, group: str | None, entry: Entry) -> Effect:
         order = _parsed(entry)

@@ -22,6 +22,7 @@ from ..redis_io.publishing import Publication, StreamTerms
 from ..redis_io.servers import RedisServers
 from ..settings import Settings
 from ..signals import Member
+from ..tokens.claims import group_of
 from .channels import Channels
 from .cleanup import Cleanup
 from .effects import Effects
@@ -199,13 +200,14 @@ class RedisBroker(Broker):
 
         Raises PublishFailed, StorageAway, GroupNameInvalid.
         """
-        order = self._publisher.disconnection(subject=subject, name=name, code=code, reason=reason)
         count, unknown = 0, None
         try:
-            count = 0 if order.group is None else len(self.members(order.group))
+            count = 0 if subject is None else len(self.members(group_of(subject)))
         except StorageAway as error:
             unknown = error
-        self._publish(order)
+        self._publish(
+            self._publisher.disconnection(subject=subject, name=name, code=code, reason=reason)
+        )
         if unknown is not None:
             raise StorageAway(f"they are told to close, but how many is not known: {unknown}")
         return count
@@ -217,7 +219,7 @@ class RedisBroker(Broker):
             self.host.reactor.run_here(self._publish, publication)
         else:
             stream = self._keys.stream(publication.group)
-            self._readers.wait_for_joins(stream, publication.left / 2)
+            self._readers.wait_for_joins(stream, max(0.0, publication.left / 2))
             self._shards.of(stream).publish_queue.publish(publication)
 
     # Groups.

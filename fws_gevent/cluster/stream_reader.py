@@ -246,7 +246,7 @@ class StreamReader:
             effect = self._effects.of(self.group, entry)
             if effect is None:
                 return 1
-            if effect.when is When.PATIENTLY or (self._inbox and effect.when is When.IN_TURN):
+            if effect.when is When.IN_RUNNER or (self._inbox and effect.when is When.IN_TURN):
                 self._later(effect)
                 return 1
             done = effect.do(*effect.arguments)
@@ -284,7 +284,7 @@ class StreamReader:
 
     def _tell_gap(self, reason: str) -> None:
         _log.warning("group %s: messages are missing: %s", self._name, reason)
-        self._later(Effect(self._gap, (self.group, reason), When.PATIENTLY))
+        self._later(Effect(self._gap, (self.group, reason), When.IN_RUNNER))
 
     @property
     def _name(self) -> str:

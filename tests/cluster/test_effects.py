@@ -60,7 +60,7 @@ def test_a_message_is_spread_in_its_turn(kind: bytes, opcode: int, group: str | 
 def test_joins_and_leaves_of_other_nodes_are_told_in_a_runner(kind: str) -> None:
     node = Node()
     who = {"id": "c1", "subject": "ann", "node": "other"}
-    assert run(node.of(kind.encode(), json.dumps(who).encode())) is When.PATIENTLY
+    assert run(node.of(kind.encode(), json.dumps(who).encode())) is When.IN_RUNNER
     assert node.told == [(Member("kitchen", **who), kind == "join")]
 
 

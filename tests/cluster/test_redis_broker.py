@@ -260,6 +260,24 @@ def test_connections_of_other_nodes_end_by_id_and_by_subject(
     assert bob.frame().close == (4002, "from a script")
 
 
+def test_the_deadline_of_a_disconnect_begins_after_its_count(
+    node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = node(publish_timeout=0.2)
+    client = connect(server)
+    name = join(client, "subject:ada")
+    members = server.broker.members
+
+    def count_slowly(group: str) -> Any:
+        gevent.sleep(0.3)
+        return members(group)
+
+    monkeypatch.setattr(server.broker, "members", count_slowly)
+    assert [each.id for each in server.members("subject:ada")] == [name]
+    assert server.disconnect(subject="ada") == 1
+    assert client.frame().close[0] == 1000
+
+
 # The consumer chain.
 
 

@@ -41,7 +41,7 @@ class World:
         if entry.kind == b"begin":
             return None
         if entry.kind == b"patient":
-            return Effect(self.note_patiently, (entry.data,), When.PATIENTLY)
+            return Effect(self.note_patiently, (entry.data,), When.IN_RUNNER)
         if entry.kind == b"now":
             return Effect(self.note, (entry.data,))
         if entry.kind == b"broken":
