@@ -1,4 +1,4 @@
--- Appends an entry to a stream and sends it to those who listen; returns its id.
+-- Appends an entry to a stream, publishes it on the channel of the same name, and returns its id.
 -- publish: 'PUBLISH', or 'SPUBLISH' on a Redis Cluster. epoch: for a stream that is yet to begin.
 local function value_of(entry, name)
   for i = 1, #entry[2], 2 do

@@ -1,8 +1,8 @@
--- Counts an entry to its owner, and says which of the owner's entries give way for it.
--- KEYS: 1 the owner's entries by when they end, 2 those that it is taken out of (may be absent)
--- ARGV: 1 the entry, 2 when it ends, 3 now (seconds since 1970, both), 4 entries of an owner at most,
---   5 "1" if the oldest give way; otherwise nothing is counted where there is no room
--- Returns 0 where there is no room, or the entries that gave way.
+-- Counts an entry of an owner, and removes the owner's oldest entries if there are too many.
+-- KEYS: 1 the owner's entries by the time of their end, 2 a set to remove the entry from (optional)
+-- ARGV: 1 the entry, 2 its end, 3 now (both in seconds since 1970), 4 entries of an owner at most,
+--   5 "1" to remove the oldest entries; otherwise nothing is counted if there is no room
+-- Returns 0 if there is no room, or the removed entries.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
 local room = tonumber(ARGV[4]) - redis.call('ZCARD', KEYS[1])
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then room = room + 1 end

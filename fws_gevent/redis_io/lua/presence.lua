@@ -1,5 +1,5 @@
 
--- Changes who is in a group on one node, and tells the group. Returns how many there are then.
+-- Changes the members of a group on one node, and publishes that. Returns their new number.
 -- KEYS: 1 the node's members of the group, 2 the nodes that have some, 3 the group's stream
 -- ARGV: 1 node, 2 milliseconds that the members are kept, 3 entries that the stream keeps, 4 its
 --   life, 5 epoch, 6 nonce, 7 PUBLISH or SPUBLISH, and then for each change: + or -, id, subject
@@ -8,7 +8,7 @@ local to = {stream = KEYS[3], length = ARGV[3], life = ARGV[4], epoch = ARGV[5],
 local told = 0
 
 local function tell(kind, id, subject)
-  if redis.call('EXISTS', to.stream) == 0 then return end  -- nobody follows it
+  if redis.call('EXISTS', to.stream) == 0 then return end  -- no node follows it
   told = told + 1
   local who = cjson.encode({id = id, subject = subject, node = ARGV[1]})
   append(to, ARGV[6] .. '.' .. told, kind, '', who)

@@ -1,13 +1,13 @@
--- Says how a stream goes on for somebody who has seen a part of it, and begins it if there is none.
+-- Reads the entries of a stream after a position, and begins the stream if there is none.
 -- KEYS: 1 the stream
 -- ARGV: 1 id of the last entry seen ('' for none), 2 its nonce, 3 its epoch,
 --   4 entries and 5 bytes to answer at most, 6 epoch and 7 nonce for a stream that begins now,
 --   8 milliseconds that it lives, 9 PUBLISH or SPUBLISH,
---   10 '1' to answer the first entry that follows however large it is, else '0'
+--   10 '1' to answer the next entry even if it is larger than 5, else '0'
 -- Returns: state, the last entry's {id, nonce, epoch}, the entries that follow, 1 if there are more.
--- States: begun (nothing was seen before), proven (nothing is missing), trimmed (the stream has
--- dropped entries that were not seen), gone (it is not there), other (it is another one, begun
--- since), older (it is a copy that lacks what was seen).
+-- States: begun (there was no position), proven (nothing is missing), trimmed (entries after the
+-- position were dropped), gone (there was no stream), other (it is a newer stream), older (it is an
+-- older copy of the stream, without the position).
 local function ids(text)
   local time, sequence = string.match(text, '^(%d+)-(%d+)$')
   return tonumber(time), tonumber(sequence)
@@ -49,7 +49,7 @@ local function size_of(entry)
   return size
 end
 
--- One at a time: entries may be large, and a copy of each that is read is made here.
+-- One at a time, as Lua copies each entry that is read, and entries may be large.
 local entries, size, more = {}, 0, 1
 while more == 1 and #entries < tonumber(ARGV[4]) do
   local entry = redis.call('XRANGE', stream, from, '+', 'COUNT', 1)[1]

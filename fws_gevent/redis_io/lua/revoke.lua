@@ -1,6 +1,6 @@
--- Keeps a revocation, and tells all nodes. Returns 1, or 0 where no room is left.
--- KEYS: 1 what is revoked, with the time, 2 the same by when it may be forgotten, 3 everybody's stream
--- ARGV: 1 "kind:value", 2 the time of the revocation, 3 until when it counts, 4 now (seconds since
+-- Keeps a revocation, and tells all nodes. Returns 1, or 0 if there is no room.
+-- KEYS: 1 the times of revocations, 2 revocations by the time of their end, 3 everybody's stream
+-- ARGV: 1 "kind:value", 2 the time of the revocation, 3 the time of its end, 4 now (seconds since
 --   1970, all three), 5 revocations that are kept at most, 6 entries that the stream keeps,
 --   7 its life, 8 epoch, 9 nonce, 10 PUBLISH or SPUBLISH
 for _, over in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])) do

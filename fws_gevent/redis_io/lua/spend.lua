@@ -1,5 +1,5 @@
--- Uses a refresh token up: the first character of its value becomes 1. The salt of the first who
--- asks is kept for a while, for that client's next attempt if the answer is lost.
+-- Uses a refresh token: the first character of its value becomes 1. The salt of the first use is
+-- kept for a while, for another attempt of the client if the answer is lost.
 -- KEYS: 1 the refresh token's key, 2 the salt's key
 -- ARGV: 1 a salt, 2 milliseconds that it is kept (0: not at all)
 -- Returns the value before and the salt of the first use ('' if it is no longer kept), or nothing.

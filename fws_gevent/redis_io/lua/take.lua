@@ -1,4 +1,4 @@
--- Takes a ticket, for the attempt that is first: another attempt of the same one finds it again.
+-- Takes a ticket for the first attempt. The same attempt gets it again if it asks again.
 -- KEYS: 1 the ticket's key
 -- ARGV: 1 a name of the attempt (hexadecimal), 2 milliseconds that it is remembered
 -- Returns the ticket's value, or nothing.
