@@ -1,4 +1,4 @@
-"""Who may look at the status page."""
+"""Access to the status page: the admin password, a token with its scope, or a one-time link."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ SCOPE: Final = "status"
 COOKIE: Final = "fws_status"
 
 SESSION: Final = 12 * 3600
-"""Seconds that a log-in lasts; with a token no longer than that token."""
+"""Seconds that a log-in lasts. A log-in with a token ends with the token at the latest."""
 
 LONGEST_SECRET: Final = 8192
+"""Characters of a password or token; a longer text is refused unread."""
 
 _KEPT = ("sub", "jti", "iat", "family")  # the claims of a token by which it can be revoked
 
 
 class Admin:
-    """Lets in who has a token with the scope, the admin password, or the one-time link."""
+    """The log-ins to the status page of one server."""
 
     def __init__(self, settings: Settings, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -44,30 +45,31 @@ class Admin:
         if lasting is None and not settings.signing_key_files:
             self._link_secret = secrets.token_urlsafe(24)
             self._link = digest(self._link_secret)
-        # The password's hash and the key are secrets that let one in anyhow.
+        # These secrets open the page by themselves, so the cookie's key may follow from them.
         seed = f"fws status cookie {lasting or secrets.token_hex(32)}".encode()
         self._serializer = URLSafeSerializer(hashlib.sha256(seed).digest(), salt=COOKIE)
 
     @property
     def link_secret(self) -> str | None:
-        """The secret of the one-time link, where there is neither password nor signing key.
+        """The secret of the one-time link, or None.
 
-        Several processes have none: it would open the page of one of them, now and then.
+        There is one only without a password and a signing key, and not with several processes: it
+        would open the page of one of them only.
         """
         return None if self._tokens.several_processes else self._link_secret
 
     @property
     def is_shut(self) -> bool:
-        """Return whether nobody can get in."""
+        """Return whether there is neither a link, nor a password, nor a key for tokens."""
         return self.link_secret is None and not self.has_form
 
     @property
     def has_form(self) -> bool:
-        """Return whether there is anything that could be typed: a password, or a token."""
+        """Return whether the form is useful: there is a password, or a key for tokens."""
         return self._password is not None or self._tokens.keys is not None
 
     def open_link(self, secret: str) -> Claims | None:
-        """Return a log-in for the secret of the one-time link, which ends with this, or None."""
+        """Return a log-in for the secret of the one-time link, or None. The link works once."""
         if self.link_secret is None or self._link is None:
             return None
         if not hmac.compare_digest(self._link, digest(secret)):
@@ -84,19 +86,19 @@ class Admin:
             return self.new_log_in(claims)
         if self._password is None:
             return None
-        # A slow hash by design: the other connections don't wait for it.
+        # The hash is slow by design; in a thread, other connections don't wait for it.
         pool = get_hub().threadpool
         fits = pool.apply(check_password_hash, (self._password, secret))
         return self.new_log_in() if fits else None
 
     def new_log_in(self, token: Claims | None = None) -> Claims:
-        """Return what a cookie says: a log-in of its own name, with a token if that opened it.
+        """Return a new log-in, for the cookie. It ends with the token that was given, if any.
 
-        It ends with that token, also where the token is revoked.
+        It ends also if that token is revoked.
         """
         now = self._tokens.clock.wall()
         made = Claims(
-            # No token has these names: a log-in without one ends with no token.
+            # No token has this subject and this id: such a log-in ends with no token.
             sub=CLIENT_PREFIX, jti="", iat=int(now), exp=now + SESSION, scope=SCOPE,
             login=secrets.token_hex(16),
         )  # fmt: skip
@@ -104,13 +106,13 @@ class Admin:
             made.update({name: token[name] for name in _KEPT if name in token})
             made["exp"] = min(made["exp"], token.expires_at)
             if self._tokens.keys is not None and not self._tokens.keys.lasting:
-                made["run"] = self._run  # the key, and so the token, ends with the process
+                made["run"] = self._run  # the key and its tokens end with the process
         return made
 
     def claims_of_token(self, token: str) -> Claims | None:
-        """The claims of a token, if it is valid and has the scope."""
+        """Return the claims of a token that is valid and has the scope, or None."""
         if token.count(".") != 2:
-            return None  # a password, which is no token that was refused
+            return None  # a password: it does not count as a refused token
         try:
             claims = self._tokens.verify(token)
         except TokenInvalid:
@@ -124,7 +126,7 @@ class Admin:
     def claims_of_cookie(self, value: str | None) -> Claims | None:
         """Return the log-in of a cookie, or None for one that is forged, ended or revoked.
 
-        Raises StorageAway if revocations can't be asked for now.
+        Raises StorageAway if revocations are not known now.
         """
         try:
             log_in = Claims(self._serializer.loads(value or ""))
@@ -144,7 +146,7 @@ class Admin:
     def log_out(self, value: str | None) -> None:
         """End a log-in: its cookie and its open WebSockets.
 
-        Several processes without a shared store can't: there the browser alone forgets it.
+        Several processes without a shared store can't; only the browser forgets the cookie then.
         Raises NotIssued for a full store, StorageAway.
         """
         log_in = self.claims_of_cookie(value)
@@ -153,9 +155,9 @@ class Admin:
 
 
 def _lasting(settings: Settings, tokens: Tokens) -> str | None:
-    """Return a secret that a restart and the other processes of the server have too.
+    """Return a secret that the other processes of the server have too, also after a restart.
 
-    All that could open the page is in it: with another password or key, cookies end.
+    It depends on everything that opens the page: with another password or key, cookies end.
     """
     keys, files = tokens.keys, settings.signing_key_files
     given = (settings.admin_password, settings.signing_key)

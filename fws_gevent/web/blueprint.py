@@ -1,4 +1,4 @@
-"""All that is under /fws/, as a Flask blueprint."""
+"""The Flask blueprint of all pages under /fws/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = "/fws"
 
 
 def make_blueprint() -> Blueprint:
-    """A blueprint for one application; it finds what it needs in `app.extensions["fws"]`."""
+    """Return a blueprint for one application that has the extension."""
     made = Blueprint(
         "fws", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static"
     )
@@ -44,7 +44,7 @@ def make_blueprint() -> Blueprint:
 
 
 class _GroupConverter(BaseConverter):
-    """The rest of a path: a group's name, which may have slashes, the first character included."""
+    """The rest of a path as the name of a group, which may begin with a slash and have others."""
 
     part_isolating = False
     regex = ".+"

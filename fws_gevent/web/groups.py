@@ -1,4 +1,4 @@
-"""GET /fws/groups/<group>: who is in a group, on all nodes."""
+"""GET /fws/groups/<group>: the members of a group, on all nodes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .identity import identity
 from .service import service
 
 LISTED = 1000
-"""Members that an answer names; `count` has them all."""
+"""Members that an answer lists at most; `count` is their number."""
 
 
 def group(group: str) -> Response:
-    """Answer who is in a group, if it is granted to who asks.
+    """Answer with the members of a group that the token or program is granted.
 
-    A subject's group is shown to that subject, and with the scope status where a pattern has it.
+    The group of a subject needs that subject, or the scope status and a pattern that covers it.
     """
-    try:  # what is not UTF-8 has become U+FFFD by now, and so another name
+    try:  # Flask has replaced bytes that are not UTF-8, which makes another name
         request.environ["PATH_INFO"].encode("latin-1").decode()
     except UnicodeDecodeError:
         refuse(400, "invalid_request", "the group must be UTF-8")
@@ -28,7 +28,7 @@ def group(group: str) -> Response:
     if not (asking.may_join(group) or (SCOPE in asking.scope and asking.covers(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
     if request.environ.get("wsgi.multiprocess") and not service().server.storage_object.shared:
-        unavailable("this would name one worker's members: run one worker, or add Redis")
+        unavailable("only one worker's members are known here: run one worker, or add Redis")
     try:
         members = service().server.members(checked_group(group))
     except GroupNameInvalid as error:

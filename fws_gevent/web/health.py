@@ -1,4 +1,4 @@
-"""For programs that watch: /healthz, /readyz and /metrics."""
+"""Pages for monitoring: /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from .service import service
 
 
 def healthz() -> Response:
-    """GET /fws/healthz: the process answers."""
+    """GET /fws/healthz: the process is alive."""
     return _text("ok\n")
 
 
 def readyz() -> Response:
-    """GET /fws/readyz: whether to send clients here.
+    """GET /fws/readyz: the node accepts clients.
 
-    503 while it drains, lacks its storage, or one of its background tasks fails again and again.
+    The answer is 503 while the node drains, while its storage is away, and while one of its
+    background tasks fails repeatedly.
     """
     server = service().server
     if server.draining:
@@ -30,7 +31,7 @@ def readyz() -> Response:
 
 
 def metrics() -> Response:
-    """GET /fws/metrics: the numbers for Prometheus."""
+    """GET /fws/metrics: the metrics, for Prometheus."""
     found = service().metrics
     if request.environ.get("wsgi.multiprocess") and not found.multiprocess:
         return _text(

@@ -1,4 +1,4 @@
-"""A server's numbers for Prometheus."""
+"""The metrics of a node, for Prometheus."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..errors import ConfigurationError
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 RESTED: Final = 20
-"""Times as long as a rendering took, for which it is answered again."""
+"""A rendering is reused for so many times the time that it took."""
 
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names the folder over which several processes add their numbers up."""
+"""The variable that names the folder in which several processes share their metrics."""
 
 _COUNTERS = {
     "connections_opened": ("WebSockets opened.", ()),
@@ -51,10 +51,10 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...], Literal["livesum", "livemin", "li
 
 
 class Metrics:
-    """One server's metrics; `app` tells those of several in a process apart.
+    """The metrics of one node. `app` is the label that tells several nodes of a process apart.
 
-    Where PROMETHEUS_MULTIPROC_DIR is set, every process keeps its numbers there, and each
-    answers with the sum of all.
+    Where PROMETHEUS_MULTIPROC_DIR is set, each process writes its metrics there, and answers with
+    the sum of all.
     """
 
     def __init__(self, app: str, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -78,22 +78,20 @@ class Metrics:
     def check_folder() -> None:
         """Raise ConfigurationError if PROMETHEUS_MULTIPROC_DIR is set, and is not a folder.
 
-        The library takes an empty name for the current folder, and a missing one is an error of
-        each look at the numbers.
+        The library takes an empty name for the current folder, and fails at each request if the
+        folder is missing.
         """
         folder = os.environ.get(MULTIPROCESS)
         if folder is not None and not (folder and Path(folder).is_dir()):
-            raise ConfigurationError(
-                f"{MULTIPROCESS} must name a folder that is there, or be unset"
-            )
+            raise ConfigurationError(f"{MULTIPROCESS} must name an existing folder, or be unset")
 
     @property
     def multiprocess(self) -> bool:
-        """Return whether other processes' numbers are added."""
+        """Return whether the metrics of other processes are added."""
         return MULTIPROCESS in os.environ
 
     def update(self, snapshot: Mapping[str, Any]) -> None:
-        """Take the numbers over from a server's snapshot."""
+        """Set the metrics to the values of a snapshot."""
         count, gauge = self._count, self._gauge
         connections, totals = snapshot["connections"], snapshot["totals"]
         gauge("connections", connections["now"])
@@ -128,9 +126,10 @@ class Metrics:
 
     @property
     def last(self) -> bytes | None:
-        """The last rendering, for RESTED times as long as it took; None once that is over.
+        """The last rendering, or None if it is too old.
 
-        So requests for it take a small part of the CPU, as many as there may be.
+        It is reused for RESTED times the time that it took, so that any number of requests takes
+        a small part of the CPU.
         """
         return self._last if self._clock.monotonic() < self._until else None
 

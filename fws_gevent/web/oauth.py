@@ -16,11 +16,11 @@ from ..tokens.succession import successor_of
 from .answers import (
     REALM,
     answer,
-    bound,
+    limit_rate,
     refuse,
+    refuse_anonymous,
     refuse_bearer,
     refuse_client,
-    refuse_nobody,
     unavailable,
 )
 from .grants import TokenGrant, TokenResponse
@@ -33,9 +33,9 @@ INTROSPECT_SCOPE = "introspect"
 
 
 class Tie(NamedTuple):
-    """What a refresh token is tied to: its family, and the log-in that it ends with, if any.
+    """The ties of a refresh token: its family, and the log-in that it ends with, if any.
 
-    `successor` is the refresh token itself, where it takes another one's place.
+    `successor` is the refresh token itself, if it replaces another one.
     """
 
     family: str
@@ -45,7 +45,7 @@ class Tie(NamedTuple):
 
 def token() -> Response:
     """POST /fws/token: an access token (RFC 6749 §5.1) for a client, a refresh token or a user."""
-    bound(client_key())
+    limit_rate(client_key())
     fields = form()
     kind = fields.get("grant_type")
     if kind == "client_credentials":
@@ -63,7 +63,7 @@ def _for_client(fields: Mapping[str, str]) -> Response:
     if asking is None:
         refuse_client("the client must authenticate itself")
     scope = _narrowed(fields.get("scope"), asking.scope)
-    # No refresh token: a client that has its secret can ask again (RFC 6749 §4.4.3).
+    # Without a refresh token: a client with a secret can ask again (RFC 6749 §4.4.3).
     subject = subject_of_client(asking.client_id)
     return _issued(TokenGrant(subject=subject, groups=asking.groups, scope=scope), client=True)
 
@@ -76,7 +76,7 @@ def _for_refresh_token(fields: Mapping[str, str]) -> Response:
     whole: TokenGrant | None = None
     if found is not None:
         whole = granted_now(found) or _end(found)
-        if not found.spent:  # too much is asked for: it stays good for less
+        if not found.spent:  # a scope that is too large must not use it up
             _narrowed(fields.get("scope"), whole.scope)
     try:
         spent = tokens.spend_refresh(given)
@@ -84,7 +84,7 @@ def _for_refresh_token(fields: Mapping[str, str]) -> Response:
         refuse(400, "invalid_grant", str(error))
     except NotIssued as error:
         unavailable(str(error))
-    if whole is None:  # it came into being after it was looked for
+    if whole is None:  # it was issued after the look-up
         refuse(400, "invalid_grant", "the refresh token is unknown")
     narrowed = replace(whole, scope=_narrowed(fields.get("scope"), whole.scope))
     tie = Tie(spent.family, spent.grant.get("login"), successor_of(given, spent.salt))
@@ -92,12 +92,12 @@ def _for_refresh_token(fields: Mapping[str, str]) -> Response:
 
 
 def _end(found: Refresh) -> NoReturn:
-    """End a refresh token of somebody who is logged out, with all that was issued from it."""
+    """Revoke a refresh token whose user is logged out, with all tokens issued from it."""
     try:
         service().tokens.revoke_family(found.family, found.subject)
     except NotIssued as error:
         unavailable(str(error))
-    refuse(400, "invalid_grant", "the log-in that this was issued for has ended")
+    refuse(400, "invalid_grant", "the log-in that the refresh token belongs to has ended")
 
 
 def _for_user(fields: Mapping[str, str]) -> Response:
@@ -105,7 +105,7 @@ def _for_user(fields: Mapping[str, str]) -> Response:
         refuse(400, "invalid_request", "grant_type is missing")
     grant = logged_in()
     if grant is None:
-        # Not Basic: a browser would ask its user for a password that there isn't.
+        # Not Basic, for which a browser would ask its user for a password.
         refuse(401, "invalid_client", "nobody is logged in", WWW_Authenticate=f"Bearer {REALM}")
     narrowed = replace(grant, scope=_narrowed(fields.get("scope"), grant.scope))
     if fields.get("offline", "1") != "1":
@@ -116,11 +116,11 @@ def _for_user(fields: Mapping[str, str]) -> Response:
 
 
 def _narrowed(wanted: str | None, granted: str) -> str:
-    """The scope that is asked for, which must be a part of what may be had."""
+    """Return the requested scope; end the request if it exceeds the granted one."""
     if wanted is None:
         return granted
     if not set(wanted.split()) <= set(granted.split()):
-        refuse(400, "invalid_scope", "more than may be had is asked for")
+        refuse(400, "invalid_scope", "the scope exceeds the granted one")
     return scope_text(wanted)
 
 
@@ -144,10 +144,10 @@ def issue(
     *,
     client: bool = False,
 ) -> TokenResponse:
-    """The answer of RFC 6749 §5.1 for `grant`, with a refresh token for `refreshable` if given.
+    """Return the answer of RFC 6749 §5.1 for a grant, with a refresh token for `refreshable`.
 
-    `tie` is what that one is tied to: nothing but a new family by default. Raises NotIssued, and
-    ValueError for a grant that no token can say.
+    The refresh token has the ties `tie`, by default a new family. Raises NotIssued, and
+    ValueError for a grant that a token can't have.
     """
     tokens = service().tokens
     family = login = successor = None
@@ -162,7 +162,7 @@ def issue(
         "expires_in": round(ttl),
         "scope": scope_text(grant.scope),
     }
-    if refreshable is not None:  # last, for it is remembered
+    if refreshable is not None:  # last, because it is stored
         issued["refresh_token"], _ = tokens.issue_refresh(
             refreshable.subject, refreshable.groups, refreshable.scope, family, successor,
             ttl=refreshable.ttl, login=login,
@@ -171,15 +171,15 @@ def issue(
 
 
 def ticket() -> Response:
-    """POST /fws/ticket: a ticket for `?ticket=`, for who has a token or is logged in."""
-    bound(client_key())
+    """POST /fws/ticket: a ticket for `?ticket=`, for a token or a logged-in user."""
+    limit_rate(client_key())
     form()
     tokens = service().tokens
     claims = bearer()
     if claims is None:
         grant = logged_in()
         if grant is None:
-            refuse_nobody()
+            refuse_anonymous()
         claims = _claims_for(grant)
     try:
         made = tokens.issue_ticket(claims)
@@ -195,14 +195,14 @@ def _claims_for(grant: TokenGrant) -> Claims:
         return tokens.verify(tokens.issue(grant.subject, grant.groups, grant.scope, grant.ttl))
     except NotIssued as error:
         unavailable(str(error))
-    except TokenInvalid as error:  # all that the subject has was revoked in this second
+    except TokenInvalid as error:  # the subject was revoked in this second
         refuse_bearer(401, "invalid_token", str(error))
 
 
 def revoke() -> Response:
     """POST /fws/revoke (RFC 7009): `token`; with the scope revoke also `subject` or `jti`.
 
-    Everybody may revoke their own tokens. What is unknown or not valid any more is no error.
+    Each subject may revoke its own tokens. An unknown or invalid token is not an error.
     """
     fields = form()
     asking = identity(fields)
@@ -238,13 +238,16 @@ def _revoke(asking: Identity, kind: str, value: str) -> None:
 
 def _need_right(asking: Identity, subject: str | None) -> None:
     if REVOKE_SCOPE not in asking.scope and asking.subject != subject:
-        refuse_bearer(403, "insufficient_scope", "another's tokens need the scope revoke")
+        refuse_bearer(
+            403, "insufficient_scope", "the tokens of other subjects need the scope revoke"
+        )
 
 
 def introspect() -> Response:
-    """POST /fws/introspect (RFC 7662): what a token says, for its subject or the scope introspect.
+    """POST /fws/introspect (RFC 7662): the claims of a token.
 
-    To anybody else, and for one that is not valid, it is not active.
+    The sender is the subject of the token, or has the scope introspect. To others, and if it is
+    not valid, the token is not active.
     """
     fields = form()
     asking = identity(fields)

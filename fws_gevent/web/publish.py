@@ -1,4 +1,4 @@
-"""POST /fws/publish: a message from any program to all clients, or to a group."""
+"""POST /fws/publish: a message from a program to a group or to all connections."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ PUBLISH_SCOPE = "publish"
 
 
 def publish() -> Response:
-    """Send the form's `data` as text to `group`, or to everybody without one.
+    """Send the field `data` as text to the group in `group`, or to all connections without it.
 
-    Needs the scope publish, and the group among those of the token; everybody needs `*`.
+    The token needs the scope publish and the group; a message to all needs the group `*`.
     """
     fields = form()
     asking = need_scope(PUBLISH_SCOPE, fields)
     group = request.form.get("group")
-    if group == "":  # it may be a name that was forgotten: not what everybody should get
-        refuse(400, "invalid_request", "group is empty; without it, data is for everybody")
+    if group == "":  # perhaps a missing name: the message is not for all
+        refuse(400, "invalid_request", "group is empty; leave it out to send to all connections")
     try:
         if group is not None:
             checked_group(group)
     except GroupNameInvalid as error:
         refuse(400, "invalid_request", str(error))
     if not asking.covers(group):
-        what = "everybody needs the group *" if group is None else "the group is not granted"
+        what = "a message to all needs the group *" if group is None else "the group is not granted"
         refuse_bearer(403, "insufficient_scope", what)
-    data = request.form.get("data")  # an empty message is one
+    data = request.form.get("data")  # it may be empty
     if data is None:
         refuse(400, "invalid_request", "data is missing")
     server = service().server
     if request.environ.get("wsgi.multiprocess") and not server.storage_object.shared:
-        unavailable("this would reach one worker's clients: run one worker, or add Redis")
+        unavailable("only one worker's clients can be reached: run one worker, or add Redis")
     server.broadcast(data, group)
     return answer({})

@@ -1,4 +1,4 @@
-"""The grant of a renewed refresh token: the present rights of a subject that is logged in."""
+"""The grant of a renewed refresh token: the present rights of its subject."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .identity import logged_in
 from .service import service
 
 MARK = "fws_login"
-"""The key in Flask's session that tells one log-in from the next of the same user."""
+"""The key in Flask's session whose value differs for each log-in of a user."""
 
 
 def login_of(subject: str) -> str | None:
-    """Return the mark of the log-in of `subject` in this request, or None without one."""
+    """Return the mark of the present request's log-in if it is that of `subject`, else None."""
     hook = service().hooks.for_request
     try:
         found = None if hook is None else as_grant(hook())
@@ -27,8 +27,8 @@ def login_of(subject: str) -> str | None:
 
 
 def login_mark() -> str:
-    """Return the mark in Flask's session, which a log-out clears; "" without a session."""
-    if not session:  # the application keeps nothing in it, and knows its users by other means
+    """Return the mark in Flask's session, which a log-out removes; "" without a session."""
+    if not session:  # the application recognizes its users by other means
         return ""
     mark = session.get(MARK)
     if not isinstance(mark, str):
@@ -37,11 +37,11 @@ def login_mark() -> str:
 
 
 def granted_now(refresh: Refresh) -> TokenGrant | None:
-    """Return the present grant of a refresh token; None where it has ended.
+    """Return the present grant of a refresh token, or None if the token has ended.
 
     A token that was issued to a logged-in user gets the grant of the `token_for_request` hook. Any
-    other gets that of the `token_for_subject` hook, or keeps its own without one. A scope never
-    grows. Ends the request of a page of another site.
+    other gets that of the `token_for_subject` hook; without this hook it keeps its own. A scope
+    never grows. A request from a page of another site is ended.
     """
     grant, login = refresh.grant, refresh.grant.get("login")
     issued = TokenGrant(

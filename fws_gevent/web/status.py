@@ -1,4 +1,4 @@
-"""The status page, and the way in."""
+"""The status page and its log-in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import NotIssued
 from ..node.rates import retry_after
 from ..tokens import Claims
 from .admin import COOKIE, SCOPE
-from .answers import answer, refuse_bearer, refuse_nobody, unavailable
+from .answers import answer, refuse_anonymous, refuse_bearer, unavailable
 from .cookies import cookie_of
 from .identity import LONGEST_BODY, bearer, check_origin, client_key, is_secure
 from .service import LIVE, WAY_IN, service
@@ -33,17 +33,17 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 def status() -> AnyResponse:
-    """GET /fws/status: the page, or with ?format=json what it shows."""
+    """GET /fws/status: the page, or with ?format=json its data."""
     secret = request.args.get("ticket")
-    opens = secret is not None and request.method == "GET"  # HEAD looks ahead, and has no effect
+    opens = secret is not None and request.method == "GET"  # HEAD must have no effect
     opened = service().admin.open_link(secret or "") if opens else None
     if opened is not None:
         return _let_in(opened)
     as_json = request.args.get("format") == "json"
     if not _is_allowed():
         if as_json:
-            refuse_nobody()
-        return _way_in("This link was used already, or is wrong." if secret else None)
+            refuse_anonymous()
+        return _way_in("This link is wrong, or was used already." if secret else None)
     if as_json:
         return answer(service().snapshot())
     return _page(
@@ -66,12 +66,12 @@ def log_in() -> AnyResponse:
         return refused
     opened = service().admin.log_in(request.form.get("secret", ""))
     if opened is None:
-        return _way_in("That is neither the password nor a token with the scope status.")
+        return _way_in("This is neither the password nor a token with the scope status.")
     return _let_in(opened)
 
 
 def log_out() -> AnyResponse:
-    """POST /fws/logout: end a log-in to the status page, also for who has a copy of its cookie."""
+    """POST /fws/logout: end a log-in to the status page, also for copies of its cookie."""
     check_origin()
     try:
         service().admin.log_out(_cookie())
@@ -83,7 +83,7 @@ def log_out() -> AnyResponse:
 
 
 def _is_allowed() -> bool:
-    claims = bearer()  # a bad one is not made good by a cookie, as on the page's WebSocket
+    claims = bearer()  # an invalid token is refused, whatever the cookie; so does the WebSocket
     if claims is None:
         return service().admin.claims_of_cookie(_cookie()) is not None
     if SCOPE not in claims.scope:
@@ -118,9 +118,9 @@ def _way_in(error: str | None, status: int = 401) -> Response:
     admin = service().admin
     how = None
     if admin.link_secret is not None:
-        how = "Open the link that the server printed when it started; it works once."
+        how = "Open the link that the server printed when it started. It works once."
     elif admin.is_shut:
-        how = f"Nobody can see this page yet: {WAY_IN}."
+        how = f"This page is closed: {WAY_IN}."
     return _page("fws/login.html", status, login_url=url_for("fws.log_in"), error=error,
                  how=how, form=admin.has_form)  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from fws_gevent.web.answers import Refused, answer, refuse, refuse_bearer, refuse_nobody
+from fws_gevent.web.answers import Refused, answer, refuse, refuse_anonymous, refuse_bearer
 
 from .sites import Site
 
@@ -38,7 +38,7 @@ def test_the_challenge_of_bearer_says_why_unless_nobody_asked(app: Flask) -> Non
         with pytest.raises(Refused) as known:
             refuse_bearer(403, "insufficient_scope", "why")
         with pytest.raises(Refused) as nobody:
-            refuse_nobody()
+            refuse_anonymous()
     challenge = 'Bearer realm="fws", error="insufficient_scope", error_description="why"'
     assert known.value.get_response().headers["WWW-Authenticate"] == challenge
     assert nobody.value.get_response().headers["WWW-Authenticate"] == 'Bearer realm="fws"'

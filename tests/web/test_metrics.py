@@ -175,7 +175,5 @@ def test_the_folder_of_several_processes_must_be_there(
     Metrics.check_folder()
     for wrong in ("", str(tmp_path / "nothing")):
         monkeypatch.setenv(MULTIPROCESS, wrong)
-        with pytest.raises(
-            ConfigurationError, match="must name a folder that is there, or be unset"
-        ):
+        with pytest.raises(ConfigurationError, match="must name an existing folder, or be unset"):
             Metrics.check_folder()

@@ -252,5 +252,7 @@ def test_it_does_not_start_where_the_numbers_of_several_processes_have_no_folder
     make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
-    with pytest.raises(ConfigurationError, match="PROMETHEUS_MULTIPROC_DIR must name a folder"):
+    with pytest.raises(
+        ConfigurationError, match="PROMETHEUS_MULTIPROC_DIR must name an existing folder"
+    ):
         make_site()

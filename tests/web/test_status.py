@@ -202,7 +202,7 @@ def test_the_link_works_once(open_site: Site) -> None:
     assert page(open_site, first).status == 200
     second = open_site.get(link)
     assert_shut(second)
-    assert b"used already, or is wrong" in second.body
+    assert b"is wrong, or was used already" in second.body
     # Who was let in and opens it again stays in.
     cookie = f"fws_status={cookie_of(first).value}"
     assert open_site.get(link, Cookie=cookie).status == 200

@@ -147,7 +147,7 @@ def test_it_says_when_the_server_is_gone(start: Start, enter: Open) -> None:
     command.signal()
     assert command.wait() == 0
     wait_until(lambda: text(browser, "words") == "Not connected to the server")
-    assert "last heard" in text(browser, "freshness").lower()
+    assert "last data" in text(browser, "freshness").lower()
     shoot(browser, "status-gone", 800, 600, "light")
 
 

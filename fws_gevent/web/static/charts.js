@@ -1,4 +1,4 @@
-// How things are shown: numbers with units, text of strangers, tables, and charts.
+// The presentation of data: numbers with units, untrusted text, tables and charts.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -20,13 +20,13 @@ export function bytes(value) {
   return `${index ? short(rest) : whole.format(rest)} ${units[index]}`;
 }
 
-// A rate that is not nothing never looks like nothing.
+// A small rate is never shown as 0.
 export const perSecond = (value) => (value > 0 && value < 0.05 ? "< 0.1/s" : `${short(value)}/s`);
 export function bytesPerSecond(value) {
   return value > 0 && value < 0.5 ? "< 1 B/s" : `${bytes(value)}/s`;
 }
 
-// What one call takes: seconds, from a fraction of a microsecond on.
+// The time of one call, in seconds.
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 999.5e-6) return `${short(seconds * 1e6)} µs`;
@@ -34,7 +34,7 @@ export function duration(seconds) {
   return `${short(seconds)} s`;
 }
 
-// How long something lasts already: the two largest units.
+// An elapsed time, in its two largest units.
 export function span(seconds) {
   const total = Math.max(0, Math.floor(seconds));
   const parts = [
@@ -53,7 +53,7 @@ const LONGEST_TEXT = 500;
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const calendar = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
-// Text and tables. Only what changed is touched: focus, selection and scroll stay.
+// Text and tables. Only changed elements are written, so that focus, selection and scroll stay.
 
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -67,8 +67,8 @@ export function setData(element, name, value) {
   if (element.dataset[name] !== value) element.dataset[name] = value;
 }
 
-// Text of strangers: what can't be seen or turns the line around is written out. Bidi marks, line
-// ends, control characters, and halves of a pair.
+// Untrusted text: invisible characters, and those that change the direction of a line, are escaped:
+// Bidi marks, line ends, control characters, and lone surrogates.
 export function foreign(text) {
   const unsafe = /[\p{Cc}\p{Cs}\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
   const written = (letter) => `\\u${letter.codePointAt(0).toString(16).padStart(4, "0")}`;
@@ -82,7 +82,7 @@ export function nameCell(text, note = "") {
   return { text: shown || "–", note, title: shown || "empty" };
 }
 
-// `package.module.Shout` is Shout in the first place.
+// `package.module.Shout` is shown as Shout, with its module behind it.
 export function splitName(name) {
   const dot = name.lastIndexOf(".");
   return [name.slice(dot + 1) || name, name.slice(0, Math.max(0, dot))];
@@ -100,7 +100,7 @@ function make(tag, role = "", ...parts) {
   return element;
 }
 
-// The roles are said because a table that CSS reflows on a phone loses them in some browsers.
+// Explicit roles: a table that CSS reflows on a phone loses its roles in some browsers.
 function makeCell(head, isFirst) {
   const role = isFirst ? "rowheader" : "cell";
   const cell = make(isFirst ? "th" : "td", role, make("bdi"), make("small"));
@@ -110,7 +110,7 @@ function makeCell(head, isFirst) {
   return cell;
 }
 
-// A cell is given as its text, or as an object.
+// The content of a cell is a text or an object.
 function fillCell(cell, content) {
   const parts = typeof content === "string" ? { text: content } : content;
   setText(cell.firstElementChild, parts.text);
@@ -142,7 +142,7 @@ export function fillList(list, tag, texts) {
   });
 }
 
-// A fact: a short value, what it means, and how good that is.
+// A fact: a short value, its meaning, and its level.
 export function fillFact(place, value, note, level = "") {
   if (!place.firstElementChild) place.append(make("b"), make("small"));
   setText(place.firstElementChild, value);
@@ -165,7 +165,7 @@ function draw(tag, attributes) {
 function label(name) {
   const element = document.createElement("span");
   element.className = name;
-  element.setAttribute("aria-hidden", "true"); // the drawing's own label says it
+  element.setAttribute("aria-hidden", "true"); // the label of the drawing has the same text
   return element;
 }
 

@@ -1,23 +1,23 @@
-// How the page hears from the server: over a WebSocket, or else by asking every few seconds.
+// The data of the server: over a WebSocket, or by polling while that is closed.
 
 export const POLL_EVERY = 5_000;
 const FIRST_DELAY = 2_000;
 const LONGEST_DELAY = 30_000;
 const PATIENCE = 4_500; // for an answer, or for the WebSocket to open
-const SILENT_AFTER = 8_000; // an open WebSocket that says nothing for so long is dead
+const SILENT_AFTER = 8_000; // an open WebSocket without data for so long is dead
 const SIGNED_OUT = 4401;
 
-// `take(text)` is handed what the server says, and throws if that can't be shown; `changed()` is
-// called whenever one of the three below has changed.
+// `take(text)` is called with an answer of the server, and throws if it can't be shown. `changed()`
+// is called after each change of mode, trouble or heardAt.
 export class Link {
   mode = "waiting"; // or "live", "polling", "paused", "signed-out"
-  trouble = ""; // why the last attempt to hear from the server failed
+  trouble = ""; // the reason why the last attempt to get data failed
   heardAt = 0;
 
   #socket = null;
   #delay = FIRST_DELAY;
   #retryTimer = 0;
-  #polling = null; // stands for one stretch of polling: answers to an earlier one don't count
+  #polling = null; // identifies one period of polling: answers to an earlier one are ignored
   #pollTimer = 0;
 
   constructor({ dataUrl, livePath, take, changed }) {
@@ -58,7 +58,7 @@ export class Link {
 
   #stop(mode) {
     const last = this.#socket;
-    this.#socket = null; // so that its end is no loss
+    this.#socket = null; // so that its end is not taken for a loss
     last?.close();
     clearTimeout(this.#retryTimer);
     this.#stopPolling();
@@ -74,7 +74,7 @@ export class Link {
       this.trouble = "";
     } catch (error) {
       console.error(error);
-      this.trouble = "Its answer is not what this page expects. Reload the page.";
+      this.trouble = "This page can't read the answer. Reload the page.";
     }
     this.changed();
   }
@@ -109,7 +109,7 @@ export class Link {
     if (lost !== this.#socket) return;
     this.#socket = null;
     lost.close();
-    // Not all pages at once.
+    // The delay is random, so that not all pages return at once.
     const delay = this.#delay * (0.75 + Math.random() / 4);
     this.#retryTimer = setTimeout(() => this.#openSocket(), delay);
     this.#delay = Math.min(LONGEST_DELAY, this.#delay * 2);
@@ -118,7 +118,7 @@ export class Link {
     this.changed();
   }
 
-  // By asking.
+  // Polling.
 
   #startPolling() {
     if (this.#polling) return;
@@ -134,7 +134,7 @@ export class Link {
   async #poll(turn) {
     try {
       const signal = AbortSignal.timeout(PATIENCE);
-      // A redirection is one to a login page, maybe on a host where this page may not look.
+      // A redirection leads to a login page, perhaps on a host that this page may not read.
       const how = { cache: "no-store", redirect: "manual", signal };
       const response = await fetch(this.dataUrl, how);
       const text = await response.text();

@@ -1,4 +1,4 @@
-// The status page: shows what the server says, and whether it works.
+// The status page: shows the data of the server, and the state of the server in a few words.
 
 import {
   Chart, bytes, bytesPerSecond, count, duration, fillFact, fillList, fillTable, foreign, nameCell,
@@ -7,19 +7,19 @@ import {
 import { Link, POLL_EVERY } from "./link.js";
 
 const STALE_AFTER = 12_000;
-const FRESH_FOR = 3_500; // older than this, the age is said
+const FRESH_FOR = 3_500; // data that is older is shown with its age
 const POINTS = 150;
 const MOST_DROPS = 4;
 
 const get = (id) => document.getElementById(id);
 const { title, dataUrl, livePath } = document.body.dataset;
 
-// What is known. Everything that is shown follows from these, in render() and judge().
-let data = null; // what the server said last
+// The state of the page. render() and judge() show it.
+let data = null; // the last answer of the server
 let history = null;
 const link = new Link({ dataUrl, livePath, take, changed: showState });
 
-// What the server said.
+// The data of the server.
 
 const charts = {
   connections: new Chart(get("connections-chart"), {
@@ -33,7 +33,7 @@ const charts = {
   }),
 };
 
-// Only some answers bring the whole history; the others add a point to it.
+// Some answers contain the whole history; the others add a point to it.
 function remember() {
   if (data.history) {
     history = data.history;
@@ -107,7 +107,7 @@ function nodeRow(node) {
 }
 
 function renderNodes() {
-  get("nodes").hidden = data.nodes.length < 2; // a single one is told about in the banner
+  get("nodes").hidden = data.nodes.length < 2; // the banner describes a single node
   fillTable(get("nodes-table"), data.nodes.map(nodeRow));
 }
 
@@ -127,7 +127,7 @@ function filterRow(each) {
   ];
 }
 
-// Who took how many events out of the chain, the greatest first.
+// The filters that dropped events, with their numbers, the largest first.
 function dropsOf(filters) {
   const stops = filters.filter((each) => each.stops > 0).sort((a, b) => b.stops - a.stops);
   const drops = stops.slice(0, MOST_DROPS).map((each) => {
@@ -192,12 +192,12 @@ const age = () => Math.max(0, Date.now() - link.heardAt);
 const allBlocked = () => data.runners.limit > 0 && data.runners.blocked >= data.runners.limit;
 const isFull = () => data.connections.limit > 0 && data.connections.now >= data.connections.limit;
 
-// Level, words, and what that means; the worst comes first.
+// Level, words and explanation; the worst comes first.
 function judge() {
   if (link.mode === "signed-out") {
-    return ["unknown", "Signed out", "The server tells this page no more."];
+    return ["unknown", "Signed out", "The server sends no more data to this page."];
   }
-  if (link.mode === "paused") return ["unknown", "Paused", "Nothing is asked while nobody looks."];
+  if (link.mode === "paused") return ["unknown", "Paused", "The page is not visible."];
   if (link.trouble) return ["bad", "Not connected to the server", link.trouble];
   if (link.mode === "waiting") return ["unknown", "Connecting…", ""];
   if (age() > STALE_AFTER) return ["bad", "Not connected to the server", "It does not answer."];
@@ -206,12 +206,12 @@ function judge() {
 
 function judgeServer() {
   if (!data.storage.healthy) {
-    return ["bad", "Storage is down", "What needs it fails until it is back."];
+    return ["bad", "Storage is down", "Filters that use it fail until it is back."];
   }
-  if (allBlocked()) return ["bad", "Stuck", "Filters block all runners, so that connections wait."];
+  if (allBlocked()) return ["bad", "Stuck", "Filters block all runners, so connections wait."];
   if (data.state === "draining") return ["warn", "Draining", "It takes no new connections."];
   if (data.state !== "serving") return ["warn", foreign(data.state), ""];
-  if (isFull()) return ["warn", "Full", "It has all the connections that its limit allows."];
+  if (isFull()) return ["warn", "Full", "The limit of connections is reached."];
   return ["good", "Working", ""];
 }
 
@@ -230,8 +230,8 @@ function aboutServer() {
 }
 
 function freshness() {
-  if (data === null) return link.trouble ? "never heard" : "waiting for the first answer";
-  const past = `last heard ${span(age() / 1000)} ago`;
+  if (data === null) return link.trouble ? "no data yet" : "waiting for the first answer";
+  const past = `last data ${span(age() / 1000)} ago`;
   if (link.trouble || age() > STALE_AFTER || !["live", "polling"].includes(link.mode)) return past;
   const how = link.mode === "live" ? "live" : `polling every ${POLL_EVERY / 1000} s`;
   return link.mode === "polling" || age() > FRESH_FOR ? `${how}, ${past}` : how;
@@ -247,12 +247,12 @@ function showState() {
   get("again").hidden = link.mode !== "signed-out";
   setText(get("freshness").firstElementChild, freshness());
   setData(get("freshness"), "mode", current ? link.mode : "lost");
-  setData(get("figures"), "old", current ? "" : "yes"); // the figures are from another time
+  setData(get("figures"), "old", current ? "" : "yes"); // dims the figures
   const inTab = `${SYMBOLS[level]} ${words} - ${title}`;
   if (document.title !== inTab) document.title = inTab;
 }
 
-// Half of the page must not be new when the answer is not what it should be.
+// If the answer is malformed, the page keeps the last one as a whole.
 function take(text) {
   const before = data;
   try {
@@ -266,5 +266,5 @@ function take(text) {
 }
 
 get("again").firstElementChild.href = location.pathname;
-setInterval(() => link.tick(), 1_000); // what is said about the age grows by itself
+setInterval(() => link.tick(), 1_000); // the shown age grows
 link.begin();
