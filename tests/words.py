@@ -20,7 +20,33 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("fws_gevent", "example_app", "benchmarks", "fuzz", "tests", "docs")
 """Folders that are read; beside them the files of the root."""
 
-TO_REWRITE = ("fws_gevent", "example_app", "tests")
+TO_REWRITE = (
+    "example_app",
+    "fws_gevent/application.py",
+    "fws_gevent/cli",
+    "fws_gevent/extension.py",
+    "fws_gevent/filters",
+    "fws_gevent/message.py",
+    "fws_gevent/node",
+    "fws_gevent/protocol",
+    "fws_gevent/server.py",
+    "fws_gevent/signals.py",
+    "fws_gevent/startup",
+    "fws_gevent/tokens",
+    "fws_gevent/web",
+    "fws_gevent/worker.py",
+    "fws_gevent/workers",
+    "fws_gevent/wsgi",
+    "tests/cli",
+    "tests/example_app",
+    "tests/filters",
+    "tests/logs",
+    "tests/node",
+    "tests/protocol",
+    "tests/web",
+    "tests/workers",
+    "tests/wsgi",
+)
 """Files and folders that are left out until their sentences have been rewritten."""
 
 OPENINGS = "who|whose|whom|whoever|what|whatever|whichever|whether|how|nobody"
