@@ -58,7 +58,14 @@ class Message(bytearray):
         return found if isinstance(found, int) else self.like(found)
 
     def like(self, content: bytes | bytearray | memoryview) -> Message:
-        """Return `content` as a message of this kind, text or binary."""
+        """Return a message of the same kind, text or binary.
+
+        Args:
+            content: The bytes of the new message.
+
+        Returns:
+            The message.
+        """
         return self.__class__(content)
 
 

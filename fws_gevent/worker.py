@@ -76,7 +76,11 @@ class FilteredWebSocketWorker(GeventWorker):  # type: ignore[misc]  # it has no 
         return len(self._http) + sum(node.live for node in self._nodes)
 
     def serving(self, node: WorkerNode) -> None:
-        """Count the node's WebSockets as this worker's, and finish it before the end."""
+        """Count the node's WebSockets as this worker's, and finish it before the end.
+
+        Args:
+            node: The node, which has started.
+        """
         self._nodes.append(node)
         self._patience = node.settings.request_timeout
         if self._ending is not None:

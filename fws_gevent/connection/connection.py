@@ -136,11 +136,22 @@ class Connection(Grouped):
             self._wait_for_room()
 
     def sendMessage(self, data: Data) -> bool:
-        """Send as `send` does, but bytes as text if they are UTF-8, as the ancestor did."""
+        """Send a message as filtered_websocket did: bytes are sent as text if they are UTF-8.
+
+        Args:
+            data: The message.
+
+        Returns:
+            Whether it was accepted, as for `send`.
+        """
         return self.send(as_text_if_utf8(data))
 
     def print(self, text: str) -> None:
-        """Print a line to standard output without waiting for its reader."""
+        """Print a line to standard output without waiting for its reader.
+
+        Args:
+            text: The line.
+        """
         self.node.print(text)
 
     def broadcast(self, data: Data, group: str | None = None, include_self: bool = False) -> None:
@@ -161,7 +172,14 @@ class Connection(Grouped):
         self.node.broadcast(data, group, exclude=None if include_self else self)
 
     def within_rate(self, size: int) -> bool:
-        """Count a message of `size` bytes from the client; return whether the rates allow it."""
+        """Count a message from the client against the message rates.
+
+        Args:
+            size: The bytes of the message.
+
+        Returns:
+            Whether the rates allow it.
+        """
         return self.node.allow(self, size)
 
     def _wait_for_room(self) -> None:

@@ -73,6 +73,9 @@ def isolated_filters(*first: ModuleType | type[Any]) -> Iterator[FilterRegistry]
         first: Filters to begin with, or modules that define or import them. A module that was
             imported before the block doesn't run again, so its filters have to be named here.
 
+    Yields:
+        The filters of the block: a live sequence.
+
     Raises:
         FilterDefinitionError: An argument is neither a filter nor a module with filters.
     """

@@ -52,7 +52,14 @@ class Claims(dict[str, Any]):
         return str(self["jti"])
 
     def may_join(self, group: str) -> bool:
-        """Return whether the token grants a group; a subject's own group, to that subject alone."""
+        """Return whether the token grants a group.
+
+        Args:
+            group: The name of the group. The group of a subject is granted to that subject only.
+
+        Returns:
+            Whether a connection with this token may join the group.
+        """
         return may_join(self.subject, self.groups, group)
 
     def __str__(self) -> str:
