@@ -79,7 +79,7 @@ class Bus(Signal):
         Args:
             receiver: Called as `receiver(server, web_socket_instance=…, data=…)`.
             sender: The server; all servers by default.
-            weak: Whether the subscription ends when the receiver is collected.
+            weak: True if the subscription ends when the receiver is collected.
 
         Returns:
             The receiver.
@@ -141,7 +141,7 @@ class Route:
         self.emitted = 0
         """The number of events with receivers other than the chain, which counts its own."""
         self.forked = False
-        """Whether this is the copy in a forked child, where exceptions are not caught."""
+        """True in a forked child, where exceptions are not caught."""
         self._bus = bus
         self._server = weakref.ref(server)
         self._chain = chain

@@ -142,7 +142,7 @@ class Connection(Grouped):
             data: The message.
 
         Returns:
-            Whether it was accepted, as for `send`.
+            True if it was accepted, as for `send`.
         """
         return self.send(as_text_if_utf8(data))
 
@@ -178,7 +178,7 @@ class Connection(Grouped):
             size: The bytes of the message.
 
         Returns:
-            Whether the rates allow it.
+            True if the rates allow it.
         """
         return self.node.allow(self, size)
 

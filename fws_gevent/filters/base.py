@@ -81,7 +81,7 @@ class FilterBase(metaclass=FilterMeta):
     filter.
     """
     offload: ClassVar[bool] = False
-    """Whether to run this filter in a thread, because it computes for a long time."""
+    """Set it to True to run a filter that computes for a long time in a thread."""
 
     @classmethod
     def run(cls, web_socket_instance: Any, data: Any = None) -> Any:

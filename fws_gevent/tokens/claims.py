@@ -58,7 +58,7 @@ class Claims(dict[str, Any]):
             group: The name of the group. The group of a subject is granted to that subject only.
 
         Returns:
-            Whether a connection with this token may join the group.
+            True if a connection with this token may join the group.
         """
         return may_join(self.subject, self.groups, group)
 
