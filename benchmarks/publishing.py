@@ -16,8 +16,9 @@ from statistics import quantiles
 
 import gevent
 
-from fws_gevent.node.node import Server
+from fws_gevent.node.node import Node
 from fws_gevent.settings import Settings
+from fws_gevent.startup.node import make_node
 from fws_gevent.storage.redis import RedisStorageObject
 
 PAYLOAD = b"x" * 128
@@ -26,22 +27,22 @@ RATE, SECONDS = 1000, 5
 
 
 @contextmanager
-def engine(url: str) -> Iterator[Server]:
-    """Return a node in this process, without a listener."""
-    server = Server(Settings(redis_url=url), RedisStorageObject.from_url(url), filters=())
-    server.start_engine()
+def running(url: str) -> Iterator[Node]:
+    """Run a node in this process, without a server."""
+    node = make_node(Settings(redis_url=url), RedisStorageObject.from_url(url), filters=())
+    node.start()
     try:
-        yield server
+        yield node
     finally:
-        server.stop_engine()
+        node.stop()
 
 
-def measure_publishing(server: Server) -> None:
+def measure_publishing(node: Node) -> None:
     """Print how many messages per second Redis accepts from many greenlets, and the time of one."""
 
     def publish(count: int) -> None:
         for _ in range(count):
-            server.broadcast(PAYLOAD, "bench")
+            node.broadcast(PAYLOAD, "bench")
 
     begun = time.monotonic()
     gevent.joinall([gevent.spawn(publish, EACH) for _ in range(PUBLISHERS)], raise_error=True)
@@ -51,7 +52,7 @@ def measure_publishing(server: Server) -> None:
 
     def timed() -> None:
         start = time.perf_counter()
-        server.broadcast(PAYLOAD, "bench")
+        node.broadcast(PAYLOAD, "bench")
         times.append(time.perf_counter() - start)
 
     begun, running = time.monotonic(), []
@@ -65,8 +66,8 @@ def measure_publishing(server: Server) -> None:
 
 def main() -> None:
     """Measure on the given Redis."""
-    with engine(sys.argv[1]) as server:
-        measure_publishing(server)
+    with running(sys.argv[1]) as node:
+        measure_publishing(node)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .connection.connection import Connection
     from .extension import FilteredWebSocket
     from .filters.registry import isolated_filters
-    from .node.node import Server as Node
+    from .node.node import Node
     from .publisher import Publisher
     from .settings import Settings
     from .signals import Member
@@ -99,7 +99,7 @@ _HOMES = {
     "Connection": ".connection.connection",
     "FilteredWebSocket": ".extension",
     "Member": ".signals",
-    "Node": ".node.node:Server",
+    "Node": ".node.node",
     "Publisher": ".publisher",
     "RedisStorageObject": ".storage.redis",
     "Settings": ".settings",
@@ -118,8 +118,7 @@ def __getattr__(name: str) -> Any:
     """Import a name at its first use (PEP 562). Raises AttributeError."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, other = _HOMES[name].partition(":")
-    return getattr(import_module(module, __name__), other or name)
+    return getattr(import_module(_HOMES[name], __name__), name)
 
 
 def __dir__() -> list[str]:

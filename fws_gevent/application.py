@@ -1,8 +1,8 @@
 """The WSGI application for gunicorn, with our own worker or gevent-websocket's stock one.
 
 Both parse the requests. With ours the application answers the upgrade, through the seam in
-`upgrade`; the stock worker has answered it before. From there on it is the same engine as our
-own server's.
+`upgrade`; the stock worker has answered it before. From there on both do
+the same as our own server.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
 from .filters.registry import defined_filters
 from .logs.loggers import Repeats, get_logger
-from .node.admission import admit, policy_of
-from .node.node import Server
+from .node.admission import Admission, Admitted
+from .node.events import NO_CONTEXTS, Contexts
+from .node.facade import NodeFacade
 from .protocol.addresses import is_loopback
 from .protocol.forwarded import Client
-from .protocol.handshake import Accepted, Request
+from .protocol.handshake import Request
 from .protocol.paths import path_of
 from .protocol.peer import PEER, SocketPeer, peer_of
 from .settings import Settings
-from .startup.broker import shared_with
 from .startup.filters import DEFAULT_FILTERS
+from .startup.node import make_node, settle_keys
 from .startup.parts import parts_of
 from .startup.wrapped import flask_app_in
 from .storage.base import BaseStorageObject
-from .tokens import Claims
 from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
 from .upgrade.environ import asks_for_websocket, mend
 from .upgrade.refusals import cannot_upgrade, only_websockets, refuse
@@ -62,11 +62,11 @@ _log = get_logger("server")
 _WORKERS_OWN = (UPGRADE, WORKER, "wsgi.websocket", "gunicorn.socket")
 
 
-class FilteredWebSocketApplication(Server):
-    """A WSGI callable that serves WebSockets with the engine, and the rest with `application`.
+class FilteredWebSocketApplication(NodeFacade):
+    """A WSGI callable that has a node for WebSockets, and serves the rest with `application`.
 
-    The engine starts with the first request, in the worker's own process, so that gunicorn may
-    load the application before it forks.
+    The node starts with the first request, in the worker's own process, so that gunicorn may load
+    the application before it forks. Then `on_start` is called with the environ of that request.
     """
 
     def __init__(
@@ -75,17 +75,16 @@ class FilteredWebSocketApplication(Server):
         storage_object: BaseStorageObject | None = None,
         application: WSGIApplication | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
+        contexts: Contexts = NO_CONTEXTS,
+        on_start: Callable[[Mapping[str, Any]], None] = lambda _environ: None,
     ) -> None:
-        shared = shared_with(settings, storage_object)
-        super().__init__(settings, storage_object, filters, shared.tokens(settings), shared.broker)
+        self.node = make_node(settings, storage_object, filters, contexts)
         self.application = application or only_websockets
-        self.policy = policy_of(settings)
+        self._on_start = on_start
         self._worker: Worker | None = None
         self._pid: int | None = None
         self._told = Repeats(_log)
         self._drained: Event | None = None
-        self.on_start: Callable[[Mapping[str, Any]], None] | None = None
-        """Called with the first request, when all is ready."""
         self._told_of_many = False
         if workers_of_gunicorn() > 1:
             self._tell_of_many_workers()
@@ -100,25 +99,25 @@ class FilteredWebSocketApplication(Server):
         websocket = environ.get("wsgi.websocket")
         if WORKER not in environ:
             mend(environ, environ["PATH_INFO"])
-        node = self.node_at(path_of(environ["PATH_INFO"]))
-        if node is not None:
+        admission = self.node.admission_at(path_of(environ["PATH_INFO"]))
+        if admission is not None:
             if upgrade is not None:
-                return self._answer(node, upgrade, environ, start_response)
+                return self._answer(admission, upgrade, environ, start_response)
             if websocket is not None:
-                return self._open(node, environ, start_response)
+                return self._open(admission, environ, start_response)
             if asks_for_websocket(environ):  # what comes behind it need not be a request
                 return cannot_upgrade(environ, last_answers(start_response), self._told)
         elif websocket is not None:
             return pass_on(self.application, environ, start_response)
         if WORKER not in environ:
-            start_response = last_answers(start_response, lambda: self.draining)
+            start_response = last_answers(start_response, lambda: self.node.draining)
         return self.application(environ, start_response)
 
     # Our own worker.
 
     def _answer(
         self,
-        node: Server,
+        admission: Admission,
         upgrade: Upgrade,
         environ: dict[str, Any],
         start_response: Callable[..., Any],
@@ -127,7 +126,7 @@ class FilteredWebSocketApplication(Server):
         peer = peer_of(environ)
         try:
             request = upgrade.request
-            client, accepted, claims = self._admit(node, request, peer)
+            client, (accepted, claims) = self._admit(admission, request, peer)
         except HandshakeRefused as refused:
             _log.debug("refused with %s: %s", refused.status, refused)
             return refuse(refused, start_response)
@@ -140,13 +139,13 @@ class FilteredWebSocketApplication(Server):
         path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
         known = PeerInfo(path, address, accepted.subprotocol, window_bits, client.key)
         context = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
-        node.adopt(socket, known, context)
+        admission.enter(socket, known, context)
         return []
 
     # The stock worker.
 
     def _open(
-        self, node: Server, environ: dict[str, Any], start_response: Callable[..., Any]
+        self, admission: Admission, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Take over what the worker made a WebSocket of, or close it with a code."""
         handler = environ["wsgi.websocket"].handler
@@ -159,31 +158,30 @@ class FilteredWebSocketApplication(Server):
         start_response("101 Switching Protocols", answered)  # for middleware: it has been sent
         try:
             request = request_of(handler)
-            client, _, claims = self._admit(node, request, peer)
+            client, (_, claims) = self._admit(admission, request, peer)
         except HandshakeRefused as refused:
             close_refused(socket, refused)
             return []
         subprotocol = dict(answered).get("Sec-WebSocket-Protocol")
         path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
         known = PeerInfo(path, address, subprotocol, 0, client.key)
-        opening = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
+        context = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
         # The worker's greenlet has the context of all requests on its connection.
-        Context().run(node.adopt, socket, known, opening)
+        Context().run(admission.enter, socket, known, context)
         return []
 
     def app_protocol(self, _path: str) -> str:
         """gevent-websocket asks this for the one subprotocol that it may agree on."""
-        return self.policy.subprotocols[0]
+        return self.node.admission.policy.subprotocols[0]
 
     # Both.
 
     def _admit(
-        self, node: Server, request: Request, peer: SocketPeer
-    ) -> tuple[Client, Accepted, Claims | None]:
-        """The client behind `peer`, what it is granted, and its claims. Raises HandshakeRefused."""
-        client = self.forwarding.client_of(peer.address, request.headers)
-        accepted, claims = admit(self, node, request, self.policy, client, self._check_worker)
-        return client, accepted, claims
+        self, admission: Admission, request: Request, peer: SocketPeer
+    ) -> tuple[Client, Admitted]:
+        """Return the client behind `peer`, and what it is granted. Raises HandshakeRefused."""
+        client = self.node.forwarding.client_of(peer.address, request.headers)
+        return client, admission.admit(request, client, self._check_worker)
 
     def _check_worker(self) -> None:
         worker = self._worker
@@ -193,19 +191,20 @@ class FilteredWebSocketApplication(Server):
     def start(self, environ: Mapping[str, Any]) -> None:
         """Begin to serve in this process, and see to it that it ends with Close frames."""
         several = bool(environ.get("wsgi.multiprocess"))
-        self.settle_keys(alone=not several and is_loopback(environ.get("SERVER_NAME", "")))
+        settle_keys(self.node, alone=not several and is_loopback(environ.get("SERVER_NAME", "")))
         self.tokens.several_processes = several
         self._pid = os.getpid()
         self._worker = environ.get(WORKER)
         if self._worker is None:
             enter_stock_servers(self.app_protocol)  # first: in a forked child it needs the loop
-        self.start_engine()
-        self.announce()
+        self.node.start()
+        self.node.announce()
         warn_of_unused_tls(self.settings, environ.get("wsgi.url_scheme", "http"))
         if several:
             self._tell_of_many_workers()
         if self._worker is not None:
-            self.admission.capacity = min(self.admission.capacity, self._worker.capacity)
+            limits = self.node.admission.limits
+            limits.capacity = min(limits.capacity, self._worker.capacity)
             self._worker.serving(self)
         else:
             finish_at_the_end(self.finish)
@@ -213,8 +212,7 @@ class FilteredWebSocketApplication(Server):
                 "gunicorn's stock worker: silent and dripping clients are not dropped, and some "
                 "malformed requests taken (docs/security.md); our own worker does better"
             )
-        if self.on_start is not None:
-            self.on_start(environ)
+        self._on_start(environ)
 
     def _tell_of_many_workers(self) -> None:
         if not self.storage_object.shared and not self._told_of_many:
@@ -231,13 +229,13 @@ class FilteredWebSocketApplication(Server):
         seconds = self.settings.grace if grace is None else grace
         if self._drained is not None:
             self._drained.wait(seconds)
-            if self.users or self.pending:  # they came in meanwhile, and were told 1001 at once
-                self.drain(seconds)
+            if self.node.open_connections():  # they came meanwhile, and were told 1001 at once
+                self.node.drain(seconds)
             return
         self._drained = Event()
         _log.info("stopping: closing %d connections", len(self.users))
-        self.drain(seconds)
-        self.print.drain()
+        self.node.drain(seconds)
+        self.node.print.drain()
         self._drained.set()
 
 
@@ -263,10 +261,10 @@ def build_application(
         chosen = Settings.load(**settings)
         modules = () if filters is not None or defined_filters() else DEFAULT_FILTERS
         storage, filters = parts_of(chosen, storage_object, filters, modules=modules)
-        node = FilteredWebSocketApplication(chosen, storage, application, filters)
+        made = FilteredWebSocketApplication(chosen, storage, application, filters)
         if under_gunicorn():
-            node.settle_keys(alone=False)
-        return node
+            settle_keys(made.node, alone=False)
+        return made
 
 
 def _address(peer: SocketPeer, client: Client) -> tuple[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,18 +18,19 @@ from .application import FilteredWebSocketApplication
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .filters.registry import defined_filters
-from .node.node import Server
+from .node.node import Node
 from .protocol.payload import Data
 from .settings import Settings
 from .signals import Member
 from .startup.middleware import WebSocketMiddleware
+from .startup.node import settle_keys
 from .startup.parts import parts_of
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of
 from .web.blueprint import make_blueprint
-from .web.contexts import in_context_of
+from .web.contexts import contexts_of
 from .web.for_views import TokensForViews
 from .web.service import WebService
 from .workers.environment import one_line_under_gunicorn, under_gunicorn
@@ -77,33 +77,32 @@ class FilteredWebSocket(TokensForViews):
             filters = defined_filters() if self.filters is None else self.filters
             app.extensions[_FILTERS] = filters
             storage, filters = parts_of(settings, self.storage_object, filters)
-            node = FilteredWebSocketApplication(settings, storage, app.wsgi_app, filters)
+            served = FilteredWebSocketApplication(
+                settings, storage, app.wsgi_app, filters, contexts_of(app),
+                lambda environ: _web_of(app).say_link(
+                    get_current_url(dict(environ), host_only=True)
+                ),
+            )  # fmt: skip
             if under_gunicorn():
-                node.settle_keys(alone=False)
-            self.show(app, node)
-        service = _web_of(app)
-        node.on_start = lambda environ: service.say_link(
-            get_current_url(dict(environ), host_only=True)
-        )
-        middleware = WebSocketMiddleware(node, node.application)
-        service.bypass_middleware = middleware.bypass
+                settle_keys(served.node, alone=False)
+            self.show(app, served.node)
+        middleware = WebSocketMiddleware(served, served.application)
+        _web_of(app).bypass_middleware = middleware.bypass
         app.wsgi_app = middleware  # type: ignore[method-assign]  # Flask's own seam
         # gevent-websocket asks the application that gunicorn has for the subprotocol.
-        app.app_protocol = node.app_protocol  # type: ignore[attr-defined]
+        app.app_protocol = served.app_protocol  # type: ignore[attr-defined]
 
-    def show(self, app: Flask, server: Server) -> None:
-        """Put the pages of `server` under /fws/ of `app`. Raises ConfigurationError."""
-        service = WebService(app.name, server, __version__, self._hooks)
-        server.around_connect, server.around_event = app.request_context, in_context_of(app)
+    def show(self, app: Flask, node: Node) -> None:
+        """Put the pages of `node` under /fws/ of `app`. Raises ConfigurationError."""
+        service = WebService(app.name, node, __version__, self._hooks)
         app.extensions[EXTENSION], app.extensions[_WEB] = self, service
         self._apps.add(app)
         app.register_blueprint(make_blueprint())
 
-    def serve(self, app: Flask, server: Server) -> WebService:
-        """Have `server`, our own, serve the WebSockets of `app`. Raises ConfigurationError."""
+    def serve(self, app: Flask, node: Node) -> WebService:
+        """Have the node of our own server serve the WebSockets. Raises ConfigurationError."""
         service = _web_of(app)
-        service.serve(server)
-        server.around_connect, server.around_event = app.request_context, in_context_of(app)
+        service.serve(node)
         service.bypass_middleware()
         return service
 
@@ -124,9 +123,9 @@ class FilteredWebSocket(TokensForViews):
         return _web_of(next(iter(self._apps)))
 
     @property
-    def server(self) -> Server:
-        """The server: its `users`, `groups`, `storage_object` and `queue`."""
-        return self.web.server
+    def server(self) -> Node:
+        """The node: its `users`, `groups`, `storage_object` and `queue`."""
+        return self.web.node
 
     @property
     def tokens(self) -> Tokens:
@@ -258,12 +257,11 @@ def extension_of(application: object) -> FilteredWebSocket | None:
     return None if app is None else app.extensions[EXTENSION]
 
 
-def with_pages(application: WSGIApplication, server: Server) -> tuple[WSGIApplication, WebService]:
-    """A WSGI application with the pages of `server` under /fws/, and `application` elsewhere."""
+def with_pages(application: WSGIApplication, node: Node) -> tuple[WSGIApplication, WebService]:
+    """A WSGI application with the pages of `node` under /fws/, and `application` elsewhere."""
     pages = Flask("fws_gevent", static_folder=None)
     extension = FilteredWebSocket()
-    extension.show(pages, server)
-    server.around_connect, server.around_event = nullcontext, None  # no application's own, then
+    extension.show(pages, node)
 
     def dispatch(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         inner = pages if environ["PATH_INFO"].startswith("/fws/") else application

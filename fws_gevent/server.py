@@ -1,4 +1,4 @@
-"""Our own server: gevent's WSGIServer in front of the engine."""
+"""Our own server: gevent's WSGIServer in front of a node."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from .extension import PATH, FilteredWebSocket, filters_of, settings_for, with_p
 from .filters.base import FilterBase
 from .logs.configuration import ErrorStream
 from .logs.loggers import get_logger
-from .node.admission import policy_of
-from .node.node import Server
+from .loop.forks import tell_of_forks
+from .node.events import NO_CONTEXTS, Contexts
+from .node.facade import NodeFacade
 from .protocol.addresses import in_url, is_loopback
 from .settings import Settings
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
-from .startup.broker import shared_with
+from .startup.node import make_node, settle_keys
 from .startup.parts import parts_of
 from .startup.patching import check_patched, patch_late
 from .startup.reactor import reactor
 from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .upgrade.refusals import only_websockets
+from .web.contexts import contexts_of
 from .web.service import WebService
 from .wsgi.accepting import PatientStreamServer
 from .wsgi.connections import HTTPConnections
@@ -57,11 +59,11 @@ _log = get_logger("server")
 _PATIENCE = 1.0  # seconds for those to say something who were accepted just before a restart
 
 
-class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
-    """A gevent WSGIServer whose upgrade requests become connections of the engine.
+class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
+    """A gevent WSGIServer with a node, of which upgrade requests become connections.
 
-    `users`, `groups`, `broadcast`, `storage_object` and `queue` are the engine's; `start`,
-    `stop` and `serve_forever` are gevent's, with a graceful end.
+    `users`, `groups`, `broadcast`, `storage_object` and `queue` are the node's; `start`, `stop` and
+    `serve_forever` are gevent's, with a graceful end. The node itself is `node`.
     """
 
     def __init__(
@@ -71,14 +73,11 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         application: WSGIApplication | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
         listener: Any = None,
+        contexts: Contexts = NO_CONTEXTS,
         **extra: Any,
     ) -> None:
-        shared = shared_with(settings, storage_object)
-        Server.__init__(
-            self, settings, storage_object, filters, shared.tokens(settings), shared.broker
-        )
-        self.settle_keys(alone=is_loopback(host_of(listener) if listener else settings.host))
-        self.policy = policy_of(settings)
+        self.node = make_node(settings, storage_object, filters, contexts)
+        settle_keys(self.node, alone=is_loopback(host_of(listener) if listener else settings.host))
         self.service: WebService | None = None
         """The pages under /fws/, where `build_server` made some."""
         self.http = HTTPConnections()
@@ -126,10 +125,11 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
             host, port = self.settings.host, self.settings.port
             reason = error.strerror or str(error)
             raise ConfigurationError(f"can't listen on {host} port {port}: {reason}") from None
-        self.start_engine()
+        tell_of_forks(self)  # before the node does: the listening socket is on its loop
+        self.node.start()
         WSGIServer.start(self)
         _log.info("serving on %s", self.url)
-        self.announce()
+        self.node.announce()
         if self.service is not None and isinstance(self.address, tuple):
             self.service.say_link(self.url.replace("ws", "http", 1))
 
@@ -139,14 +139,12 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         if path is not None:
             self.set_listener(unix_listener(path))
         self.set_spawn(self._spawn_with)
-        self.draining, self.end_code = False, CloseCode.GOING_AWAY
         self._finished.clear()
 
     def on_fork(self) -> None:
         """In a forked child: listen no more, and let go of all connections."""
-        if self.reactor.on_its_loop:  # else another server's child has ended that already
+        if self.node.reactor.on_its_loop:  # else another server's child has ended that already
             self.close()
-        super().on_fork()
 
     def stop(self, timeout: float | None = None, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """Take no more connections, answer requests, close WebSockets with `code`, and end.
@@ -163,12 +161,12 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
             path = self.settings.socket_path
             if path is not None and code is not CloseCode.SERVICE_RESTART:
                 Path(path).unlink(missing_ok=True)
-            if self.reactor.started:
+            if self.node.reactor.started:
                 _log.info("stopping: closing %d connections", len(self.users))
                 self._finish(grace, begun + grace, code)
                 WSGIServer.stop(self, timeout=0)
                 self.http.cut_off()
-                self.stop_engine()
+                self.node.stop()
             _log.info("stopped")
             self._finished.set()
 
@@ -176,12 +174,12 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         """Close the WebSockets, and meanwhile have all requests answered that came so far."""
         answering = gevent.spawn(self.http.finish, deadline, _PATIENCE)
         try:
-            self.drain(grace, code)
+            self.node.drain(grace, code)
             answering.join()
         finally:
             answering.kill(block=False)
         if self.live:  # the last requests may have been upgrades
-            self.drain(max(0.0, deadline - monotonic()), self.end_code)
+            self.node.drain(max(0.0, deadline - monotonic()), code)
 
     def do_handle(self, *args: Any) -> None:
         """Serve a connection that was accepted."""
@@ -209,7 +207,7 @@ class FilteredWebSocketServer(Server, PatientStreamServer, WSGIServer):
         except KeyboardInterrupt:  # a filter's own, or Python's before the watchers were there
             self._on_signal(stop_timeout)
         except SystemExit:  # of a greenlet or a timer that a filter or a view started
-            if not self.reactor.forked:
+            if not self.node.reactor.forked:
                 self._on_signal(stop_timeout)
             raise
         finally:
@@ -286,11 +284,13 @@ def build_server(
     storage, filters = parts_of(chosen, storage_object, filters)
     check_patched(shared=storage is not None and storage.shared)
     extra.setdefault("listener", inherited_listener())
+    if app is not None:
+        extra.setdefault("contexts", contexts_of(app))
     server = FilteredWebSocketServer(chosen, storage, application, filters, **extra)
     if extension is not None and app is not None:
-        server.service = extension.serve(app, server)
+        server.service = extension.serve(app, server.node)
     else:
-        server.application, server.service = with_pages(server.application, server)
+        server.application, server.service = with_pages(server.application, server.node)
     return server
 
 

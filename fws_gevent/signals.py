@@ -1,7 +1,7 @@
 """The buses: one blinker signal for each event of a server.
 
-Any code may subscribe. A receiver is called as `receiver(server, web_socket_instance=…, data=…)`.
-`connect(receiver, sender=server)` subscribes to one server, `connect(receiver)` to all servers of
+Any code may subscribe. A receiver is called as `receiver(node, web_socket_instance=…, data=…)`.
+`connect(receiver, sender=server)` subscribes to one server's node, `connect(receiver)` to all of
 this process. If a receiver raises, the exception is logged, and the other receivers are called.
 """
 
@@ -77,8 +77,8 @@ class Bus(Signal):
         """Subscribe to the events of a server, or of all servers; also usable as a decorator.
 
         Args:
-            receiver: Called as `receiver(server, web_socket_instance=…, data=…)`.
-            sender: The server; all servers by default.
+            receiver: Called as `receiver(node, web_socket_instance=…, data=…)`.
+            sender: The server, or its node; all servers by default.
             weak: True if the subscription ends when the receiver is collected.
 
         Returns:
@@ -89,7 +89,7 @@ class Bus(Signal):
         """
         if iscoroutinefunction(receiver):
             raise TypeError(f"{receiver!r} is a coroutine function; a bus calls plain functions")
-        super().connect(receiver, sender, weak)
+        super().connect(receiver, _node_of(sender), weak)
         self._changed()
         return receiver
 
@@ -100,7 +100,7 @@ class Bus(Signal):
             receiver: The receiver, as it was passed to `connect`.
             sender: The server, as it was passed to `connect`.
         """
-        super().disconnect(receiver, sender)
+        super().disconnect(receiver, _node_of(sender))
         self._changed()
 
     def route(self, server: object, chain: Receiver | None = None) -> Route:
@@ -215,6 +215,11 @@ class Route:
                 if receiver == self._chain:
                     result = answer
         return result
+
+
+def _node_of(sender: Any) -> Any:
+    """Return the node of a server, which sends its events; any other sender as it is."""
+    return getattr(sender, "node", sender)
 
 
 def _inside(emit: Receiver, around: Around, failed: Failed) -> Receiver:

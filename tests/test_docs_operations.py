@@ -20,7 +20,7 @@ from fws_gevent import worker as our_worker
 from fws_gevent.cli import reload
 from fws_gevent.connection import timeouts
 from fws_gevent.filters import chain
-from fws_gevent.node import closing, consumer, descriptors, events, largest_groups, statistics
+from fws_gevent.node import consumer, descriptors, events, largest_groups, shutdown, statistics
 from fws_gevent.settings import default_of, table
 from fws_gevent.tokens.decoding import MAX_TOKEN
 from fws_gevent.tokens.store import MemoryTokenStore
@@ -111,7 +111,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"The backlog is {listener.BACKLOG}", f"asks for {listener.BACKLOG}",
         f"`--check`, for {reload.CHECK_TIME:g} s at most", f"one event in {chain.SAMPLED}",
         f"the last {chain.KEPT} of these", f"and the {largest_groups.LARGEST} largest",
-        f"measured over {statistics.STEP:g} s", f"{closing.CLOSES_PER_SECOND} a second if",
+        f"measured over {statistics.STEP:g} s", f"{shutdown.CLOSES_PER_SECOND} a second if",
         f"The queue of the consumer chain holds {consumer.QUEUE_SIZE:,} events",
         f"{MAX_TOKEN} characters",
         f"{live.MAX_WATCHERS} can watch at once", f"{identity.LONGEST_BODY >> 10} KiB. The backlog",
@@ -282,8 +282,8 @@ def test_pings_go_on_after_an_answer_that_came_late(serve: Serve, connect: Conne
     node = serve(ping_interval=0.05, ping_timeout=1000.0)
     client = connect(node)
     assert client.frame() == (0x89, b"")
-    asked = node.wheel.now
-    until(lambda: node.wheel.now > asked + 3 * node.timeouts.ping_interval)
+    asked = node.node.wheel.now
+    until(lambda: node.node.wheel.now > asked + 3 * node.node.timeouts.ping_interval)
     client.raw(frame(10))
     assert client.frame() == (0x89, b"")
 

@@ -167,7 +167,7 @@ def test_two_applications_in_one_process_share_nothing(
     with apps[1].app_context():
         found = extension_of(apps[1])
         assert found is not None
-        assert found.server is two
+        assert found.server is two.node
         found.broadcast("to two")
     assert clients[1].receive() == "to two"
     clients[1].send("x")

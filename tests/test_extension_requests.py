@@ -14,7 +14,7 @@ from flask import Flask, current_app, has_request_context, request, session
 
 from fws_gevent.extension import FilteredWebSocket, with_pages
 from fws_gevent.filters.base import WebSocketConnectFilter
-from fws_gevent.node.node import Server
+from fws_gevent.node.node import Node
 from fws_gevent.server import build_server, default_parser
 from fws_gevent.settings import Settings
 from fws_gevent.startup.middleware import WebSocketMiddleware
@@ -169,7 +169,7 @@ def test_other_applications_are_served_beside_the_pages(connect: Connect) -> Non
 
 
 def test_a_server_that_never_starts_has_its_pages_too() -> None:
-    dispatch, service = with_pages(lambda environ, start_response: [b"x"], Server(Settings()))
+    dispatch, service = with_pages(lambda environ, start_response: [b"x"], Node(Settings()))
     assert service.snapshot()["connections"]["now"] == 0
     assert dispatch({"PATH_INFO": "/"}, lambda *_: print) == [b"x"]
 
@@ -184,8 +184,8 @@ def test_the_middleware_passes_everything_on_once_another_server_serves(run: Run
     node: Any = middleware._node
     server = run(app)
     get(server, "/in/ada")
-    assert not node.reactor.started
-    assert server.reactor.started
+    assert not node.node.reactor.started
+    assert server.node.reactor.started
 
 
 def test_so_it_does_for_an_application_that_was_wrapped_meanwhile(run: Run) -> None:
@@ -197,7 +197,7 @@ def test_so_it_does_for_an_application_that_was_wrapped_meanwhile(run: Run) -> N
     server = run(app)
     assert get(server, "/fws/healthz").status == 200
     assert not under_gunicorn.reactor.started
-    assert fws.server is server
+    assert fws.server is server.node
 
 
 def test_an_application_that_requires_tokens_is_never_served_without() -> None:

@@ -162,8 +162,8 @@ def test_a_server_with_redis_shares_its_storage_and_reports_gaps() -> None:
     for given in ({"redis_url": "redis://127.0.0.1:1/0"}, {"redis_host": "127.0.0.1"}):
         server = build_server(Namespace(port=0, **given), filters=[])
         assert server.storage_object.shared
-        server.freeze_chains()
-        names = [each.__name__ for each in server.chains["gap"].filters]
+        server.node.events.freeze_chains()
+        names = [each.__name__ for each in server.node.events.chains["gap"].filters]
         assert names == ["NotifyGapFilter"]
 
 

@@ -114,7 +114,7 @@ def test_a_server_that_was_stopped_can_be_started_again(
         assert not server.started
         server.start()
         assert server.address == address
-        assert not server.draining
+        assert not server.node.draining
         if kind == "a socket file":
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(PATIENCE)
@@ -160,7 +160,7 @@ def test_a_mute_client_is_cut_off_within_grace(deaf: bool, serve: Serve, connect
         server.broadcast(b"x" * (16 << 20))
     finish(server)
     assert not server.users
-    assert server.closes == {1001: 1}
+    assert server.node.counters.closes == {1001: 1}
     if not deaf:
         assert client.frame().close[0] == 1001
         assert client.at_end()
@@ -234,7 +234,7 @@ def test_requests_during_shutdown_are_refused(serve: Serve, connect: Connect) ->
         late.sendall(request())
         assert late.recv(12) == b"HTTP/1.1 426"
         stopping = gevent.spawn(finish, server)
-        until(lambda: server.draining)
+        until(lambda: server.node.draining)
         late.sendall(upgrade(80))
         assert b"\r\n\r\nThis is a WebSocket server" in (received := read_to_end(late))
         assert b"HTTP/1.1 503 " in received

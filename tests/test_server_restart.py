@@ -35,7 +35,7 @@ def restart(
 ) -> gevent.Greenlet[..., Any]:
     """Close a server as a reload does; return the greenlet that waits for that."""
     stopping = gevent.spawn(server.stop, code=code)
-    until(lambda: server.draining)
+    until(lambda: server.node.draining)
     return stopping
 
 
@@ -108,14 +108,14 @@ def test_idle_and_silent_clients_delay_nothing(serve: Serve) -> None:
 
 def test_a_client_that_connects_after_the_last_has_left_has_time_too(serve: Serve) -> None:
     server = serve(grace=PATIENCE)
-    server.admission.entered("192.0.2.1")
+    server.node.admission.limits.add("192.0.2.1")
     stopping = restart(server, CloseCode.GOING_AWAY)
     gevent.sleep(0.01)
-    server.admission.gone("192.0.2.1")
-    server._empty.set()
-    server.admission.entered("192.0.2.2")
+    server.node.admission.limits.remove("192.0.2.1")
+    server.node.shutdown.note_end()
+    server.node.admission.limits.add("192.0.2.2")
     gevent.sleep(0.05)
     assert not stopping.ready()
-    server.admission.gone("192.0.2.2")
-    server._empty.set()
+    server.node.admission.limits.remove("192.0.2.2")
+    server.node.shutdown.note_end()
     stopping.get(timeout=PATIENCE)

@@ -139,7 +139,7 @@ def test_a_wss_client_that_vanishes_is_noticed(
     until(lambda: server.users)
     client.socket.shutdown(socket.SHUT_RDWR)
     until(lambda: not server.live)
-    assert server.closes == {1006: 1}
+    assert server.node.counters.closes == {1006: 1}
 
 
 class Leave(WebSocketConnectFilter):

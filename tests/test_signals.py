@@ -290,3 +290,22 @@ def test_a_subscriber_that_would_end_the_program_fails_alone(
     bus.route(bus).tell(bus, "event")
     assert heard == ["event"]
     assert "leave" in caplog.text
+
+
+def test_a_server_stands_for_its_node() -> None:
+    class Server:
+        node = Place()
+
+    server, heard = Server(), list[Any]()
+
+    def hear(sender: Any, web_socket_instance: Any, data: Any) -> None:
+        heard.append((sender, data))
+
+    bus = Bus("one", "")
+    bus.connect(hear, sender=server, weak=False)
+    route = bus.route(server.node)
+    assert route.emit is not None
+    route.emit(server.node, None, 1)
+    assert heard == [(server.node, 1)]
+    bus.disconnect(hear, sender=server)
+    assert route.emit is None

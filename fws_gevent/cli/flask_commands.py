@@ -21,10 +21,10 @@ from werkzeug.security import generate_password_hash
 
 from ..errors import FwsError, NotIssued
 from ..extension import FilteredWebSocket, extension_of
-from ..node.node import Server
 from ..protocol.addresses import in_url, is_loopback, parse_address
 from ..protocol.names import checked_group
 from ..settings import Settings
+from ..startup.node import settle_keys
 from ..tokens.claims import ALL, check_grant, subject_of_client
 from ..tokens.clients import new_secret
 from ..wsgi.listener import check_listening
@@ -167,23 +167,23 @@ def check(info: ScriptInfo) -> None:
     with _in_one_line():
         app = info.load_app()
         with app.app_context():
-            server = _extension().server
-        check_listening(server.settings)
-        if not is_loopback(server.settings.host):
-            server.settle_keys(alone=False)
-        server.freeze_chains()
-    if server.guard is not None and server.tokens.keys is None:
+            node = _extension().server
+        check_listening(node.settings)
+        if not is_loopback(node.settings.host):
+            settle_keys(node, alone=False)
+        node.events.freeze_chains()
+    if node.auth and node.tokens.keys is None:
         click.echo("warning: no signing key, so this starts as one process on loopback alone")
-    for name, chain in server.chains.items():
+    for name, chain in node.events.chains.items():
         links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
         click.echo(f"chain {name}: {' > '.join(links) or '-'}")
-    for line in _shown(server):
+    for line in _shown(node.settings):
         click.echo(line)
 
 
-def _shown(server: Server) -> Iterator[str]:
+def _shown(settings: Settings) -> Iterator[str]:
     for each in fields(Settings):
-        value = getattr(server.settings, each.name)
+        value = getattr(settings, each.name)
         if each.metadata["secret"] and value is not None:
             value = "(hidden)"
         elif isinstance(value, tuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _socket
 import fcntl
-import os
 import socket as sockets
 import sys
 import termios
@@ -265,7 +265,7 @@ class Transport:
         """Let go of the socket in a forked child: it is the parent's."""
         self.ending = True
         self.descriptor = -1
-        os.close(self._socket.detach())
+        _socket.close(self._socket.detach())  # gevent's os.close() waits for the loop
         self._outbox.clear()
         self.waiting = None
         self.queued = self._offset = 0

@@ -1,13 +1,14 @@
-"""The lines that say at the start what a server is made of."""
+"""The log lines at the start of a node that say what it is made of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from ..filters.chain import Chain
 from ..logs.loggers import get_logger
-
-if TYPE_CHECKING:
-    from .node import Server
+from ..settings import Settings
+from ..storage.base import BaseStorageObject
+from ..tokens import Tokens
 
 _log = get_logger("server")
 
@@ -18,22 +19,27 @@ _AUTH = {
 }
 
 
-def announce(server: Server) -> None:
-    """Log what this server is made of: its storage, and each chain's filters in order."""
-    _log.info("storage: %s", server.storage_object)
-    _log.info("auth: %s", _AUTH[server.settings.auth])
-    if server.guard is not None and server.tokens.keys and not server.tokens.keys.lasting:
+def announce(
+    settings: Settings,
+    storage_object: BaseStorageObject,
+    tokens: Tokens,
+    chains: Mapping[str, Chain],
+    capacity: int,
+) -> None:
+    """Log the storage, the checks of tokens, each chain's filters in order, and the capacity."""
+    _log.info("storage: %s", storage_object)
+    _log.info("auth: %s", _AUTH[settings.auth])
+    if settings.auth != "off" and tokens.keys and not tokens.keys.lasting:
         _log.warning(
             "no signing key: tokens are signed with a random one, for this run only; "
             "set FWS_SIGNING_KEY to have them outlive it"
         )
-    for name, chain in server.chains.items():
+    for name, chain in chains.items():
         if chain.filters:
-            links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
-            _log.info("chain %s: %s", name, " > ".join(links))
-    capacity = server.admission.capacity
-    if capacity < server.settings.max_connections:
+            filters = (f"{each.__module__}.{each.__name__}" for each in chain.filters)
+            _log.info("chain %s: %s", name, " > ".join(filters))
+    if capacity < settings.max_connections:
         _log.info(
             "connections: %d at most instead of %d: the system lets this process have no "
-            "more descriptors (ulimit -n)", capacity, server.settings.max_connections,
+            "more descriptors (ulimit -n)", capacity, settings.max_connections,
         )  # fmt: skip

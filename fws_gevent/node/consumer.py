@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gevent.queue import Empty, Full, Queue
 
 from ..broker.base import heard_everywhere
+from ..loop.reactor import Reactor
 from ..loop.tasks import MUCH
-
-if TYPE_CHECKING:
-    from .node import Server
+from .events import Events
 
 QUEUE_SIZE = 10_000
 """Events that may wait for the consumer chain; with more, `put` waits for room."""
@@ -29,12 +28,13 @@ class ConsumerQueue:
     `data` is a dict such as {"type": "message", "channel": "global", "data": "hello"}.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, reactor: Reactor, events: Events) -> None:
         self.busy = False
         self.again = False
         self.descriptor = -1
         self.context = Context()
-        self._server = server
+        self._reactor = reactor
+        self._events = events
         self._items: Queue[Any] = Queue(QUEUE_SIZE)
 
     def put(self, data: Any, timeout: float | None = None) -> None:
@@ -48,7 +48,7 @@ class ConsumerQueue:
             gevent.queue.Full: The queue was full for `timeout` seconds.
             NotServing: The server stopped while another thread was waiting.
         """
-        reactor = self._server.reactor
+        reactor = self._reactor
         if reactor.elsewhere():
             reactor.run_here(self.put, data, timeout)
             return
@@ -62,12 +62,12 @@ class ConsumerQueue:
             self._items.put_nowait(_FromRedis(data))
         except Full:
             return False
-        self._server.reactor.schedule(self)
+        self._reactor.schedule(self)
         return True
 
     def run(self) -> None:
         """Run the chain on the waiting events, in a runner."""
-        server = self._server
+        reactor, route = self._reactor, self._events.consumer_route
         for _ in range(_SLICE):
             try:
                 data = self._items.get_nowait()
@@ -76,16 +76,16 @@ class ConsumerQueue:
             everywhere = isinstance(data, _FromRedis)
             if everywhere:
                 data = data.data
-            if server.consumer_route.emit is not None:
+            if route.emit is not None:
                 Context().run(self._tell, everywhere, data)
-                if server.reactor.marked() or server.reactor.work > MUCH:
+                if reactor.marked() or reactor.work > MUCH:
                     break
         self.again = True
 
     def _tell(self, everywhere: bool, data: Any) -> None:
         """Run the chain on one event, in a context of its own."""
         heard_everywhere.set(everywhere)
-        self._server.consumer_route.tell(self._server, data)
+        self._events.emit_consumer(data)
 
     def abort(self) -> None:
         """Go on with the other events after one failed in the engine."""

@@ -8,15 +8,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..broker.base import Broker, heard_everywhere
-from ..broker.memory import MemoryBroker
 from ..errors import CloseCode
 from ..loop.inbox import Inbox
 from ..loop.reactor import Reactor
 from ..protocol.frames import check_close
 from ..protocol.names import checked_group
 from ..protocol.payload import COMPRESSED, Data, convert, frame_for
-from ..signals import Member, Route
+from ..signals import Member
 from ..tokens.claims import SUBJECT_GROUP
+from .events import Events
 
 if TYPE_CHECKING:
     from ..connection.connection import Connection
@@ -51,17 +51,19 @@ PUTS = 32
 
 
 class Membership:
-    """The connections of a node and its groups. `broker` reaches the members on other nodes."""
+    """The connections of a node and its groups.
 
-    def __init__(self, reactor: Reactor, broker: Broker | None = None) -> None:
+    `broker` reaches the members on other nodes; `events` emits joins and leaves.
+    """
+
+    def __init__(self, reactor: Reactor, broker: Broker, events: Events) -> None:
         self.reactor = reactor
         self.users = Users()
         self.groups: dict[str, Users] = {}
         self.subject_groups = 0
         """The number of these that are groups of subjects."""
-        self.broker = broker or MemoryBroker()
-        self.joined_route: Route
-        self.left_route: Route
+        self.broker = broker
+        self._events = events
         self.presence = Inbox(reactor)
         """Emits joins and leaves in a runner, where subscribers may wait."""
 
@@ -82,7 +84,7 @@ class Membership:
         if connection.id in members:
             return
         members[connection.id] = connection
-        self._tell(self.joined_route, group, connection)
+        self._tell(group, connection, joined=True)
         self.broker.join(group, connection.id, connection.subject, first=first, wait=wait)
 
     def leave(self, group: str, connection: Connection) -> None:
@@ -99,7 +101,7 @@ class Membership:
         if not members:
             del self.groups[group]
             self.subject_groups -= group.startswith(SUBJECT_GROUP)
-        self._tell(self.left_route, group, connection)
+        self._tell(group, connection, joined=False)
         self.broker.leave(group, connection.id, last=not members)
 
     def _members_of(self, group: str) -> Users | None:
@@ -109,9 +111,9 @@ class Membership:
             checked_group(group)  # the name of a group with members was checked before
         return members
 
-    def _tell(self, route: Route, group: str, connection: Connection) -> None:
-        if route.emit is not None:
-            self.presence.put(route.tell, self, self._member(group, connection))
+    def _tell(self, group: str, connection: Connection, *, joined: bool) -> None:
+        if self._events.hears_members(joined):
+            self.presence.put(self._events.emit_member, self._member(group, connection), joined)
 
     def _member(self, group: str, connection: Connection) -> Member:
         return Member(group, connection.id, connection.subject, self.broker.node_name)

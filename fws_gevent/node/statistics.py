@@ -1,21 +1,27 @@
-"""What a server did so far, and lately: for the status page and for metrics."""
+"""The figures of a node, in all and of the last minutes: for the status page and for metrics."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from time import monotonic, time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from ..broker.base import process_name
-from ..errors import CloseCode
+from ..broker.base import Broker, process_name
+from ..clock import Clock
 from ..filters.chain import Chain
+from ..loop.reactor import Reactor
 from ..loop.supervision import Failures
+from ..loop.wheel import Wheel
+from ..settings import Settings
+from ..storage.base import BaseStorageObject
+from ..tokens import Tokens
+from .counters import Counters, meaning, shown
+from .events import Events
 from .largest_groups import LargestGroups
-
-if TYPE_CHECKING:
-    from .node import Server
+from .limits import ConnectionLimits
+from .members import Membership
+from .shutdown import Shutdown
 
 STEP = 2.0
 """Seconds between two looks at the counters."""
@@ -24,9 +30,7 @@ KEPT = 150
 """Looks that are kept: five minutes."""
 
 Snapshot = dict[str, Any]
-"""A server's state as JSON has it."""
-
-_MEANINGS = {int(known): known.meaning for known in CloseCode}
+"""The state of a node as JSON has it."""
 
 _RATES = ("messages_in", "messages_out", "bytes_in", "bytes_out")
 
@@ -41,20 +45,47 @@ class _Look(NamedTuple):
 
 
 class Statistics:
-    """Looks at a server's counters every two seconds, on the wheel that its deadlines share."""
+    """Looks at a node's counters every two seconds, on the wheel that its deadlines share."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        settings: Settings,
+        reactor: Reactor,
+        wheel: Wheel,
+        limits: ConnectionLimits,
+        shutdown: Shutdown,
+        counters: Counters,
+        membership: Membership,
+        events: Events,
+        tokens: Tokens,
+        storage_object: BaseStorageObject,
+        broker: Broker,
+    ) -> None:
         self.due = 0
         self.name = process_name()
-        self._server = server
+        self._clock = clock
+        self._settings = settings
+        self._reactor = reactor
+        self._wheel = wheel
+        self._limits = limits
+        self._shutdown = shutdown
+        self._counters = counters
+        self._membership = membership
+        self._events = events
+        self._tokens = tokens
+        self._storage_object = storage_object
+        self._broker = broker
+        self._started_at: float | None = None
         self._looks: deque[_Look] = deque(maxlen=KEPT + 1)
         self._listeners: list[Callable[[], None]] = []
-        self._largest = LargestGroups(server.groups)
+        self._largest = LargestGroups(membership.groups)
         self.failures = Failures("statistics")
 
     def start(self) -> None:
         """Begin, in the process that serves."""
         self.name = process_name()
+        self._started_at = self._clock.wall()
         self.on_due()
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -62,10 +93,10 @@ class Statistics:
         self._listeners.append(listener)
 
     def on_due(self) -> None:
-        """Look, tell, and look again later."""
+        """Look at the counters, call the listeners, and look again later."""
         self._looks.append(self._look())
         self._largest.look()
-        self._server.wheel.schedule(self, self._server.wheel.ticks(STEP))
+        self._wheel.schedule(self, self._wheel.ticks(STEP))
         for listener in self._listeners:
             try:
                 listener()
@@ -73,26 +104,35 @@ class Statistics:
                 self.failures.add(error)
 
     def _look(self) -> _Look:
-        server, reactor = self._server, self._server.reactor
+        reactor = self._reactor
         return _Look(
-            monotonic(), server.live, _messages_in(server), reactor.messages_out,
+            self._clock.monotonic(), self._limits.live, self._messages_in(), reactor.messages_out,
             reactor.bytes_in, reactor.bytes_out,
         )  # fmt: skip
 
+    def _messages_in(self) -> int:
+        """Return the messages that came: each is counted once, by its first receiver."""
+        unheard, chain = self._reactor.messages_unheard, self._events.chains.get("message")
+        if chain is None:
+            return unheard  # the node hasn't started
+        return unheard + (chain.runs if chain.filters else self._events.message_route.emitted)
+
+    # Figures.
+
     def snapshot(self, history: bool = True) -> Snapshot:
-        """All there is to know now; with `history`, the last five minutes too."""
-        server, found = self._server, self.figures()
-        here, others = self.summary(), server.broker.others
+        """Return all figures of now; with `history`, those of the last five minutes too."""
+        found, here = self.figures(), self.summary()
+        others = self._broker.others
         found["groups"]["largest"] = self._largest.told()
         found |= {
-            "time": time(),
+            "time": self._clock.wall(),
             "state": here["state"],
             "nodes": [{**here, "this": True}, *({**other, "this": False} for other in others)],
-            "auth": server.settings.auth,
+            "auth": self._settings.auth,
             "rates": self._rates(),
             "recent_closes": [
                 {"time": at, "code": closed.code, "reason": closed.reason}
-                for at, closed in reversed(server.recent_closes)
+                for at, closed in reversed(self._counters.recent)
             ],
         }
         if history:
@@ -100,47 +140,53 @@ class Statistics:
         return found
 
     def figures(self) -> Snapshot:
-        """Return the numbers alone, at a cost that clients have no part in: for metrics."""
-        server, look = self._server, self._look()
+        """Return the numbers alone, for metrics: at a cost that doesn't depend on clients."""
+        look, closes, limits = self._look(), self._counters.closes, self._limits
+        groups = self._membership
         return {
             "connections": {
-                "now": server.live,
-                "opened": server.closes.total() + server.live,
-                "closed": server.closes.total(),
-                "limit": server.admission.capacity,
+                "now": limits.live,
+                "opened": closes.total() + limits.live,
+                "closed": closes.total(),
+                "limit": limits.capacity,
             },
             "totals": {name: getattr(look, name) for name in _RATES},
-            "groups": {"count": len(server.groups) - server.subject_groups},
-            "chains": [_chain(name, chain) for name, chain in server.chains.items()],
+            "groups": {"count": len(groups.groups) - groups.subject_groups},
+            "chains": [_chain(name, chain) for name, chain in self._events.chains.items()],
             "losses": {
-                **server.losses,
-                "storage": server.broker.losses,
-                "gaps": server.broker.gaps,
+                **self._counters.losses,
+                "storage": self._broker.losses,
+                "gaps": self._broker.gaps,
             },
-            "tokens": dict(server.tokens.counts),
-            "background": _background(server),
-            "runners": {"blocked": server.reactor.blocked, "limit": server.settings.max_runners},
+            "tokens": dict(self._tokens.counts),
+            "background": _background(self.background),
+            "runners": {"blocked": self._reactor.blocked, "limit": self._settings.max_runners},
             "storage": {
-                "name": str(server.storage_object),
-                "healthy": server.healthy,
-                "shared": server.storage_object.shared,
+                "name": str(self._storage_object),
+                "healthy": self._storage_object.healthy and self._broker.healthy,
+                "shared": self._storage_object.shared,
             },
             "closes": [
-                {"code": _shown(code), "meaning": _meaning(code), "count": count}
-                for code, count in sorted(server.closes.items())
+                {"code": shown(code), "meaning": meaning(code), "count": count}
+                for code, count in sorted(closes.items())
             ],
         }
 
+    @property
+    def background(self) -> Sequence[Failures]:
+        """The tasks that run beside the connections."""
+        own = (self._reactor.failures, self._wheel.failures, self.failures)
+        return [*own, *self._broker.loops]
+
     def summary(self) -> Snapshot:
-        """What a node says of itself to the others."""
-        server, now = self._server, time()
-        uptime = 0.0 if server.started_at is None else round(now - server.started_at, 1)
+        """Return what the node says of itself to the others."""
+        started_at = self._started_at
         rates = self._rates()
         return {
             "name": self.name,
-            "uptime": uptime,
-            "state": "draining" if server.draining else "serving",
-            "connections": server.live,
+            "uptime": 0.0 if started_at is None else round(self._clock.wall() - started_at, 1),
+            "state": "draining" if self._shutdown.begun else "serving",
+            "connections": self._limits.live,
             "messages_in": rates["messages_in"],
             "messages_out": rates["messages_out"],
         }
@@ -160,14 +206,6 @@ class Statistics:
         }
 
 
-def _messages_in(server: Server) -> int:
-    """The messages that came: each is counted once, by who hears it first."""
-    unheard, chain = server.reactor.messages_unheard, server.chains.get("message")
-    if chain is None:
-        return unheard  # it hasn't begun
-    return unheard + (chain.runs if chain.filters else server.message_bus.emitted)
-
-
 def _rates_between(first: _Look, second: _Look) -> dict[str, float]:
     seconds = max(second.at - first.at, 1e-3)
     return {
@@ -175,10 +213,10 @@ def _rates_between(first: _Look, second: _Look) -> dict[str, float]:
     }
 
 
-def _background(server: Server) -> list[dict[str, Any]]:
-    """What the background tasks raised, those of one name together."""
+def _background(tasks: Sequence[Failures]) -> list[dict[str, Any]]:
+    """Return what the background tasks raised, those of one name together."""
     found: dict[str, dict[str, Any]] = {}
-    for task in server.background:
+    for task in tasks:
         said = found.setdefault(task.name, {"name": task.name, "failures": 0, "failing": False})
         said["failures"] += task.count
         said["failing"] |= task.failing
@@ -187,16 +225,16 @@ def _background(server: Server) -> list[dict[str, Any]]:
 
 def _chain(name: str, chain: Chain) -> dict[str, Any]:
     filters = []
-    for link in chain.filters:
-        times = sorted(chain.samples[link])
+    for each in chain.filters:
+        times = sorted(chain.samples[each])
         filters.append(
             {
-                "name": f"{link.__module__}.{link.__qualname__}",
-                "calls": chain.calls_of(link),
+                "name": f"{each.__module__}.{each.__qualname__}",
+                "calls": chain.calls_of(each),
                 "p50": _quantile(times, 0.5),
                 "p99": _quantile(times, 0.99),
-                "errors": chain.failures[link],
-                "stops": chain.stops[link],
+                "errors": chain.failures[each],
+                "stops": chain.stops[each],
             }
         )
     return {"name": name, "events": chain.runs, "filters": filters}
@@ -204,19 +242,3 @@ def _chain(name: str, chain: Chain) -> dict[str, Any]:
 
 def _quantile(ordered: list[float], part: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else None
-
-
-def counted_as(code: int) -> int:
-    """Return what a close code is counted as: itself, or the thousand of those that we don't know.
-
-    Clients choose from 2000 codes, and each number that is kept would be a time series for ever.
-    """
-    return code if code in _MEANINGS else code - code % 1000
-
-
-def _shown(code: int) -> int | str:
-    return code if code in _MEANINGS else f"{code // 1000}xxx"
-
-
-def _meaning(code: int) -> str:
-    return _MEANINGS.get(code, "an application's own")

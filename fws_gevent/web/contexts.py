@@ -11,10 +11,15 @@ from flask import Flask, appcontext_tearing_down
 from flask.ctx import AppContext
 from flask.globals import _cv_app  # Flask has no public name for pushing a context late
 
+from ..node.events import Contexts
 
-def in_context_of(app: Flask) -> Callable[[Any], EventContext]:
-    """Return what makes the context of `app` for an event, from the event's data."""
-    return lambda _data: EventContext(app)
+
+def contexts_of(app: Flask) -> Contexts:
+    """Return the contexts of `app` for the events of its connections.
+
+    The connect event has a request context, made from the environ of the upgrade request.
+    """
+    return Contexts(app.request_context, lambda _data: EventContext(app))
 
 
 class EventContext(AppContext):

@@ -27,10 +27,10 @@ def group(group: str) -> Response:
     asking = identity({})
     if not (asking.may_join(group) or (SCOPE in asking.scope and asking.covers(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
-    if request.environ.get("wsgi.multiprocess") and not service().server.storage_object.shared:
+    if request.environ.get("wsgi.multiprocess") and not service().node.storage_object.shared:
         unavailable("only one worker's members are known here: run one worker, or add Redis")
     try:
-        members = service().server.members(checked_group(group))
+        members = service().node.members(checked_group(group))
     except GroupNameInvalid as error:
         refuse(400, "invalid_request", str(error))
     listed = [

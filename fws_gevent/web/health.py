@@ -19,12 +19,12 @@ def readyz() -> Response:
     The answer is 503 while the node drains, while its storage is away, and while one of its
     background tasks fails repeatedly.
     """
-    server = service().server
-    if server.draining:
+    node = service().node
+    if node.draining:
         return _text("draining\n", 503)
-    if not server.healthy:
+    if not node.healthy:
         return _text("the storage is down\n", 503)
-    failing = sorted({each.name for each in server.background if each.failing})
+    failing = sorted({each.name for each in node.statistics.background if each.failing})
     if failing:
         return _text(f"failing: {', '.join(failing)}\n", 503)
     return _text("ready\n")
@@ -41,7 +41,7 @@ def metrics() -> Response:
         )
     text = found.last
     if text is None:
-        found.update(service().server.statistics.figures())
+        found.update(service().node.statistics.figures())
         text = found.render()
     return Response(text, content_type=CONTENT_TYPE, headers=_UNCACHED)
 

@@ -77,7 +77,7 @@ def _is_text(encoded: bytes) -> bool:
 def origin_client() -> Client:
     """Return the address, scheme and host of the client, also behind trusted proxies."""
     peer = peer_of(request.environ).address
-    return service().server.forwarding.client_of(peer, Headers(request.headers.items()))
+    return service().node.forwarding.client_of(peer, Headers(request.headers.items()))
 
 
 def client_key() -> str:
@@ -149,7 +149,7 @@ def need_scope(scope: str, fields: Mapping[str, str] | None = None) -> Identity:
 def check_origin() -> None:
     """End a request from a page of another site. Without an Origin it is not from a browser."""
     origin = request.headers.get("Origin")
-    allowed = service().server.settings.allowed_origins
+    allowed = service().node.settings.allowed_origins
     if origin is not None and not origin_allowed(
         origin, origin_client().host or request.host, allowed
     ):

@@ -1,20 +1,26 @@
-"""The status page's WebSocket: the server's numbers, every two seconds, to all who look."""
+"""The WebSocket of the status page: the node's figures, every two seconds, for all watchers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..connection.closed import Closed
 from ..connection.connection import Connection
+from ..connection.host import Emitter
 from ..errors import TokenInvalid
+from ..node.admission import Admission
 from ..node.guard import Guard, refused
-from ..node.node import Server
+from ..node.limits import ConnectionLimits
+from ..node.members import Users
+from ..node.node import Node
 from ..node.statistics import Snapshot
 from ..protocol.credentials import find_credentials
+from ..protocol.frames import TEXT
 from ..protocol.handshake import Headers
-from ..signals import Bus
+from ..protocol.payload import Data, frame_for
 from ..tokens import Claims
 from .admin import COOKIE, Admin
 from .cookies import cookie_of
@@ -22,53 +28,102 @@ from .cookies import cookie_of
 MAX_WATCHERS = 100
 
 
-class StatusFeed(Server):
-    """A server of its own for those who look: the chains of `node` don't hear of them.
+class StatusFeed:
+    """A side node: the watchers of the status page, on the loop of the node that they watch.
 
-    `snapshot(history)` gives what they see.
+    It is the `Host` of their connections. They are not among the node's connections and in none of
+    its groups, its filters and buses get none of their events, and their messages go nowhere.
     """
 
-    def __init__(self, node: Server, admin: Admin, snapshot: Callable[[bool], Snapshot]) -> None:
-        settings = replace(
-            node.settings, auth="required", token=None, path=None, max_connections=MAX_WATCHERS
-        )
-        self._admin = admin
+    auth = True
+
+    def __init__(self, node: Node, admin: Admin, snapshot: Callable[[bool], Snapshot]) -> None:
+        self.reactor, self.wheel, self.timeouts = node.reactor, node.wheel, node.timeouts
+        self.limits, self.repeats, self.print = node.limits, node.repeats, node.print
+        self.storage_object = node.storage_object
+        self.users = Users()
+        self.data_route: Emitter = _Silence()
+        self.message_route: Emitter = _Discard()
         self._snapshot = snapshot
-        super().__init__(settings, node.storage_object, filters=(), tokens=node.tokens)
+        self._guard = _WatcherGuard(admin, node, self.users)
+        settings = replace(node.settings, max_connections=MAX_WATCHERS)
+        limits = ConnectionLimits(settings)
+        self.admission = Admission(self, self.users, limits, node.shutdown, self._guard, settings)
         node.statistics.listen(self._show)
 
-    def make_guard(self) -> Guard:
-        """Ask for what opens the page."""
-        return _StatusGuard(self, self._admin)
+    @property
+    def live(self) -> int:
+        """The number of watchers whose end is still to come."""
+        return self.admission.limits.live
 
-    def start_engine(self) -> None:
-        """Begin to serve."""
-        super().start_engine()
-        self._watchdog.stop()  # the loop is the node's, and so is the line about it
-        # Whoever hears all servers of this process on the buses hears of no watcher either.
-        arrivals = Bus("watcher_connected", "Somebody looks at the status page.")
-        arrivals.connect(self._greet, weak=False)
-        self.connect_route = arrivals.route(self)
-        silence = Bus("watchers", "What watchers say, a token even, is not listened to.").route(
-            self
-        )
-        self.data_route = self.message_route = self.disconnect_route = silence
+    def open_connections(self) -> Sequence[Connection]:
+        """Return the connections of all watchers."""
+        return tuple(self.users.values())
 
-    def _greet(self, _server: Server, web_socket_instance: Connection, data: Any) -> None:  # noqa: ARG002 - blinker's names
-        web_socket_instance.send(json.dumps(self._snapshot(True)))
+    def on_fork(self) -> None:
+        """Have no watchers, in a forked child."""
+        self.users.clear()
 
     def _show(self) -> None:
-        if self.users:
-            self.broadcast(json.dumps(self._snapshot(False)))
+        """Send the figures to all watchers: encoded once, and once for each kind of deflate."""
+        if not self.users:
+            return
+        payload = json.dumps(self._snapshot(False)).encode()
+        frames: dict[int, bytes] = {}
+        for watcher in self.users.values():
+            bits = watcher.window_bits
+            if bits not in frames:
+                frames[bits] = frame_for(TEXT, payload, bits)
+            if not watcher.ending:
+                watcher.flush(frames[bits])  # so that the node's messages alone are counted
+
+    # What the connections need.
+
+    def enter(self, connection: Connection) -> bool:
+        """Check the right to watch once more; return whether the figures may be sent."""
+        return self.admission.complete(connection)
+
+    def emit_connect(self, connection: Connection, environ: dict[str, Any]) -> bool:  # noqa: ARG002 - `Host`'s
+        """Send the figures, with those of the last minutes."""
+        payload = json.dumps(self._snapshot(True)).encode()
+        connection.flush(frame_for(TEXT, payload, connection.window_bits))
+        return True
+
+    def forget(self, connection: Connection, groups: Iterable[str]) -> None:  # noqa: ARG002 - `Host`'s
+        """Send nothing more to a connection whose socket is closed."""
+        self.users.pop(connection.id, None)
+        self._guard.forget(connection)
+
+    def gone(self, connection: Connection, closed: Closed, *, connected: bool) -> None:  # noqa: ARG002 - `Host`'s
+        """Count the end of a connection."""
+        self.admission.leave(connection, closed)
+
+    def allow(self, connection: Connection, size: int) -> bool:  # noqa: ARG002 - `Host`'s
+        """Return True: what watchers send costs nothing."""
+        return True
+
+    def join(self, group: str, connection: Connection, *, wait: bool = True) -> None:
+        """Do nothing: watchers are in no group."""
+
+    def leave(self, group: str, connection: Connection) -> None:
+        """Do nothing: watchers are in no group."""
+
+    def broadcast(self, data: Data, group: str | None = None, exclude: Any = None) -> None:
+        """Do nothing: watchers send to nobody."""
+
+    def count_loss(self, kind: str) -> None:
+        """Do nothing: the figures count the node's connections alone."""
 
 
-class _StatusGuard(Guard):
-    def __init__(self, server: Server, admin: Admin) -> None:
-        super().__init__(server, server.tokens)
+class _WatcherGuard(Guard):
+    """Checks what opens the status page, in place of any valid token."""
+
+    def __init__(self, admin: Admin, node: Node, users: Users) -> None:
+        super().__init__(node.tokens, users, node.reactor, node.wheel, required=True)
         self._admin = admin
 
     def claims_of(self, headers: Headers, query: str) -> Claims:
-        """The claims of a cookie of the status page, or of a token with its scope."""
+        """Return the claims of a cookie of the status page, or of a token with its scope."""
         token = find_credentials(headers, query).token
         if token is not None:
             claims = self._admin.claims_of_token(token)
@@ -77,3 +132,16 @@ class _StatusGuard(Guard):
         if claims is None:
             raise refused(TokenInvalid("log in to the status page first"))
         return claims
+
+
+class _Silence:
+    """The route of events that nobody gets."""
+
+    emit: Callable[[Any, Any, Any], Any] | None = None
+
+
+class _Discard:
+    """The route of messages that are dropped; unlike `_Silence`, it has them counted nowhere."""
+
+    def emit(self, node: Any, connection: Any, data: Any) -> None:
+        """Do nothing."""

@@ -34,8 +34,8 @@ def publish() -> Response:
     data = request.form.get("data")  # it may be empty
     if data is None:
         refuse(400, "invalid_request", "data is missing")
-    server = service().server
-    if request.environ.get("wsgi.multiprocess") and not server.storage_object.shared:
+    node = service().node
+    if request.environ.get("wsgi.multiprocess") and not node.storage_object.shared:
         unavailable("only one worker's clients can be reached: run one worker, or add Redis")
-    server.broadcast(data, group)
+    node.broadcast(data, group)
     return answer({})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from flask import current_app
 
-from ..node.node import Server
+from ..node.node import Node
 from ..node.rates import per_minute
 from ..node.statistics import Snapshot
 from ..tokens import Tokens
@@ -29,35 +29,35 @@ LOG_INS = 10
 
 
 class WebService:
-    """One application's pages: the server that they show, and who may do what."""
+    """One application's pages: the node that they show, and who may do what."""
 
-    def __init__(self, name: str, server: Server, version: str, hooks: Hooks | None = None) -> None:
+    def __init__(self, name: str, node: Node, version: str, hooks: Hooks | None = None) -> None:
         self._name = name
         self._version = version
         self.hooks = Hooks() if hooks is None else hooks
         self.bypass_middleware: Callable[[], None] = lambda: None
-        """Called when another server takes the place of the one that is shown at first."""
+        """Called when another node takes the place of the one that is shown at first."""
         self._metrics: Metrics | None = None
-        self.serve(server)
+        self.serve(node)
 
-    def serve(self, server: Server) -> None:
-        """Show `server` from now on, which is not started yet. Raises ConfigurationError."""
+    def serve(self, node: Node) -> None:
+        """Show `node` from now on, which is not started yet. Raises ConfigurationError."""
         Metrics.check_folder()
-        settings, clock = server.settings, server.tokens.clock
-        self.server = server
+        settings, clock = node.settings, node.tokens.clock
+        self.node = node
         self.clients = TokenClients.from_file(settings.token_clients)
         self.token_limiter = per_minute(settings.token_rate, clock)
         self.guess_limiter = per_minute(settings.token_rate, clock)
         """Counts wrong secrets of programs, by the address that they come from."""
         self.log_in_limiter = per_minute(LOG_INS, clock)
-        self.admin = Admin(settings, server.tokens)
-        server.annexes[LIVE] = StatusFeed(server, self.admin, self.snapshot)
-        server.statistics.listen(self._on_look)
+        self.admin = Admin(settings, node.tokens)
+        node.side_nodes[LIVE] = StatusFeed(node, self.admin, self.snapshot)
+        node.statistics.listen(self._on_look)
 
     @property
     def tokens(self) -> Tokens:
-        """The server's tokens."""
-        return self.server.tokens
+        """The node's tokens."""
+        return self.node.tokens
 
     @property
     def metrics(self) -> Metrics:
@@ -80,12 +80,12 @@ class WebService:
 
     def snapshot(self, history: bool = True) -> Snapshot:
         """What the status page shows."""
-        found = self.server.statistics.snapshot(history)
+        found = self.node.statistics.snapshot(history)
         return {"version": self._version, "warnings": self._warnings(), **found}
 
     def _warnings(self) -> list[str]:
         warnings = []
-        if self.tokens.several_processes and not self.server.storage_object.shared:
+        if self.tokens.several_processes and not self.node.storage_object.shared:
             warnings.append(
                 "Several workers without shared storage: this page shows one of them, and a "
                 "broadcast reaches its clients only."
@@ -93,19 +93,19 @@ class WebService:
         keys = self.tokens.keys
         if keys is not None and not keys.lasting:
             warnings.append("No signing key is set: all tokens end with this process.")
-        if not self.server.healthy:
+        if not self.node.healthy:
             warnings.append("The storage can't be reached.")
-        failing = sorted({each.name for each in self.server.background if each.failing})
+        failing = sorted({each.name for each in self.node.statistics.background if each.failing})
         if failing:
             warnings.append(f"Background tasks fail, see the log: {', '.join(failing)}.")
-        blocked, limit = self.server.reactor.blocked, self.server.settings.max_runners
+        blocked, limit = self.node.reactor.blocked, self.node.settings.max_runners
         if blocked >= limit:
             warnings.append(f"All {limit} runners are blocked in filters: connections wait.")
         return warnings
 
     def _on_look(self) -> None:
         if MULTIPROCESS in os.environ:  # whoever is asked adds up what all have written
-            self.metrics.update(self.server.statistics.figures())
+            self.metrics.update(self.node.statistics.figures())
 
 
 def _say(line: str) -> None:

@@ -72,7 +72,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         """One request; its head must be here within `request_timeout`."""
         if self.state == "busy":
             self.server.http.move(self, "idle")
-        self._patience = Timeout.start_new(self.server.settings.request_timeout or None)
+        self._patience = Timeout.start_new(self.server.node.settings.request_timeout or None)
         self._client: Client | None = None
         self.command: str | None = None
         self.path: str | None = None
@@ -150,7 +150,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         Each request has a `contextvars.Context` of its own: the requests of one connection may be
         different users'.
         """
-        self.socket.settimeout(self.server.settings.request_timeout or None)
+        self.socket.settimeout(self.server.node.settings.request_timeout or None)
         self._clean.copy().run(super().handle_one_response)
         if self.socket is not None:  # else it is a WebSocket's by now
             self.socket.settimeout(None)
@@ -159,7 +159,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
 
     def finalize_headers(self) -> None:
         """Complete the headers of an answer: say so if it is the connection's last one."""
-        if self.server.draining:
+        if self.server.node.draining:
             self.close_connection = True
         super().finalize_headers()
         headers: list[tuple[bytes, bytes]] = self.response_headers
@@ -171,7 +171,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
 
         A forked child answers nobody: it ends with what was raised.
         """
-        if self.server.reactor.forked:
+        if self.server.node.reactor.forked:
             raise v
         if not isinstance(v, BadBody):
             super().handle_error(t, v, tb)
@@ -182,7 +182,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
 
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
         """Log what an application raised; gevent would print it, with what a client sent in it."""
-        if not issubclass(t, GreenletExit) and self.server.repeats.due("http"):
+        if not issubclass(t, GreenletExit) and self.server.node.repeats.due("http"):
             _log.error(
                 "the application failed: %s %s",
                 self.command,
@@ -199,7 +199,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
             *(f"{name}: {value}" for name, value in (*headers, CLOSE)),
         ]
         self.close_connection = True
-        self.socket.settimeout(self.server.settings.request_timeout or None)
+        self.socket.settimeout(self.server.node.settings.request_timeout or None)
         return refused.status, "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
 
     def _write(self, data: bytes) -> None:
@@ -210,7 +210,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
     def _sendall(self, data: bytes) -> None:
         """Send a part of the answer, for as long as the client reads. Raises OSError."""
         try:
-            send_while_read(self.socket, data, self.server.settings.request_timeout)
+            send_while_read(self.socket, data, self.server.node.settings.request_timeout)
         except OSError as error:
             self.status = f"socket error: {error}"
             self.code: int = -abs(self.code)
@@ -248,7 +248,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         body = Body(
             self.rfile, self.content_length,
             chunked=bool(headers.all("transfer-encoding")),
-            patience=self.server.settings.request_timeout,
+            patience=self.server.node.settings.request_timeout,
         )  # fmt: skip
         if headers.tokens("expect") and self.request_version == "HTTP/1.1":
             body.awaited_on = self.socket

@@ -1,25 +1,23 @@
-"""The upgrade of a request to our own server: granted, and handed to the engine."""
+"""The upgrade of a request to our own server: granted, and made a connection of its node."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geventwebsocket.handler import WebSocketHandler
 
 from ..connection.upgrade_context import PeerInfo, UpgradeContext
 from ..errors import HandshakeRefused
 from ..logs.loggers import get_logger
-from ..node.admission import admit
+from ..node.admission import Admission, Admitted
 from ..protocol.addresses import normal_address
 from ..protocol.forwarded import Client
-from ..protocol.handshake import Accepted, Request, wants_websocket
+from ..protocol.handshake import Request, wants_websocket
 from ..protocol.paths import path_of
 from ..upgrade.refusals import refusal
 from ..upgrade.takeover import take_socket
 from .body import CONTINUE
-
-if TYPE_CHECKING:
-    from ..server import FilteredWebSocketServer
+from .hosting import HostingServer
 
 _log = get_logger("http")
 
@@ -33,37 +31,37 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
     parses requests, and sets `_request` and `_client` for each.
     """
 
-    server: FilteredWebSocketServer
+    server: HostingServer
     socket: Any
     logger = _log
     _request: Request
     _client: Client | None
+    _admission: Admission
 
     def upgrade_websocket(self) -> list[bytes] | None:
         """Answer a request for a WebSocket of ours; leaves any other to the application."""
         request, environ = self._request, self.environ
         if not wants_websocket(request.headers, request.version):
             return None
-        node = self.server.node_at(path_of(environ["PATH_INFO"]))
-        if node is None:
+        admission = self.server.node.admission_at(path_of(environ["PATH_INFO"]))
+        if admission is None:
             return None
         try:
-            accepted, self._claims = admit(
-                self.server, node, request, self.server.policy, self._who()
-            )
+            admitted = admission.admit(request, self._who())
         except HandshakeRefused as refused:
             return self._refuse(refused)
-        self._node = node
+        self._admission = admission
         if request.headers.tokens("expect"):
             self.socket.sendall(CONTINUE)  # before the 101 (RFC 9110 §7.8)
-        self.start_response("101 Switching Protocols", list(accepted.headers))
+        self.start_response("101 Switching Protocols", list(admitted.accepted.headers))
         self.close_connection = True
-        self.websocket = accepted
+        self.websocket = admitted
         return None
 
     def run_websocket(self) -> None:
-        """Hand the socket to the engine; what gevent does after this touches it no more."""
-        accepted: Accepted = self.websocket
+        """Let a connection enter with the socket, which gevent doesn't touch after this."""
+        admitted: Admitted = self.websocket
+        accepted, claims = admitted
         try:
             socket, early = take_socket(self)
         except OSError as error:
@@ -72,7 +70,7 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
         path, key = path_of(self.environ["PATH_INFO"]), self._who().key
         peer = PeerInfo(path, self._peer(), accepted.subprotocol, window_bits, key)
-        self._node.adopt(socket, peer, UpgradeContext(self.environ, early, self._claims))
+        self._admission.enter(socket, peer, UpgradeContext(self.environ, early, claims))
 
     def _refuse(self, refused: HandshakeRefused) -> list[bytes]:
         headers, body = refusal(refused)
@@ -94,5 +92,5 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
     def _who(self) -> Client:
         if self._client is None:
             host = self._socket_peer()[0]
-            self._client = self.server.forwarding.client_of(host, self._request.headers)
+            self._client = self.server.node.forwarding.client_of(host, self._request.headers)
         return self._client

@@ -38,8 +38,8 @@ def node_at(serve: Serve, port: int) -> FilteredWebSocketServer:
 
 def broker_of(server: FilteredWebSocketServer) -> RedisBroker:
     """A node's broker."""
-    assert isinstance(server.broker, RedisBroker)
-    return server.broker
+    assert isinstance(server.node.broker, RedisBroker)
+    return server.node.broker
 
 
 def join(connect: Connect, server: FilteredWebSocketServer, *groups: str) -> str:

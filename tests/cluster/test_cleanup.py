@@ -75,7 +75,7 @@ def test_a_clean_up_that_fails_ends_no_sign_of_life(
     add_dead_node(plain, ["room"])
     server = node_at(serve, redis_server.port)
     until(lambda: len(tried) >= 4)
-    lease = f"fws:{{*}}:node:{server.broker.node_name}"
+    lease = f"fws:{{*}}:node:{server.node.broker.node_name}"
     plain.pexpire(lease, 2000)
     until(lambda: plain.pttl(lease) > 2000)
     assert len(lines(caplog, f"node {DEAD_NODE} is gone")) == 1

@@ -79,11 +79,11 @@ def join(client: Client, group: str = "room") -> str:
 
 
 def name(server: FilteredWebSocketServer) -> str:
-    return server.broker.node_name
+    return server.node.broker.node_name
 
 
 def others(server: FilteredWebSocketServer) -> list[dict[str, Any]]:
-    return list(server.broker.others)
+    return list(server.node.broker.others)
 
 
 def ids(server: FilteredWebSocketServer, group: str = "room") -> list[str]:
@@ -115,7 +115,11 @@ def test_each_node_knows_the_status_of_the_others(node: Node, connect: Connect, 
     connect(three)
     until(lambda: all(len(others(server)) == 2 for server in servers))
     until(lambda: sorted(each["connections"] for each in others(one)) == [0, 1])
-    assert [each["this"] for each in one.statistics.snapshot()["nodes"]] == [True, False, False]
+    assert [each["this"] for each in one.node.statistics.snapshot()["nodes"]] == [
+        True,
+        False,
+        False,
+    ]
     said = json.loads(plain.get(f"fws:{{*}}:node:{name(two)}"))
     assert said["state"] == "serving"
     assert 0 < plain.pttl(f"fws:{{*}}:node:{name(two)}") <= nodes.LEASE * 1000

@@ -95,7 +95,7 @@ def ids(server: FilteredWebSocketServer, group: str = "room") -> set[ServerName]
 
 
 def name(server: FilteredWebSocketServer) -> str:
-    return server.broker.node_name
+    return server.node.broker.node_name
 
 
 def event(bus: str, server: FilteredWebSocketServer, member: str, group: str = "room") -> Any:
@@ -253,7 +253,7 @@ def test_joins_and_leaves_during_an_outage_are_told_afterwards(
     stays = ask(connect(two), "join room")
     until(lambda: len(two.members("room")) == 4)
     process.kill()
-    until(lambda: not (one.healthy or two.healthy))
+    until(lambda: not (one.node.healthy or two.node.healthy))
     ask(clients[0], "leave room")
     new = [ask(client, "join room") for client in clients[3:]]
     for _ in range(3):  # more than may wait
@@ -263,7 +263,7 @@ def test_joins_and_leaves_during_an_outage_are_told_afterwards(
         one.members("room")
     process.start()
     there = {(member, name(one)) for member in (*old[1:], *new)} | {(stays, name(two))}
-    until(lambda: all(server.healthy and ids(server) == there for server in (one, two)))
+    until(lambda: all(server.node.healthy and ids(server) == there for server in (one, two)))
     until(lambda: event("member_left", one, goes) in heard)
     until(lambda: all(event("member_joined", one, member) in heard for member in new))
     assert len({(bus, data.id) for bus, data in heard}) == len(heard)
@@ -308,7 +308,7 @@ def test_a_group_that_can_not_be_told_holds_up_no_other_one(
     for group in ["bad", *groups]:
         member = ask(client, f"join {group}")
     until(lambda: all(ids(two, group) == {(member, name(one))} for group in groups))
-    assert [each.failing for each in one.broker.loops].count(True) <= 1
+    assert [each.failing for each in one.node.broker.loops].count(True) <= 1
     monkeypatch.setattr(member_keys, "encode", encode)
     plain.delete(wrong)
     until(lambda: plain.type(wrong) == b"hash")
@@ -327,8 +327,8 @@ def test_a_group_of_any_size_is_compared_and_told_in_portions(
     kept, *_ = lost = sorted(member for member, _ in here)
     plain.hdel(key, *lost[1:])
     plain.hset(key, "somebody else", "")
-    assert isinstance(one.broker, RedisBroker)
-    one.broker._presence.compare(["room"])
+    assert isinstance(one.node.broker, RedisBroker)
+    one.node.broker._presence.compare(["room"])
     until(lambda: set(plain.hkeys(key)) == {each.encode() for each in lost})
     assert ids(two) == here
     assert plain.hexists(key, kept)
@@ -340,7 +340,7 @@ def test_a_name_that_a_node_had_leaves_no_list_of_groups(
     one = node()
     ask(connect(one), "join room")
     until(lambda: plain.smembers(f"fws:{{*}}:groups:{name(one)}") == {b"room"})
-    before, cluster = name(one), one.broker
+    before, cluster = name(one), one.node.broker
     assert isinstance(cluster, RedisBroker)
     plain.delete("fws:{*}:nodes", f"fws:{{*}}:node:{before}")
     cluster._nodes.beat_now()
@@ -355,9 +355,9 @@ def test_a_list_of_groups_that_redis_refuses_is_reported_once_and_mended(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(presence, "FIRST", 0.01)
     server = node()
-    assert isinstance(server.broker, RedisBroker)
+    assert isinstance(server.node.broker, RedisBroker)
     until(lambda: plain.smembers("fws:{*}:nodes"))
-    groups = f"fws:{{*}}:groups:{server.broker.node_name}"
+    groups = f"fws:{{*}}:groups:{server.node.broker.node_name}"
     plain.set(groups, "junk")
     client = connect(server)
     client.send("join room")

@@ -141,7 +141,7 @@ def test_the_excluded_connection_may_be_on_any_node(node: Node, connect: Connect
     for group in (None, "room"):
         for left_out, member in enumerate(names):
             for server in (one, two):
-                server.broker.publish(TEXT, b"not for one", group, member)
+                server.node.broker.publish(TEXT, b"not for one", group, member)
                 server.broadcast("for all")
                 for number, client in enumerate(clients):
                     if number != left_out:
@@ -191,7 +191,7 @@ def test_a_server_that_is_not_started_publishes(
     until(lambda: [each.id for each in idle.members("room")] == [name])
     idle.disconnect(id=name, code=4000, reason="from outside")
     assert member.frame().close == (4000, "from outside")
-    assert idle.broker.others == []
+    assert idle.node.broker.others == []
     idle.storage_object.close()  # type: ignore[attr-defined]
 
 
@@ -266,13 +266,13 @@ def test_the_deadline_of_a_disconnect_begins_after_its_count(
     server = node(publish_timeout=0.2)
     client = connect(server)
     name = join(client, "subject:ada")
-    members = server.broker.members
+    members = server.node.broker.members
 
     def count_slowly(group: str) -> Any:
         gevent.sleep(0.3)
         return members(group)
 
-    monkeypatch.setattr(server.broker, "members", count_slowly)
+    monkeypatch.setattr(server.node.broker, "members", count_slowly)
     assert [each.id for each in server.members("subject:ada")] == [name]
     assert server.disconnect(subject="ada") == 1
     assert client.frame().close[0] == 1000
@@ -301,7 +301,7 @@ def test_a_publish_of_another_application_runs_the_chain_once_on_each_node(
     servers = [node(noting(), Spread, redis_channels=channels) for _ in range(2)]
     clients = [connect(server) for server in servers for _ in range(2)]
     until(lambda: plain.pubsub_numsub("global")[0][1] == 2 and plain.pubsub_numpat() == 2)
-    until(lambda: all(server.healthy for server in servers))
+    until(lambda: all(server.node.healthy for server in servers))
     for channel, data in (("global", "hello"), ("news:abc", "news"), ("other", "lost"),
                           ("global", b"\xff\x00"), ("global", "")):  # fmt: skip
         plain.publish(channel, data)
@@ -373,7 +373,7 @@ def test_by_setting_a_broadcast_is_local_and_marked_while_redis_is_away(
     process.start()
     gap = here.receive()
     assert json.loads(gap) == {"fws": "gap", "group": group, "reason": "local"}
-    until(lambda: two.healthy)
+    until(lambda: two.node.healthy)
     two.broadcast("after", group)
     assert here.receive() == there.receive() == "after"  # nothing of it is replayed
 
@@ -387,9 +387,9 @@ def test_without_that_setting_it_fails_and_reaches_nobody(
     process.kill()
     with pytest.raises(PublishFailed):
         one.broadcast("lost")
-    until(lambda: not one.healthy)
+    until(lambda: not one.node.healthy)
     process.start()
-    until(lambda: one.healthy and two.healthy)
+    until(lambda: one.node.healthy and two.node.healthy)
     two.broadcast("after")
     assert [client.receive() for client in clients] == ["after"] * 2
 
@@ -404,9 +404,9 @@ def test_a_node_that_starts_while_redis_is_away_serves_and_is_one_of_them_later(
     two = node(port=process.port, publish_timeout=2.0)
     here = connect(two)
     join(here)
-    assert not two.healthy
+    assert not two.node.healthy
     process.start()
-    until(lambda: one.healthy and two.healthy)
+    until(lambda: one.node.healthy and two.node.healthy)
     until(lambda: len(one.members("room")) == 1)
     one.broadcast("together")
     assert here.receive() == there.receive() == "together"
@@ -420,7 +420,7 @@ def test_a_connection_before_redis_answers_is_told_of_a_gap(
     two = node(Orders, NotifyGapFilter, port=process.port, publish_timeout=2.0)
     here = connect(two)
     process.start()
-    until(lambda: two.healthy)
+    until(lambda: two.node.healthy)
     assert json.loads(here.receive()) == {"fws": "gap", "group": None, "reason": "late"}
     two.broadcast("together")
     assert here.receive() == "together"
@@ -454,7 +454,7 @@ def test_a_node_that_is_started_again_has_another_name_and_all_its_tasks(
     storage = RedisStorageObject(port=redis_server.port)
     storage.redis_servers.sharded = True  # a Redis without a cluster has these commands too
     server = serve([Orders], extra={"storage_object": storage})
-    cluster: Any = server.broker
+    cluster: Any = server.node.broker
     before = cluster.node_name
     server.stop(0.1)
     server.start()
@@ -465,7 +465,7 @@ def test_a_node_that_is_started_again_has_another_name_and_all_its_tasks(
     join(client, "room")
     client.send("room again")
     assert client.receive() == "again"
-    assert server.healthy
+    assert server.node.healthy
 
 
 def test_revocations_that_redis_refuses_are_reported_once_and_learnt_later(

@@ -148,7 +148,7 @@ def test_while_redis_is_full_it_is_not_told_and_nodes_live_on(
         client.pexpire(lease, 1500)
     until(lambda: all(client.pttl(lease) > 1500 for lease in leases))
     client.config_set("maxmemory", 0)
-    until(lambda: one.healthy)
+    until(lambda: one.node.healthy)
     until(lambda: client.hexists(f"fws:{{room}}:members:{names[1]}", newest))
     assert ids(one) == sorted([*here, newest])
     assert [broker_of(each).node_name for each in (one, two)] == names

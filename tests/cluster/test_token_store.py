@@ -439,7 +439,7 @@ def test_a_revocation_during_an_outage_closes_connections_afterwards(
     client = enter(server, connect, server.tokens.issue("ada"))
     now = int(time.time())
     process.kill()
-    until(lambda: not server.healthy)
+    until(lambda: not server.node.healthy)
     greeted(client)
     enter(server, connect, server.tokens.issue("bob"))  # checked without Redis
     process.start()

@@ -228,7 +228,7 @@ def test_a_filter_that_streams_waits_for_a_slow_reader_and_loses_nothing(
     server = serve([Stream], max_queue=100_000)
     client = connect(server, receive_buffer=65536)
     client.send("go")
-    until(lambda: server.reactor.blocked)
+    until(lambda: server.node.reactor.blocked)
     assert len(seen) < 300
     for number in range(300):
         text = client.receive()
@@ -265,12 +265,12 @@ def test_a_peer_may_read_one_large_message_slowly(serve: Serve, connect: Connect
     server = serve([Large, Goodbye], max_queue=1000, max_queue_time=0.4)
     client = connect(server)
     client.send("go")
-    until(lambda: server.reactor.blocked)
+    until(lambda: server.node.reactor.blocked)
     left = 23_000_000
     while left > 0:
-        before = server.wheel.now
+        before = server.node.wheel.now
         left -= _read(client, min(left, 1_500_000))
-        until(lambda before=before: server.wheel.now > before)  # type: ignore[misc]
+        until(lambda before=before: server.node.wheel.now > before)  # type: ignore[misc]
     assert not seen
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fws_gevent import GroupRefused
 from fws_gevent.filters.base import WebSocketMessageFilter
-from fws_gevent.node.node import Server
+from fws_gevent.node.node import Node
 from fws_gevent.settings import Settings
 from tests.clients import PATIENCE, Client
 from tests.conftest import Connect, Serve
@@ -188,7 +188,7 @@ def test_a_greenlet_of_another_hub_waits_for_the_loop_without_blocking_its_threa
 
 
 def test_a_thread_may_broadcast_before_the_start() -> None:
-    node = Server(Settings())
+    node = Node(Settings())
     in_thread(node.broadcast, "hello")
     in_thread(node.broadcast, "hello", "room")
 

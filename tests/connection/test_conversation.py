@@ -16,7 +16,7 @@ from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
-from fws_gevent.node.node import Server
+from fws_gevent.node.facade import NodeFacade
 from tests.clients import PATIENCE, Client, frame
 from tests.conftest import Connect, Serve
 from tests.waiting import until
@@ -55,7 +55,7 @@ class Many(WebSocketMessageFilter):
             web_socket_instance.close(4000, "done")
 
 
-def _of(server: Server, client: Client) -> Connection:
+def _of(server: NodeFacade, client: Client) -> Connection:
     found: Connection
     (found,) = [each for each in server.users.values() if each.remote_address[1] == client.port]
     return found
@@ -234,7 +234,7 @@ def test_a_peer_that_is_lost_before_our_close_is_sent_ends_with_1006(
     _reset(client, connection)
     connection.close(4001, "enough")
     connection.busy = False
-    server.reactor.schedule(connection)
+    server.node.reactor.schedule(connection)
     until(lambda: seen)
     (told,) = seen
     assert told[0] == 1006
@@ -280,7 +280,7 @@ def test_the_end_of_a_connection_leaves_the_next_owner_of_its_descriptor_alone(
     server = serve([Nap, Echo, Goodbye])
     napper = connect(server)
     napper.send("nap")
-    until(lambda: server.reactor.blocked)
+    until(lambda: server.node.reactor.blocked)
     connection = _of(server, napper)
     descriptor = connection.descriptor
     _reset(napper, connection)

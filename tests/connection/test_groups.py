@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fws_gevent import signals
-from fws_gevent.node.node import Server
+from fws_gevent.server import FilteredWebSocketServer
 from tests.clients import Client
 from tests.conftest import Connect, Serve
 from tests.waiting import until
@@ -22,7 +22,7 @@ def answer(client: Client, expression: str) -> str | bytes:
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
+def server(serve: Serve) -> FilteredWebSocketServer:
     return serve([Script])
 
 
@@ -51,7 +51,7 @@ def test_a_connection_that_ends_leaves_its_groups(serve: Serve, connect: Connect
 
 
 def test_a_token_with_the_same_text_neither_leaves_nor_joins(
-    server: Server, connect: Connect
+    server: FilteredWebSocketServer, connect: Connect
 ) -> None:
     events: list[Any] = []
     client = connect(server)
@@ -70,7 +70,7 @@ def test_a_token_with_the_same_text_neither_leaves_nor_joins(
 
 @pytest.mark.parametrize("token", ["''", "'a\\nb'", "'x' * 256"])
 def test_a_token_that_names_no_group_changes_nothing(
-    server: Server, connect: Connect, token: str
+    server: FilteredWebSocketServer, connect: Connect, token: str
 ) -> None:
     client = connect(server)
     answer(client, "setattr(ws, 'token', 'blue')")
@@ -80,7 +80,7 @@ def test_a_token_that_names_no_group_changes_nothing(
 
 
 def test_the_group_of_the_token_may_be_left_and_joined_again(
-    server: Server, connect: Connect
+    server: FilteredWebSocketServer, connect: Connect
 ) -> None:
     client = connect(server)
     answer(client, "setattr(ws, 'token', 'blue')")
@@ -90,7 +90,9 @@ def test_the_group_of_the_token_may_be_left_and_joined_again(
     assert not server.groups
 
 
-def test_a_closed_connection_joins_no_group(server: Server, connect: Connect) -> None:
+def test_a_closed_connection_joins_no_group(
+    server: FilteredWebSocketServer, connect: Connect
+) -> None:
     client = connect(server)
     until(lambda: server.users)
     (connection,) = server.users.values()

@@ -120,7 +120,7 @@ def test_a_filter_that_waits_blocks_its_own_connection_alone(
     waiting, other = connect(server), connect(server)
     waiting.send("wait")
     waiting.send("next")
-    until(lambda: server.reactor.blocked)
+    until(lambda: server.node.reactor.blocked)
     other.send("hello")
     assert other.receive() == "hello"
     waiting.close()
@@ -149,7 +149,7 @@ def test_a_filter_that_raises_ends_its_own_connection_with_1011(
     assert bad.frame().close == (1011, "a filter failed")
     good.send("hello")
     assert good.receive() == "hello"
-    assert server.chains["message"].failures[Fail] == 1
+    assert server.node.events.chains["message"].failures[Fail] == 1
 
 
 def test_a_publish_that_fails_is_reported_to_the_sender_and_closes_no_connection(

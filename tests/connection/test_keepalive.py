@@ -49,7 +49,7 @@ def test_a_peer_that_answers_no_ping_is_given_up(serve: Serve, connect: Connect)
     until(lambda: seen)
     assert seen == [(1006, "the peer doesn't answer pings")]
     assert not server.users
-    assert len(server.wheel) == 1  # the statistics' own
+    assert len(server.node.wheel) == 1  # the statistics' own
 
 
 def test_pings_come_at_their_interval_however_long_the_answers_may_take(
@@ -72,7 +72,7 @@ def test_a_peer_that_answers_pings_stays(serve: Serve, connect: Connect) -> None
 def test_no_ping_is_sent_without_keep_alive(serve: Serve, connect: Connect) -> None:
     server = serve([Fan], ping_interval=0)
     client, other = connect(server), connect(server)
-    assert len(server.wheel) == 1  # the statistics' own
+    assert len(server.node.wheel) == 1  # the statistics' own
     other.send("hello")
     assert client.receive() == "hello"
 
@@ -89,9 +89,9 @@ def test_a_peer_is_not_given_up_while_its_own_filter_works(serve: Serve, connect
     server = serve([Wait, Goodbye], ping_interval=0.04, ping_timeout=0.04)
     client = connect(server)
     client.send("go")
-    until(lambda: server.reactor.blocked)
-    start = server.wheel.now
-    until(lambda: server.wheel.now > start + 20)
+    until(lambda: server.node.reactor.blocked)
+    start = server.node.wheel.now
+    until(lambda: server.node.wheel.now > start + 20)
     assert not seen
     release.set()
     until(lambda: (got := client.frame()).opcode == 1 and got.payload == b"done")
@@ -152,8 +152,8 @@ def test_one_message_over_the_bound_fits_into_an_empty_queue(
     client = connect(server, receive_buffer=4096)
     (connection,) = server.users.values()
     connection.send(b"x" * 8_000_000)
-    start = server.wheel.now
-    until(lambda: server.wheel.now > start + 20)
+    start = server.node.wheel.now
+    until(lambda: server.node.wheel.now > start + 20)
     assert client.receive() == b"x" * 8_000_000
     assert not seen
 
@@ -182,9 +182,9 @@ def test_a_peer_that_reads_is_alive(serve: Serve, connect: Connect) -> None:
     connection.send(b"x" * 24_000_000)
     left = 23_000_000
     while left > 0:
-        before = server.wheel.now
+        before = server.node.wheel.now
         left -= _read(client, min(left, 1_500_000))
-        until(lambda before=before: server.wheel.now > before)  # type: ignore[misc]
+        until(lambda before=before: server.node.wheel.now > before)  # type: ignore[misc]
     assert not seen
 
 

@@ -174,7 +174,7 @@ def test_what_is_no_message_is_passed_over(
     server.queue.put(data)
     server.queue.put({"data": "the next"})
     assert client.receive() == "the next"
-    assert not any(server.chains["consumer"].failures.values())
+    assert not any(server.node.events.chains["consumer"].failures.values())
 
 
 # What is printed.

@@ -43,7 +43,7 @@ def test_it_is_a_filter_of_gaps() -> None:
 def test_a_groups_members_are_told_alone(group: str, serve: Serve, connect: Connect) -> None:
     server = serve([Join, NotifyGapFilter])
     member, other = join(connect(server), group), join(connect(server), "other")
-    server.gap_route.tell(server, {"group": group, "reason": "lost"})
+    server.node.events.gap_route.tell(server.node, {"group": group, "reason": "lost"})
     assert notice(member) == {"fws": "gap", "group": group, "reason": "lost"}
     server.broadcast("next")
     assert member.receive() == other.receive() == "next"
@@ -52,7 +52,7 @@ def test_a_groups_members_are_told_alone(group: str, serve: Serve, connect: Conn
 def test_without_a_group_everybody_is_told(serve: Serve, connect: Connect) -> None:
     server = serve([Join, NotifyGapFilter])
     clients = [join(connect(server), "room"), connect(server)]
-    server.gap_route.tell(server, {"group": None, "reason": "trimmed"})
+    server.node.events.gap_route.tell(server.node, {"group": None, "reason": "trimmed"})
     for client in clients:
         assert notice(client) == {"fws": "gap", "group": None, "reason": "trimmed"}
 
@@ -90,7 +90,7 @@ def test_nobody_on_other_nodes_hears_of_a_gap_that_is_one_nodes_own(
         for _ in range(2)
     )  # fmt: skip
     here, there = (join(connect(server), "room") for server in (one, two))
-    one.gap_route.tell(one, {"group": "room", "reason": "overrun"})
+    one.node.events.gap_route.tell(one.node, {"group": "room", "reason": "overrun"})
     assert notice(here)["reason"] == "overrun"
     two.broadcast("next", group="room")
     assert here.receive() == there.receive() == "next"

@@ -46,8 +46,8 @@ def test_who_sends_more_than_is_allowed_is_closed_and_the_rest_is_not_looked_at(
     assert client.at_end()
     until(lambda: server.live == 1)
     assert echoes(other, 3)
-    assert server.chains["message"].stops == {RateLimitFilter: 1}
-    assert server.closes == {1008: 1}
+    assert server.node.events.chains["message"].stops == {RateLimitFilter: 1}
+    assert server.node.counters.closes == {1008: 1}
 
 
 def test_bytes_count_for_text_as_they_are_on_the_wire(serve: Serve, connect: Connect) -> None:

@@ -69,7 +69,7 @@ def test_a_text_that_a_filter_broke_goes_to_nobody_and_is_that_filters_fault(
     assert sender.frame().close == (1011, "a filter failed")
     server.broadcast("next")
     assert other.receive() == "next"
-    assert server.chains["message"].failures == {editing: 1}
+    assert server.node.events.chains["message"].failures == {editing: 1}
     (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert "Editing failed on <Connection" in record.getMessage()
     assert "must be UTF-8" in record.getMessage()

@@ -134,16 +134,16 @@ def test_a_large_message_leaves_to_many_in_portions(
     server = serve([])
     clients = [connect(server) for _ in range(members)]
     until(lambda: len(server.users) == members)
-    begun = server.reactor.bytes_out
+    begun = server.node.reactor.bytes_out
     written = [begun]
 
     def look() -> None:
         while written[-1] - begun < len(clients) * 50_000:
             gevent.sleep(0)
-            written.append(server.reactor.bytes_out)
+            written.append(server.node.reactor.bytes_out)
 
     server.broadcast(b"x" * size)
-    assert server.reactor.bytes_out == begun
+    assert server.node.reactor.bytes_out == begun
     gevent.spawn(look).get(timeout=20)
     assert longest(written) < 10_000_000
 
@@ -155,7 +155,7 @@ def test_disconnecting_very_many(serve: Serve, connect: Connect) -> None:
     until(lambda: len(server.users) == CLOSES * 2 + 1)
     users = server.users.values()
     for each in users:
-        server.join("room", each)
-    assert server.disconnect_here("room", None, 1000, "") == len(users)
+        server.node.join("room", each)
+    assert server.node.membership.disconnect_here("room", None, 1000, "") == len(users)
     assert sum(each.ending for each in users) == CLOSES
-    until(lambda: server.closes == {1000: len(users)})
+    until(lambda: server.node.counters.closes == {1000: len(users)})

@@ -12,8 +12,8 @@ from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
+from fws_gevent.node.facade import NodeFacade
 from fws_gevent.node.guard import Guard
-from fws_gevent.node.node import Server
 from fws_gevent.server import FilteredWebSocketServer
 from tests.clients import Client, frame
 from tests.conftest import Connect, Serve
@@ -74,10 +74,10 @@ def guarded(
     return serve(filters or [Script], auth=auth, signing_key=SECRET, **settings)
 
 
-def guard_of(server: Server) -> Guard:
+def guard_of(server: NodeFacade) -> Guard:
     """Its guard."""
-    assert server.guard is not None
-    return server.guard
+    assert server.node.guard is not None
+    return server.node.guard
 
 
 def bearer(token: str) -> list[str]:
@@ -97,17 +97,17 @@ def greeted(client: Client) -> Client:
     return client
 
 
-def of(server: Server, client: Client) -> Connection:
+def of(server: NodeFacade, client: Client) -> Connection:
     """The server's side of a client."""
-    members: tuple[Connection, ...] = (*server.users.values(), *server.pending)
+    members: tuple[Connection, ...] = (*server.users.values(), *server.node.pending)
     (found,) = [each for each in members if each.remote_address[1] == client.port]
     return found
 
 
-def is_empty(server: Server) -> bool:
+def is_empty(server: NodeFacade) -> bool:
     """Whether nothing is left of connections that are gone."""
     guard = guard_of(server)
-    return not (server.live or server.users or server.groups or guard.pending or guard._stays)
+    return not (server.live or server.users or server.groups or guard.pending or guard._expiries)
 
 
 def enter(server: FilteredWebSocketServer, connect: Connect, token: str) -> Client:

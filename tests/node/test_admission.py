@@ -6,8 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from fws_gevent.errors import ConnectsTooOften, NoRoom
-from fws_gevent.node.admission import Admission, policy_of
+from fws_gevent.node.admission import policy_of
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 from fws_gevent.tokens import Claims
@@ -28,78 +27,6 @@ def refused(server: FilteredWebSocketServer, *headers: str) -> Answer:
     """The answer to an upgrade request that doesn't become a WebSocket."""
     (answer,) = exchange(server, upgrade(80, headers=headers))
     return answer
-
-
-# The books.
-
-
-def test_as_many_get_in_as_there_is_room_for() -> None:
-    admission = Admission(Settings(max_connections=2))
-    for _ in range(2):
-        admission.check("192.0.2.1")
-        admission.entered("192.0.2.1")
-    assert admission.full
-    with pytest.raises(NoRoom):
-        admission.check("192.0.2.2")
-    admission.gone("192.0.2.1")
-    assert not admission.full
-    admission.check("192.0.2.2")
-
-
-def test_each_address_has_its_own_share() -> None:
-    admission = Admission(Settings(max_connections_per_address=1))
-    admission.entered("192.0.2.1")
-    with pytest.raises(NoRoom):
-        admission.check("192.0.2.1")
-    admission.check("192.0.2.2")
-    admission.gone("192.0.2.1")
-    admission.check("192.0.2.1")
-    assert not admission._by_address
-
-
-def test_without_an_address_there_is_but_one_bound() -> None:
-    admission = Admission(
-        Settings(max_connections=3, max_connections_per_address=1, connect_rate=1)
-    )
-    for _ in range(3):
-        admission.check("")
-        admission.entered("")
-    with pytest.raises(NoRoom):
-        admission.check("")
-
-
-def test_without_a_bound_nobody_is_counted_by_address() -> None:
-    admission = Admission(Settings())
-    for _ in range(200):
-        admission.check("192.0.2.1")
-        admission.entered("192.0.2.1")
-    assert (admission.live, len(admission._by_address)) == (200, 0)
-
-
-@pytest.mark.usefixtures("no_time_passes")
-def test_who_comes_too_often_is_told_when_to_come_again() -> None:
-    admission = Admission(Settings(connect_rate=6))
-    for _ in range(6):
-        admission.check("192.0.2.1")
-    with pytest.raises(ConnectsTooOften) as caught:
-        admission.check("192.0.2.1")
-    assert caught.value.status == "429 Too Many Requests"
-    assert caught.value.headers == (("Retry-After", "10"),)
-    admission.check("192.0.2.2")
-    admission.check_subject("192.0.2.1")  # a subject may be called as it likes
-
-
-def test_who_finds_no_room_has_not_come_too_often() -> None:
-    admission = Admission(Settings(max_connections=1, connect_rate=1))
-    admission.entered("192.0.2.1")
-    for _ in range(3):
-        with pytest.raises(NoRoom):
-            admission.check("192.0.2.2")
-    admission.gone("192.0.2.1")
-    admission.check("192.0.2.2")
-
-
-# At the door.
 
 
 def test_who_finds_no_room_is_told_to_come_again(serve: Serve, connect: Connect) -> None:
@@ -136,7 +63,7 @@ def test_an_address_counts_as_one_however_it_is_written(
     greeted(connect(server, headers=forwarded(other))).close()
     client.close()
     until(lambda: not server.live)
-    assert not server.admission._by_address
+    assert not server.node.admission.limits._by_address
     greeted(connect(server, headers=forwarded(same)))
 
 

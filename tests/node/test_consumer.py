@@ -12,7 +12,7 @@ from gevent.queue import Full
 
 from fws_gevent.filters.base import WebSocketConsumerFilter
 from fws_gevent.node import consumer
-from fws_gevent.node.node import Server
+from fws_gevent.node.node import Node
 from fws_gevent.settings import Settings
 from tests.conftest import Serve
 from tests.waiting import until
@@ -34,20 +34,20 @@ class Note(WebSocketConsumerFilter):
         seen.append((web_socket_instance, data))
 
 
-def test_the_chain_gets_events_in_order_with_the_server(serve: Serve) -> None:
+def test_the_chain_gets_events_in_order_with_the_node(serve: Serve) -> None:
     server = serve([Note])
     for number in range(1000):
         server.queue.put(number)
     until(lambda: len(seen) == 1000)
-    assert seen == [(server, number) for number in range(1000)]
+    assert seen == [(server.node, number) for number in range(1000)]
 
 
 def test_an_event_before_the_start_is_not_lost() -> None:
-    server = Server(Settings(), filters=[Note])
-    server.queue.put("early")
-    server.start_engine()
+    node = Node(Settings(), filters=[Note])
+    node.queue.put("early")
+    node.start()
     until(lambda: seen)
-    server.stop_engine()
+    node.stop()
 
 
 def test_a_filter_that_raises_harms_no_later_event(serve: Serve) -> None:
@@ -55,7 +55,7 @@ def test_a_filter_that_raises_harms_no_later_event(serve: Serve) -> None:
     for data in ("fail", "good"):
         server.queue.put(data)
     until(lambda: seen)
-    assert seen == [(server, "good")]
+    assert seen == [(server.node, "good")]
 
 
 def test_another_thread_may_put(serve: Serve) -> None:
@@ -63,13 +63,13 @@ def test_another_thread_may_put(serve: Serve) -> None:
     start_new_thread = get_original("_thread", "start_new_thread")
     start_new_thread(server.queue.put, ("from a thread",))
     until(lambda: seen)
-    assert seen == [(server, "from a thread")]
+    assert seen == [(server.node, "from a thread")]
     assert threading.active_count() >= 1
 
 
 def test_a_full_queue_makes_the_putter_wait_no_longer_than_it_says() -> None:
-    server = Server(Settings(), filters=[Note])
+    node = Node(Settings(), filters=[Note])
     for number in range(consumer.QUEUE_SIZE):
-        server.queue.put(number)
+        node.queue.put(number)
     with pytest.raises(Full):
-        server.queue.put("one more", timeout=0.01)
+        node.queue.put("one more", timeout=0.01)

@@ -12,7 +12,6 @@ import pytest
 from fws_gevent import GroupNameInvalid, PublishFailed
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.filters.broadcast_messages_by_token import TokenMessageFilter
-from fws_gevent.node.members import Membership
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.storage.redis import RedisStorageObject
 from tests.conftest import Connect, Serve, StartRedis
@@ -77,7 +76,7 @@ def test_a_client_that_names_no_group_is_told_and_stays(
     client.send(json.dumps(["join", "room"]))
     assert client.receive() == "done"
     assert list(server.groups) == ["room"]
-    (chain,) = [each for name, each in server.chains.items() if name == "message"]
+    (chain,) = [each for name, each in server.node.events.chains.items() if name == "message"]
     assert not chain.failures
     assert [each for each in caplog.records if each.levelname in ("WARNING", "ERROR")] == []
 
@@ -90,14 +89,14 @@ def test_a_server_refuses_what_is_no_name(
     server = make(serve, redis_server)
     connection: Any = object()
     calls: list[Callable[[], Any]] = [
-        lambda: server.join(name, connection),
-        lambda: server.leave(name, connection),
+        lambda: server.node.join(name, connection),
+        lambda: server.node.leave(name, connection),
         lambda: server.members(name),
     ]
     if name is not None:
         calls += [
             lambda: server.broadcast("x", group=name),
-            lambda: server.broadcast_here("x", group=name),
+            lambda: server.node.membership.broadcast_here("x", group=name),
             lambda: server.disconnect(subject=name),
         ]
     for call in calls:
@@ -138,7 +137,7 @@ def test_what_is_no_name_is_refused_though_the_other_nodes_are_away(
     serve: Serve, start_redis: StartRedis
 ) -> None:
     redis = start_redis()
-    server: Membership = with_redis(serve, redis)
+    server = with_redis(serve, redis)
     redis.stop()
     with pytest.raises(GroupNameInvalid):
         server.broadcast("x", group="")

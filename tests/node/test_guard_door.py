@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from fws_gevent.errors import ConfigurationError
-from fws_gevent.node.node import Server
+from fws_gevent.node.node import Node
 from fws_gevent.protocol.addresses import is_loopback
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
+from fws_gevent.startup.node import settle_keys
 from tests.clients import PATIENCE, frame, upgrade
 from tests.conftest import Connect, Serve
 from tests.raw_http import Answer, exchange
@@ -212,9 +213,9 @@ def test_without_a_key_one_is_made_for_the_run_where_only_this_machine_comes_in(
     auth: str, host: str
 ) -> None:
     settings = Settings(auth=auth)
-    one, other = Server(settings), Server(settings)
-    for server in (one, other):
-        server.settle_keys(alone=is_loopback(host))
+    one, other = Node(settings), Node(settings)
+    for node in (one, other):
+        settle_keys(node, alone=is_loopback(host))
     token = one.tokens.issue("ada")
     assert one.tokens.verify(token).subject == "ada"
     assert other.tokens.peek(token) is None
@@ -258,7 +259,7 @@ def test_a_key_that_is_given_is_kept_wherever_it_listens() -> None:
 def test_with_auth_off_no_key_is_made() -> None:
     server = FilteredWebSocketServer(Settings(host="0.0.0.0", port=0))
     assert server.tokens.keys is None
-    assert server.guard is None
+    assert server.node.guard is None
 
 
 def test_the_flag_token_does_not_go_with_auth() -> None:

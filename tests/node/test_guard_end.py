@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fws_gevent.filters.base import WebSocketMessageFilter
-from fws_gevent.node import guard as guard_module
 from tests.clients import frame
+from tests.clocks import ManualClock
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 
@@ -18,21 +18,9 @@ from .guarded import Script, ask, bearer, enter, greeted, guard_of, guarded, is_
 FAST: dict[str, Any] = {"ping_timeout": 0.04}  # a tick of the wheel is 0.01 s
 
 
-class Clock:
-    """The guard's clock: it stands until the test sets it."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def time(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    standing = Clock()
-    monkeypatch.setattr(guard_module, "time", standing)
-    return standing
+def clock() -> ManualClock:
+    return ManualClock(time.time())
 
 
 # Groups.
@@ -62,7 +50,7 @@ def test_a_refused_group_that_no_filter_minds_is_told_and_stops_the_chain_alone(
     assert ask(client, "join room") == "Error: 4403 not allowed in group room"
     assert ask(client, "who") == "ada"  # it stays
     assert client.receive() == "after"
-    chain = server.chains["message"]
+    chain = server.node.events.chains["message"]
     assert chain.stops == {Script: 1}
     assert not chain.failures
     assert chain.calls_of(After) == 1
@@ -84,28 +72,29 @@ def test_a_broadcast_to_a_subjects_group_reaches_all_of_its_connections_alone(
 
 
 def test_a_new_token_for_the_same_subject_extends_the_stay(
-    serve: Serve, connect: Connect, clock: Clock
+    serve: Serve, connect: Connect, clock: ManualClock
 ) -> None:
     server = guarded(serve, **FAST)
+    server.tokens.clock = clock
     client = enter(server, connect, server.tokens.issue("ada", ttl=60))
     assert ask(client, "token:" + server.tokens.issue("ada", ["room"], ttl=600)) == "token:accepted"
     clock.now += 100
-    (stay,) = guard_of(server)._stays.values()
-    guard_of(server).on_due(stay)
+    (expiry,) = guard_of(server)._expiries.values()
+    guard_of(server).on_due(expiry)
     assert ask(client, "join room") == "joined"
-    assert stay.until - clock.now > 400
-    assert guard_of(server)._stays.keys() == {of(server, client).id}
+    assert expiry.until - clock.now > 400
+    assert guard_of(server)._expiries.keys() == {of(server, client).id}
 
 
 def test_a_token_for_another_subject_changes_nothing(serve: Serve, connect: Connect) -> None:
     server = guarded(serve)
     client = enter(server, connect, server.tokens.issue("ada", ["room"]))
     before = of(server, client).token
-    until_ = guard_of(server)._stays[of(server, client).id].until
+    until_ = guard_of(server)._expiries[of(server, client).id].until
     answer = ask(client, "token:" + server.tokens.issue("bob", ["other"], ttl=9999))
     assert answer == "token:refused the token is for another subject"
     assert of(server, client).token is before
-    assert guard_of(server)._stays[of(server, client).id].until == until_
+    assert guard_of(server)._expiries[of(server, client).id].until == until_
     assert server.groups.keys() == {"subject:ada"}
     assert ask(client, "join room") == "joined"
 
@@ -136,27 +125,31 @@ def test_a_narrower_token_leaves_the_groups_that_it_does_not_grant(
 
 
 def test_who_stays_until_the_token_ends_is_closed_then(
-    serve: Serve, connect: Connect, clock: Clock
+    serve: Serve, connect: Connect, clock: ManualClock
 ) -> None:
     server = guarded(serve, **FAST)
+    server.tokens.clock = clock
     token = server.tokens.issue("ada", ttl=60)
     end = server.tokens.verify(token).expires_at
     clock.now = end - 0.02
     client = enter(server, connect, token)
-    start = server.wheel.now
-    until(lambda: server.wheel.now > start + 10)  # its deadline came, and is not the end yet
+    start = server.node.wheel.now
+    until(lambda: server.node.wheel.now > start + 10)  # its deadline came, and is not the end yet
     greeted(client)
     clock.now = end
     assert client.frame().close == (4401, "the token has expired")
 
 
-def test_the_leeway_is_granted_at_the_end_too(serve: Serve, connect: Connect, clock: Clock) -> None:
+def test_the_leeway_is_granted_at_the_end_too(
+    serve: Serve, connect: Connect, clock: ManualClock
+) -> None:
     server = guarded(serve, token_leeway=30.0, **FAST)
+    server.tokens.clock = clock
     token = server.tokens.issue("ada", ttl=60)
     clock.now = server.tokens.verify(token).expires_at + 29.9
     client = enter(server, connect, token)
-    start = server.wheel.now
-    until(lambda: server.wheel.now > start + 15)
+    start = server.node.wheel.now
+    until(lambda: server.node.wheel.now > start + 15)
     greeted(client)
     clock.now += 0.2
     assert client.frame().close[0] == 4401
@@ -173,10 +166,10 @@ def test_a_short_token_ends_by_itself(serve: Serve, connect: Connect) -> None:
 def test_a_token_that_ends_in_years_has_a_deadline_sooner(serve: Serve, connect: Connect) -> None:
     server = guarded(serve)
     client = enter(server, connect, server.tokens.issue("ada", ttl=9e8))
-    (stay,) = guard_of(server)._stays.values()
-    assert 0 < stay.due - server.wheel.now <= server.wheel.ticks(86400)
-    stay.on_due()
-    assert stay.due > server.wheel.now
+    (expiry,) = guard_of(server)._expiries.values()
+    assert 0 < expiry.due - server.node.wheel.now <= server.node.wheel.ticks(86400)
+    expiry.on_due()
+    assert expiry.due > server.node.wheel.now
     greeted(client)
 
 
@@ -199,5 +192,5 @@ def test_nothing_is_left_of_connections_that_are_gone(serve: Serve, connect: Con
             client.drop()
     until(lambda: not server.live)
     assert is_empty(server)
-    assert len(server.wheel) == 1  # the statistics' own
-    assert server.closes.total() == 500
+    assert len(server.node.wheel) == 1  # the statistics' own
+    assert server.node.counters.closes.total() == 500

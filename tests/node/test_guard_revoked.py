@@ -114,7 +114,7 @@ def test_another_thread_leaves_the_end_to_the_servers_own(
     end, elsewhere = Guard._end_revoked, []
 
     def watched(guard: Guard, revocation: Revocation) -> None:
-        elsewhere.append(server.reactor.elsewhere())
+        elsewhere.append(server.node.reactor.elsewhere())
         end(guard, revocation)
 
     monkeypatch.setattr(Guard, "_end_revoked", watched)

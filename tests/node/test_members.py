@@ -10,8 +10,10 @@ import pytest
 
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.node import members as members_module
-from fws_gevent.node.members import Membership, Users
+from fws_gevent.node.members import Users
+from fws_gevent.node.node import Node
 from fws_gevent.protocol.payload import frame_for
+from fws_gevent.settings import Settings
 from tests.clients import Client
 from tests.conftest import Connect, Serve
 from tests.waiting import until
@@ -168,14 +170,7 @@ def test_from_another_thread_a_broadcast_is_handed_over(serve: Serve, connect: C
 
 
 def test_a_membership_without_connections_sends_nothing() -> None:
-    class Nowhere:
-        work = 0
-
-        def elsewhere(self) -> bool:
-            return False
-
-    empty = Membership(Nowhere())  # type: ignore[arg-type]
-    empty.broker.attach(empty)  # type: ignore[arg-type]
+    empty = Node(Settings()).membership
     empty.broadcast("x")
     empty.broadcast("x", group="room")
     empty.leave("room", object())  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
-from fws_gevent.node.node import Server
+from fws_gevent.node.node import Node
 from fws_gevent.settings import Settings
 from tests.clients import PATIENCE, frame
 from tests.conftest import Connect, Serve
@@ -44,17 +44,17 @@ def test_two_servers_in_one_process_share_nothing(serve: Serve, connect: Connect
 
 def test_chains_subscribe_once_and_leave_when_the_server_stops(serve: Serve) -> None:
     server = serve([Echo])
-    heard = list(signals.message_received.receivers_for(server))
-    assert heard == [server.chains["message"].receive]
+    heard = list(signals.message_received.receivers_for(server.node))
+    assert heard == [server.node.events.chains["message"].receive]
     server.stop()
-    assert not list(signals.message_received.receivers_for(server))
+    assert not list(signals.message_received.receivers_for(server.node))
 
 
 def test_an_event_without_subscribers_has_nobody_to_call(serve: Serve) -> None:
     server = serve([Echo])
-    assert server.message_route.emit == server.chains["message"].receive
-    assert server.data_route.emit is None
-    assert server.connect_route.emit is None
+    assert server.node.message_route.emit == server.node.events.chains["message"].receive
+    assert server.node.data_route.emit is None
+    assert server.node.events.connect_route.emit is None
 
 
 def test_every_event_is_on_its_bus(serve: Serve, connect: Connect) -> None:
@@ -62,7 +62,7 @@ def test_every_event_is_on_its_bus(serve: Serve, connect: Connect) -> None:
 
     def listen(name: str) -> Any:
         def receiver(sender: Any, web_socket_instance: Any, data: Any) -> None:
-            assert sender is server
+            assert sender is server.node
             heard.append((name, data))
 
         return receiver
@@ -100,7 +100,7 @@ def test_draining_sends_what_was_queued_and_then_1001(serve: Serve, connect: Con
         client.close(1001)
     stopping.join(PATIENCE)
     assert server.live == 0
-    assert server.closes == {1001: 20}
+    assert server.node.counters.closes == {1001: 20}
 
 
 def test_draining_waits_for_disconnect_filters(serve: Serve, connect: Connect) -> None:
@@ -117,7 +117,7 @@ def test_draining_waits_for_disconnect_filters(serve: Serve, connect: Connect) -
     stopping = gevent.spawn(server.stop, PATIENCE)
     client.frame()
     client.close(1001)
-    until(lambda: server.reactor.blocked)
+    until(lambda: server.node.reactor.blocked)
     assert not stopping.ready()
     release.set()
     stopping.join(PATIENCE)
@@ -191,12 +191,12 @@ def test_waiting_runners_are_bounded_and_the_others_get_their_turn_later(
     clients = [connect(server) for _ in range(6)]
     for client in clients:
         client.send("hello")
-    until(lambda: server.reactor.blocked == 3)
+    until(lambda: server.node.reactor.blocked == 3)
     gevent.sleep(0.05)
-    assert server.reactor.blocked == 3
+    assert server.node.reactor.blocked == 3
     release.set()
     assert [client.receive() for client in clients] == ["hello"] * 6
-    assert server.reactor.blocked == 0
+    assert server.node.reactor.blocked == 0
 
 
 def test_many_filters_may_wait_at_once(serve: Serve, connect: Connect) -> None:
@@ -213,7 +213,7 @@ def test_many_filters_may_wait_at_once(serve: Serve, connect: Connect) -> None:
     waiting = [connect(server) for _ in range(300)]
     for client in waiting:
         client.raw(frame(1, b"wait"))
-    until(lambda: server.reactor.blocked == 300)
+    until(lambda: server.node.reactor.blocked == 300)
     other = connect(server)
     other.send("hello")
     assert other.receive() == "hello"
@@ -221,8 +221,8 @@ def test_many_filters_may_wait_at_once(serve: Serve, connect: Connect) -> None:
     assert all(client.receive() == "wait" for client in waiting)
 
 
-def test_an_engine_without_a_door_can_be_started_and_stopped() -> None:
-    server = Server(Settings())
-    server.start_engine()
-    server.stop_engine()
-    assert not server.reactor.started
+def test_a_node_without_a_server_can_be_started_and_stopped() -> None:
+    node = Node(Settings())
+    node.start()
+    node.stop()
+    assert not node.reactor.started

@@ -71,10 +71,10 @@ def test_it_does_not_end_the_others(
     server = serve([*(raising(base, error) for base in chains), Echo])
     one, two = connect(server), connect(server)
     one.close()
-    until(lambda: server.chains["disconnect"].failures.total() == 1)
+    until(lambda: server.node.events.chains["disconnect"].failures.total() == 1)
     server.queue.put("event")
-    until(lambda: server.chains["consumer"].failures.total() == 1)
-    server.gap_route.tell(server, {"group": None, "reason": "test"})
+    until(lambda: server.node.events.chains["consumer"].failures.total() == 1)
+    server.node.events.gap_route.tell(server, {"group": None, "reason": "test"})
     two.send("exit")
     assert two.frame().close[0] == 1011
     three = connect(server)

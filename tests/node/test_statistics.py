@@ -1,4 +1,4 @@
-"""What a server says of itself."""
+"""The figures of a node."""
 
 from __future__ import annotations
 
@@ -10,44 +10,35 @@ import pytest
 
 from fws_gevent.errors import CloseCode
 from fws_gevent.filters.base import StopChain, WebSocketMessageFilter
-from fws_gevent.node import statistics as module
+from fws_gevent.node import statistics
 from fws_gevent.node.largest_groups import LARGEST
-from fws_gevent.node.node import Server
-from fws_gevent.node.statistics import KEPT, Statistics
+from fws_gevent.node.node import Node
+from fws_gevent.node.statistics import KEPT
 from fws_gevent.settings import Settings
 from tests.clients import Client, frame
+from tests.clocks import ManualClock
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 
 from .guarded import Script, bearer, greeted, guarded
 
 
-class Clock:
-    """A clock that stands until the test sets it."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    standing = Clock()
-    monkeypatch.setattr(module, "monotonic", standing)
-    return standing
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 def test_a_snapshot_is_json_also_before_the_start(serve: Serve) -> None:
-    for server in (Server(Settings(max_connections=1000)), serve([Script], max_connections=1000)):
-        found = server.statistics.snapshot()
+    server = serve([Script], max_connections=1000)
+    for node in (Node(Settings(max_connections=1000)), server.node):
+        found = node.statistics.snapshot()
         assert json.loads(json.dumps(found)) == found
         assert found["state"] == "serving"
         assert found["connections"] == {"now": 0, "opened": 0, "closed": 0, "limit": 1000}
         assert found["auth"] == "off"
         assert found["storage"] == {"name": "memory (this process only)", "healthy": True,
                                     "shared": False}  # fmt: skip
-    assert "history" not in server.statistics.snapshot(history=False)
+    assert "history" not in server.node.statistics.snapshot(history=False)
 
 
 def test_it_counts_connections_messages_and_bytes(serve: Serve, connect: Connect) -> None:
@@ -57,7 +48,7 @@ def test_it_counts_connections_messages_and_bytes(serve: Serve, connect: Connect
         one.send(message)
         assert one.receive() == message
     greeted(two)
-    found = server.statistics.snapshot()
+    found = server.node.statistics.snapshot()
     assert found["connections"] == {"now": 2, "opened": 2, "closed": 0, "limit": 1000}
     totals = found["totals"]
     assert (totals["messages_in"], totals["messages_out"]) == (3, 3)  # a ping is no message
@@ -78,8 +69,8 @@ def test_it_counts_closes_by_code_and_tells_the_latest(serve: Serve, connect: Co
     for code in (1000, 4000, 1000, 4999, 3100, 4401):
         end(connect(server), code)
     connect(server).drop()
-    until(lambda: server.closes.total() == 7)
-    found = server.statistics.snapshot()
+    until(lambda: server.node.counters.closes.total() == 7)
+    found = server.node.statistics.snapshot()
     assert found["connections"]["now"] == 0
     assert found["connections"]["opened"] == found["connections"]["closed"] == 7
     assert found["closes"] == [
@@ -97,7 +88,7 @@ def test_it_counts_closes_by_code_and_tells_the_latest(serve: Serve, connect: Co
     for _ in range(25):
         end(connect(server), 1000)
     until(lambda: not server.live)
-    assert len(server.statistics.snapshot()["recent_closes"]) == 20
+    assert len(server.node.statistics.snapshot()["recent_closes"]) == 20
 
 
 def test_a_control_frame_that_never_leaves_takes_no_message_off_the_total(
@@ -112,7 +103,7 @@ def test_a_control_frame_that_never_leaves_takes_no_message_off_the_total(
     lost.give_up(CloseCode.ABNORMAL, "given up")
     two.send("hello")
     assert two.receive() == "hello"
-    assert server.statistics.snapshot()["totals"]["messages_out"] == 1
+    assert server.node.statistics.snapshot()["totals"]["messages_out"] == 1
 
 
 def test_totals_are_never_below_zero_however_connections_end(
@@ -126,7 +117,7 @@ def test_totals_are_never_below_zero_however_connections_end(
         client.drop()
         connect(server, early=frame(9) * 5 + b"\xff\xff").drop()
     until(lambda: not server.live)
-    totals = server.statistics.snapshot()["totals"]
+    totals = server.node.statistics.snapshot()["totals"]
     assert totals["messages_in"] == 0
     assert totals["messages_out"] == 0
 
@@ -141,14 +132,14 @@ def test_groups_are_told_the_largest_first_and_subjects_not_at_all(
         for name in ("a", "b", "c")[number:]:
             client.send(f"join {name}")
             assert client.receive() == "joined"
-    assert server.statistics.snapshot()["groups"] == {
+    assert server.node.statistics.snapshot()["groups"] == {
         "count": 3,
         "largest": [{"name": "c", "size": 3}, {"name": "b", "size": 2}, {"name": "a", "size": 1}],
     }
     for number in range(100):
         clients[0].send(f"join {number}")
         clients[0].receive()
-    found = server.statistics.snapshot()["groups"]
+    found = server.node.statistics.snapshot()["groups"]
     assert found["count"] == 103
     assert len(found["largest"]) == LARGEST
     assert found["largest"][0] == {"name": "c", "size": 3}
@@ -167,19 +158,19 @@ def test_the_figures_for_metrics_look_at_no_group(serve: Serve, connect: Connect
             return super().items()
 
     server = guarded(serve)
-    groups = server.groups = Counted(server.groups)
+    groups = server.node.membership.groups = Counted(server.groups)
     client = connect(server, headers=bearer(server.tokens.issue("ada", ["*"])))
     for name in ("a", "b"):
         client.send(f"join {name}")
         assert client.receive() == "joined"
-    assert server.statistics.figures()["groups"] == {"count": 2}
-    assert set(server.groups) == {"a", "b", "subject:ada"}
+    assert server.node.statistics.figures()["groups"] == {"count": 2}
+    assert set(groups) == {"a", "b", "subject:ada"}
     groups.looks = 0
-    server.statistics.figures()
+    server.node.statistics.figures()
     assert groups.looks == 0
     client.drop()
-    until(lambda: not server.groups)
-    assert server.statistics.figures()["groups"] == {"count": 0}
+    until(lambda: not groups)
+    assert server.node.statistics.figures()["groups"] == {"count": 0}
 
 
 def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Connect) -> None:
@@ -199,7 +190,7 @@ def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Conn
     for message in ("go", "fail", "stop", "go"):
         client.send(message)
         client.receive()
-    chains = {each["name"]: each for each in server.statistics.snapshot()["chains"]}
+    chains = {each["name"]: each for each in server.node.statistics.snapshot()["chains"]}
     assert list(chains) == ["connect", "data", "message", "disconnect", "consumer", "gap"]
     assert chains["connect"] == {"name": "connect", "events": 0, "filters": []}
     assert chains["message"]["events"] == 4
@@ -213,9 +204,9 @@ def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Conn
 
 def test_quantiles_are_of_the_measured_times(serve: Serve) -> None:
     server = serve([Script])
-    samples = server.chains["message"].samples[Script]
+    samples = server.node.events.chains["message"].samples[Script]
     samples.extend(number / 100 for number in reversed(range(100)))
-    (link,) = server.statistics.snapshot()["chains"][2]["filters"]
+    (link,) = server.node.statistics.snapshot()["chains"][2]["filters"]
     assert (link["p50"], link["p99"]) == (0.5, 0.99)
 
 
@@ -226,8 +217,8 @@ def test_losses_runners_and_tokens_are_told(serve: Serve, connect: Connect) -> N
     client = connect(server)
     client.send("token:x")
     assert client.frame().close[0] == 4401
-    server.losses["slow"] += 2
-    found = server.statistics.snapshot()
+    server.node.counters.losses["slow"] += 2
+    found = server.node.statistics.snapshot()
     assert found["tokens"] == {"issued": 1, "refused": 1, "revoked": 1}
     assert found["losses"] == {"slow": 2, "keepalive": 0, "storage": 0, "gaps": 0}
     assert found["runners"] == {"blocked": 0, "limit": 7}
@@ -239,7 +230,7 @@ def test_a_server_that_drains_says_so(serve: Serve, connect: Connect) -> None:
     client = greeted(connect(server))
     stopping = gevent.spawn(server.stop, 5)
     assert client.frame().close[0] == 1001
-    found = server.statistics.snapshot()
+    found = server.node.statistics.snapshot()
     assert (found["state"], found["nodes"][0]["state"]) == ("draining", "draining")
     client.close(1001)
     stopping.join(5)
@@ -249,19 +240,19 @@ def test_a_server_that_drains_says_so(serve: Serve, connect: Connect) -> None:
 
 
 class Numbers:
-    """The counters of a server that does nothing."""
+    """The counters of a node that does nothing."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.statistics = Statistics(server)
+    def __init__(self, clock: ManualClock) -> None:
+        self.node = Node(Settings(), clock=clock)
+        self.statistics = self.node.statistics
 
     def add(self, messages_in: int, bytes_out: int) -> None:
-        self.server.reactor.messages_unheard += messages_in
-        self.server.reactor.bytes_out += bytes_out
+        self.node.reactor.messages_unheard += messages_in
+        self.node.reactor.bytes_out += bytes_out
 
 
-def test_rates_are_what_was_added_between_the_last_two_looks(clock: Clock) -> None:
-    numbers = Numbers(Server(Settings()))
+def test_rates_are_what_was_added_between_the_last_two_looks(clock: ManualClock) -> None:
+    numbers = Numbers(clock)
     statistics = numbers.statistics
     assert set(statistics.snapshot()["rates"].values()) == {0.0}
     statistics.start()
@@ -280,16 +271,16 @@ def test_rates_are_what_was_added_between_the_last_two_looks(clock: Clock) -> No
     assert history["connections"] == [0, 0]
 
 
-def test_no_time_between_two_looks_is_no_error(clock: Clock) -> None:
-    numbers = Numbers(Server(Settings()))
+def test_no_time_between_two_looks_is_no_error(clock: ManualClock) -> None:
+    numbers = Numbers(clock)
     numbers.statistics.start()
     numbers.add(1, 1)
     numbers.statistics.on_due()
     assert numbers.statistics.snapshot()["rates"]["messages_in"] == 1000.0
 
 
-def test_the_history_is_bounded(clock: Clock) -> None:
-    numbers = Numbers(Server(Settings()))
+def test_the_history_is_bounded(clock: ManualClock) -> None:
+    numbers = Numbers(clock)
     for _ in range(KEPT * 2):
         clock.now += 2
         numbers.statistics.on_due()
@@ -305,19 +296,19 @@ def test_a_listener_that_raises_holds_up_no_other_one(serve: Serve) -> None:
         raise ValueError("as told")
 
     for listener in (fail, lambda: told.append(1), fail):
-        server.statistics.listen(listener)
-    server.statistics.on_due()
+        server.node.statistics.listen(listener)
+    server.node.statistics.on_due()
     assert told == [1]
-    assert server.statistics.failures.count == 2
+    assert server.node.statistics.failures.count == 2
 
 
 def test_it_looks_by_itself_and_tells_its_listeners(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STEP", 0.02)
+    monkeypatch.setattr(statistics, "STEP", 0.02)
     told: list[int] = []
     server = serve([Script], ping_timeout=0.04)
-    server.statistics.listen(lambda: told.append(len(told)))
-    server.statistics.on_due()
+    server.node.statistics.listen(lambda: told.append(len(told)))
+    server.node.statistics.on_due()
     until(lambda: len(told) > 3)
-    assert len(server.wheel) == 1
+    assert len(server.node.wheel) == 1

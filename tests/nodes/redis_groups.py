@@ -306,7 +306,7 @@ class TwoNodes:
     @property
     def healthy(self) -> bool:
         """Return whether both nodes receive the messages of the other."""
-        return all(each.healthy for each in self.nodes)
+        return all(each.node.healthy for each in self.nodes)
 
     def close(self) -> None:
         """Close the connections for commands."""

@@ -226,7 +226,7 @@ def test_a_subscription_that_is_made_again_and_again_delivers_all_once(
 ) -> None:
     site = Site(start_redis(), serve, connect)
     busy = [gevent.spawn(lambda: [site.publish() for _ in range(300)]) for _ in range(4)]
-    cluster = site.nodes[1].broker
+    cluster = site.nodes[1].node.broker
     assert isinstance(cluster, RedisBroker)
     channel = STREAM.encode()
     shard = cluster._shards.of(channel)
@@ -268,7 +268,7 @@ def test_entries_of_other_programs_do_no_harm(
     client.close()
     assert right(site, durable=True)
     assert site.gaps() == [[]] * 4
-    assert all(node.broker.losses == 0 for node in site.nodes)
+    assert all(node.node.broker.losses == 0 for node in site.nodes)
 
 
 def test_a_node_that_was_frozen_catches_up(

@@ -142,7 +142,7 @@ def test_a_slot_that_moves_keeps_its_group_in_order_and_loses_nothing(
     pair.settle(busy)
     assert pair.wrong(durable=True) == []
     assert [pair.gaps(each) for each in pair.groups] == [[[], []]] * 3
-    losses = [each.broker.losses for each in pair.nodes]
+    losses = [each.node.broker.losses for each in pair.nodes]
     assert losses == [0, 0], "the other groups were heard throughout"
 
 
@@ -189,7 +189,7 @@ def test_a_node_that_ends_and_one_that_dies_leave_nothing_on_any_master(
         ask(cluster.master_of("*"), "SADD", "fws:{*}:groups:dead", group)
     ask(cluster.master_of("*"), "SADD", "fws:{*}:nodes", "dead")
     until(lambda: left_of(cluster, "dead") == [])
-    ends = pair.nodes[1].broker.node_name
+    ends = pair.nodes[1].node.broker.node_name
     pair.nodes[1].stop(timeout=0.2)
     until(lambda: left_of(cluster, ends) == [])
     assert ask(cluster.master_of("*"), "SCARD", "fws:{*}:nodes") == 1
@@ -237,12 +237,12 @@ def test_without_the_cluster_a_node_starts_is_unwell_and_mends_when_it_is_there(
         each.freeze()
     storage = RedisStorageObject.from_url(cluster.url)
     node = serve([], extra={"storage_object": storage})
-    assert not node.healthy
+    assert not node.node.healthy
     with pytest.raises(StorageAway):
         storage.add("key", "value")
     for each in cluster.masters:
         each.thaw()
-    until(lambda: node.healthy)
+    until(lambda: node.node.healthy)
     storage.add("key", "value")
     assert storage.get("key") == {"value"}
     storage.close()

@@ -41,12 +41,12 @@ def test_the_master_is_killed_and_messages_flow_over_the_new_one(
     # The old one comes back as a master that is empty, until a Sentinel tells it otherwise.
     trio.master.start()
     until(lambda: link_is_up(trio.master))
-    losses = [each.broker.losses for each in pair.nodes]
+    losses = [each.node.broker.losses for each in pair.nodes]
     pair.flows(GROUP)
     pair.settle(busy)
     assert pair.wrong() == []
     assert pair.healthy
-    assert [each.broker.losses for each in pair.nodes] == losses
+    assert [each.node.broker.losses for each in pair.nodes] == losses
 
 
 def test_a_replica_that_lacks_messages_takes_over_and_the_gap_is_told_in_its_place(

@@ -171,7 +171,7 @@ def test_a_node_that_redis_accepts_later_needs_no_restart(
     redis = start_redis()
     storage, node = refused(f"redis://fws:{PASSWORD}@127.0.0.1:{redis.port}/0", serve)
     ask(redis, "ACL", "SETUSER", *USER.split())
-    until(lambda: node.healthy)
+    until(lambda: node.node.healthy)
     storage.add("key", "value")
     assert storage.get("key") == {"value"}
     storage.close()
@@ -181,7 +181,7 @@ def refused(url: str, serve: Serve) -> tuple[RedisStorageObject, FilteredWebSock
     """A node that Redis does not let in: it says so in every way, and goes on."""
     storage = RedisStorageObject.from_url(url)
     node = serve([], extra={"storage_object": storage}, publish_timeout=0.5)
-    assert not node.healthy
+    assert not node.node.healthy
     calls: list[Callable[[], object]] = [
         lambda: storage.get("key"),
         lambda: storage.add("key", "value"),

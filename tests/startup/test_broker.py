@@ -59,8 +59,8 @@ def in_flask(storage: BaseStorageObject) -> Any:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda storage: build_server(Namespace(port=0), storage, filters=[]),
-        lambda storage: build_application(storage_object=storage, filters=[]),
+        lambda storage: build_server(Namespace(port=0), storage, filters=[]).node,
+        lambda storage: build_application(storage_object=storage, filters=[]).node,
         in_flask,
     ],
 )
@@ -68,7 +68,7 @@ def test_each_way_to_build_a_server_makes_it_one_of_many(
     build: Callable[[BaseStorageObject], Any],
 ) -> None:
     storage = RedisStorageObject()
-    server = build(storage)
-    assert server.storage_object is storage
-    assert isinstance(server.broker, RedisBroker)
-    assert isinstance(server.tokens.store, RedisTokenStore)
+    node = build(storage)
+    assert node.storage_object is storage
+    assert isinstance(node.broker, RedisBroker)
+    assert isinstance(node.tokens.store, RedisTokenStore)

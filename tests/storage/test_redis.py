@@ -349,9 +349,9 @@ def test_a_filter_that_does_not_catch_it_keeps_the_sender(
     process.kill()
     sender.send("hello")
     assert sender.receive() == notice
-    until(lambda: not server.healthy)
+    until(lambda: not server.node.healthy)
     process.start()
-    until(lambda: server.healthy)
+    until(lambda: server.node.healthy)
     sender.send("again")
     assert sender.receive() == "again"
     if link is Shout:

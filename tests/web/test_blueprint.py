@@ -76,7 +76,7 @@ def plain(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
 
 def test_any_wsgi_application_gets_them_beside_its_own() -> None:
     server = FilteredWebSocketServer(Settings(port=0))
-    server.application, _ = with_pages(plain, server)
+    server.application, _ = with_pages(plain, server.node)
     server.start()
     try:
         port = int(server.server_port or 0)

@@ -85,7 +85,7 @@ def test_each_chain_finds_the_application_and_is_torn_down(
     client.send("hello")
     until(lambda: "message" in found)
     server.queue.put("event")
-    server.gap_route.tell(server, {"group": None, "reason": "test"})
+    server.node.events.gap_route.tell(server, {"group": None, "reason": "test"})
     client.close()
     until(lambda: len(found) == len(CHAINS))
     assert found == dict.fromkeys(CHAINS, ("shop", "for cookies"))
@@ -268,7 +268,8 @@ def test_a_server_of_its_own_has_no_context_to_make(serve: Serve, connect: Conne
     client = connect(server)
     client.send("x")
     assert client.receive() == "False"
-    assert server.around_event is None
-    emit = server.message_bus.emit  # the chain's, or the route's if there are other receivers
+    emit = (
+        server.node.message_route.emit
+    )  # the chain's, or the route's if there are other receivers
     assert emit is not None
     assert emit.__name__ != "emit_inside"

@@ -53,7 +53,7 @@ def test_count_and_members_are_told(
     answer = members(site, group)
     assert answer.status == 200
     assert answer.headers["cache-control"] == "no-store"
-    node = site.server.broker.node_name
+    node = site.server.node.broker.node_name
     listed = [{"id": ada, "subject": "ada", "node": node}]
     assert answer.json == {"group": group, "count": 1, "members": listed}
     client.drop()
@@ -114,7 +114,7 @@ def test_the_members_of_all_nodes_are_told_by_each(
     one, two = sites = [make_site([join_all], redis_url=redis_server.url) for _ in range(2)]
     _, ada = enter(one, connect, "ada", "room")
     _, bob = enter(two, connect, "bob", "room")
-    names = [site.server.broker.node_name for site in sites]
+    names = [site.server.node.broker.node_name for site in sites]
     listed = [{"id": ada, "subject": "ada", "node": names[0]},
               {"id": bob, "subject": "bob", "node": names[1]}]  # fmt: skip
     until(lambda: all(members(site, "room").json["count"] == 2 for site in sites))

@@ -74,7 +74,7 @@ def test_they_are_public_and_say_nothing_more(auth: str, make_site: MakeSite) ->
 
 
 def test_while_it_drains_it_is_healthy_and_not_ready(site: Site) -> None:
-    site.server.draining = True
+    site.server.node.shutdown.begun = True
     assert (site.get("/fws/readyz").status, site.get("/fws/healthz").status) == (503, 200)
     assert site.get("/fws/readyz").body == b"draining\n"
 
@@ -92,14 +92,14 @@ def test_without_its_storage_it_is_healthy_and_not_ready(
 
 def test_with_a_background_task_that_fails_it_is_healthy_and_not_ready(site: Site) -> None:
     for count in (1, 2):
-        site.server.wheel.failures.add(ValueError("a fault"))
-        site.server.statistics.failures.add(ValueError("another"))
+        site.server.node.wheel.failures.add(ValueError("a fault"))
+        site.server.node.statistics.failures.add(ValueError("another"))
         assert site.get("/fws/readyz").status == 200
         assert numbers(site.port, "site")("background_failures_total", task="deadlines") == count
-    site.server.wheel.failures.add(ValueError("a fault"))
+    site.server.node.wheel.failures.add(ValueError("a fault"))
     assert (site.get("/fws/readyz").status, site.get("/fws/healthz").status) == (503, 200)
     assert site.get("/fws/readyz").body == b"failing: deadlines\n"
-    site.server.statistics.failures.add(ValueError("another"))
+    site.server.node.statistics.failures.add(ValueError("another"))
     assert site.get("/fws/readyz").body == b"failing: deadlines, statistics\n"
 
 
@@ -135,7 +135,7 @@ def test_the_metrics_are_right_after_known_traffic(busy: Site, connect: Connect)
     assert clients[2].frame().close == (1011, "a filter failed")
     clients[2].close(1011)
     busy.post("/fws/revoke", {"token": "x"}, Authorization=bearer("rubbish"))
-    until(lambda: busy.server.live == 2 and busy.server.chains["message"].runs == 5)
+    until(lambda: busy.server.live == 2 and busy.server.node.events.chains["message"].runs == 5)
 
     found = numbers(busy.port, "site")
     assert found("connections") == 2

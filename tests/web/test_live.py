@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 from fws_gevent import signals
+from fws_gevent.connection.connection import Connection
 from fws_gevent.filters.base import (
     WebSocketConnectFilter,
     WebSocketDataFilter,
@@ -60,7 +61,7 @@ def other(client: Client) -> Frame:
 
 def look(site: Site) -> None:
     """What happens every two seconds."""
-    site.server.statistics.on_due()
+    site.server.node.statistics.on_due()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_neither_filters_nor_buses_hear_of_watchers(
         client.send(f"token:{site.token('admin')}")
         client.close()
         assert other(client).close == (1000, "")
-        until(lambda: not site.server.annexes[LIVE].live)
+        until(lambda: not site.server.node.side_nodes[LIVE].live)
         assert heard == []
         ordinary = site.dial(connect, site.token())
         ordinary.close()
@@ -215,7 +216,8 @@ def test_what_they_say_changes_nothing(site: Site, connect: Connect) -> None:
     token = site.token("ada", scope="status", ttl=60)
     watcher = watch(site, connect, f"Authorization: {bearer(token)}")
     told(watcher)
-    (connection,) = site.server.annexes[LIVE].users.values()
+    (connection,) = site.server.node.side_nodes[LIVE].open_connections()
+    assert isinstance(connection, Connection)
     watcher.send(f"token:{site.token('ada', ttl=3600)}")
     watcher.send("token:rubbish")
     watcher.raw(frame(9, b"done"))

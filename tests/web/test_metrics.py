@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fws_gevent.errors import CloseCode, ConfigurationError
-from fws_gevent.node.node import Server
-from fws_gevent.node.statistics import counted_as
+from fws_gevent.node.counters import counted_as
+from fws_gevent.node.node import Node
 from fws_gevent.settings import Settings
 from fws_gevent.web.metrics import CONTENT_TYPE, MULTIPROCESS, RESTED, Metrics
 
@@ -42,7 +42,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 def snapshot(**changes: Any) -> dict[str, Any]:
     """A server's snapshot, with changes."""
-    return {**Server(Settings()).statistics.snapshot(history=False), **changes}
+    return {**Node(Settings()).statistics.snapshot(history=False), **changes}
 
 
 def totals(messages_in: int) -> dict[str, int]:
@@ -57,7 +57,7 @@ def test_it_shows_what_the_server_counted(serve: Serve, connect: Connect) -> Non
         client.send(message)
         assert client.receive() == answer
     metrics = Metrics("chat")
-    metrics.update(server.statistics.snapshot(history=False))
+    metrics.update(server.node.statistics.snapshot(history=False))
     link = {"app": "chat", "chain": "message", "filter": "tests.node.guarded.Script"}
     for name, labels, wanted in (
         ("connections", {}, 1),
@@ -73,13 +73,13 @@ def test_it_shows_what_the_server_counted(serve: Serve, connect: Connect) -> Non
         ("tokens_total", {"what": "issued"}, 1),
     ):
         assert value(metrics, name, **{"app": "chat", **labels}) == wanted, name
-    assert value(metrics, "sent_bytes_total", app="chat") == server.reactor.bytes_out
-    assert value(metrics, "received_bytes_total", app="chat") == server.reactor.bytes_in
+    assert value(metrics, "sent_bytes_total", app="chat") == server.node.reactor.bytes_out
+    assert value(metrics, "received_bytes_total", app="chat") == server.node.reactor.bytes_in
     assert value(metrics, "filter_seconds", quantile="0.99", **link) is not None
     client.close(4000)
     client.frame()
     server.stop(1)
-    metrics.update(server.statistics.snapshot(history=False))
+    metrics.update(server.node.statistics.snapshot(history=False))
     assert value(metrics, "connections_closed_total", app="chat", code="4xxx") == 1
     assert value(metrics, "connections", app="chat") == 0
 
@@ -124,11 +124,11 @@ def test_two_of_one_name_do_not_clash() -> None:
 
 
 def test_clients_choose_no_series() -> None:
-    server = Server(Settings())
+    node = Node(Settings())
     metrics = Metrics("chat")
     for code in (*CloseCode, *range(3000, 5000)):
-        server.closes[counted_as(code)] += 1
-    metrics.update(server.statistics.figures())
+        node.counters.closes[counted_as(code)] += 1
+    metrics.update(node.statistics.figures())
     found = samples(metrics)
     codes = {dict(labels)["code"] for name, labels in found if "connections_closed" in name}
     assert codes == {*(str(int(each)) for each in CloseCode), "3xxx", "4xxx"}

@@ -168,7 +168,7 @@ def test_who_answers_no_ping_is_counted(make_site: MakeSite, connect: Connect) -
 def test_the_history_grows_with_each_look(site: Site, connect: Connect) -> None:
     site.dial(connect, site.token())
     for _ in range(200):
-        site.server.statistics.on_due()
+        site.server.node.statistics.on_due()
     history = shown(site)["history"]
     assert history["step"] == 2
     assert {len(history[name]) for name in ("connections", *RATES)} == {150}
@@ -176,7 +176,7 @@ def test_the_history_grows_with_each_look(site: Site, connect: Connect) -> None:
 
 
 def test_while_it_drains_it_says_so(site: Site) -> None:
-    site.server.draining = True
+    site.server.node.shutdown.begun = True
     assert shown(site)["state"] == "draining"
 
 
@@ -217,7 +217,7 @@ def test_runners_that_are_all_blocked_are_warned_of(make_site: MakeSite, connect
     site = make_site([Blocks], max_runners=2)
     for blocked in (1, 2):
         site.dial(connect, site.token()).send("hello")
-        until(lambda blocked=blocked: site.server.reactor.blocked == blocked)  # type: ignore[misc]
+        until(lambda blocked=blocked: site.server.node.reactor.blocked == blocked)  # type: ignore[misc]
     found = shown(site)
     free.set()
     assert found["runners"] == {"blocked": 2, "limit": 2}

@@ -135,7 +135,7 @@ def test_it_asks_by_itself_where_no_websocket_is_to_be_had(
     make_site: MakeSite, enter: Open
 ) -> None:
     site = make_site([Quiet], admin_password=generate_password_hash(PASSWORD))
-    site.server.annexes.clear()
+    site.server.node.side_nodes.clear()
     browser = enter(site.origin)
     wait_until(lambda: "polling" in text(browser, "freshness").lower())
 

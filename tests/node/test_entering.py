@@ -47,7 +47,7 @@ class Entering:
         self.ears = Ears()
         self.server: FilteredWebSocketServer = guarded(serve, *self.ears.filters())
         self.broker = SlowBroker()
-        self.server.broker = self.broker
+        self.server.node.membership.broker = self.broker
         token = self.server.tokens.issue("ada")
         if first_message:
             self.client: Client = connect(self.server)
@@ -91,11 +91,11 @@ def test_one_that_is_lost_has_no_events(entering: Entering) -> None:
     connection.give_up(CloseCode.ABNORMAL, "lost")
     assert not server.users
     entering.settle()
-    assert server.closes == {1006: 1}
+    assert server.node.counters.closes == {1006: 1}
 
 
 def test_a_drain_tells_it(entering: Entering) -> None:
-    gevent.spawn(entering.server.drain, PATIENCE)
+    gevent.spawn(entering.server.node.drain, PATIENCE)
     assert entering.client.frame().close[0] == 1001
     entering.client.close(1001)
     entering.settle()
@@ -122,14 +122,14 @@ def test_a_token_that_is_revoked_while_the_upgrade_is_answered_does_not_count(
 ) -> None:
     ears = Ears()
     server = guarded(serve, *ears.filters())
-    checked = server.authenticate
+    checked = guard_of(server).claims_of
 
     def revoked_right_after(*arguments: Any) -> Claims | None:
         claims = checked(*arguments)
         server.tokens.revoke_subject("ada")
         return claims
 
-    monkeypatch.setattr(server, "authenticate", revoked_right_after)
+    monkeypatch.setattr(guard_of(server), "claims_of", revoked_right_after)
     client = connect(server, headers=bearer(server.tokens.issue("ada")))
     assert client.frame().close == (4401, "the token was revoked")
     client.close(4401)
@@ -157,7 +157,7 @@ def test_one_that_is_lost_while_its_token_is_checked_leaves_nothing_behind(
     client = connect(server)
     client.send(f"token:{server.tokens.issue('ada')}")
     assert reached.wait(PATIENCE)
-    (connection,) = server.pending
+    (connection,) = server.node.pending
     connection.give_up(CloseCode.ABNORMAL, "lost")
     goes_on.set()
     until(lambda: not server.live)
@@ -189,7 +189,7 @@ def test_renewing_a_token_neither_leaves_nor_joins_its_subjects_group(
     client = connect(server, headers=bearer(server.tokens.issue("ada")))
     until(lambda: "subject:ada" in server.groups)
     broker = SlowBroker()
-    server.broker = broker
+    server.node.membership.broker = broker
     client.send(f"token:{server.tokens.issue('ada', ['room'])}")
     assert client.receive() == "token:accepted"
     assert broker.joining == broker.left_groups == []
@@ -204,7 +204,7 @@ def test_those_that_come_at_once_are_no_more_than_may_be(serve: Serve, limit: st
         ours.setblocking(False)
         theirs.settimeout(PATIENCE)
         ends.append(theirs)
-        server.adopt(
+        server.node.admission.enter(
             ours, PeerInfo("/", ("192.0.2.1", port), address_key="192.0.2.1"), UpgradeContext({})
         )
     first, second = ends

@@ -18,6 +18,7 @@ from fws_gevent.filters.base import (
     WebSocketDisconnectFilter,
     WebSocketMessageFilter,
 )
+from fws_gevent.node.events import Contexts
 from tests.conftest import Connect, Serve
 from tests.flask_sites import flask_app, serving
 from tests.waiting import until
@@ -115,8 +116,6 @@ def test_a_teardown_that_fails_closes_with_1011_and_the_end_is_told(
 def test_whatever_is_around_connect_filters_may_raise_anything_and_others_go_on(
     where: str, error: BaseException, serve: Serve, connect: Connect, books: Books
 ) -> None:
-    server = serve(books.filters)
-
     @contextmanager
     def around(environ: dict[str, Any]) -> Iterator[None]:
         bad = environ["PATH_INFO"] == "/bad"
@@ -126,7 +125,7 @@ def test_whatever_is_around_connect_filters_may_raise_anything_and_others_go_on(
         if bad:
             raise error
 
-    server.around_connect = around
+    server = serve(books.filters, {"contexts": Contexts(around)})
     assert connect(server, "/bad").frame().close == FAILED
     good = connect(server, "/good")
     good.send("heard")

@@ -99,10 +99,10 @@ def test_the_time_to_bring_one_counts_no_more_once_it_came(serve: Serve, connect
     server = guarded(serve, token_timeout=0.2, ping_timeout=0.04)
     client = connect(server)
     bring(client, server.tokens.issue("ada"))
-    start = server.wheel.now
-    until(lambda: server.wheel.now > start + 40)
+    start = server.node.wheel.now
+    until(lambda: server.node.wheel.now > start + 40)
     greeted(client)
-    assert tuple(guard_of(server)._stays) == server.users.keys()
+    assert tuple(guard_of(server)._expiries) == server.users.keys()
 
 
 def test_a_pending_connection_is_heard_of_by_nobody(serve: Serve, connect: Connect) -> None:
@@ -120,15 +120,15 @@ def test_a_pending_connection_is_heard_of_by_nobody(serve: Serve, connect: Conne
     server.broadcast("to a group", group="subject:ada")
     assert server.live == 1
     assert not server.users
-    assert len(server.pending) == 1
-    assert server.statistics.snapshot()["connections"]["now"] == 1
+    assert len(server.node.pending) == 1
+    assert server.node.statistics.snapshot()["connections"]["now"] == 1
     greeted(client)  # and no broadcast came before the answer
     client.close(1000)
     assert client.frame().close[0] == 1000
     until(lambda: not server.live)
     assert (ears.heard, heard) == ([], [])
     assert not guard_of(server).pending
-    assert server.closes == {1000: 1}
+    assert server.node.counters.closes == {1000: 1}
 
 
 def test_all_hear_of_it_once_the_token_came(serve: Serve, connect: Connect) -> None:
@@ -187,7 +187,7 @@ def test_one_that_is_lost_while_its_token_is_accepted_leaves_nothing_behind(
     until(lambda: not server.live)
     assert is_empty(server)
     assert ears.heard == []  # it ended before it began
-    assert server.closes == {1006: 1}
+    assert server.node.counters.closes == {1006: 1}
 
 
 def test_a_drain_closes_pending_connections_too(serve: Serve, connect: Connect) -> None:
@@ -198,7 +198,7 @@ def test_a_drain_closes_pending_connections_too(serve: Serve, connect: Connect) 
     client.close(1001)
     stopping.join(PATIENCE)
     assert server.live == 0
-    assert server.closes == {1001: 1}
+    assert server.node.counters.closes == {1001: 1}
 
 
 def test_a_drain_cuts_mute_pending_connections_off(serve: Serve, connect: Connect) -> None:
@@ -215,7 +215,7 @@ def test_pending_connections_count_to_those_that_there_may_be(
 ) -> None:
     server = guarded(serve, max_connections=1)
     greeted(connect(server))
-    assert server.admission.full
+    assert server.node.admission.limits.full
 
 
 # Optional.
@@ -237,7 +237,7 @@ def test_who_brings_no_token_where_it_is_optional_may_talk_but_join_nothing(
         client.send(message)
         assert client.receive() == answer
     assert not server.groups
-    assert not guard_of(server)._stays
+    assert not guard_of(server)._expiries
 
 
 def test_a_token_that_comes_later_makes_somebody_of_nobody(serve: Serve, connect: Connect) -> None:

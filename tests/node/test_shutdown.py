@@ -5,17 +5,19 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from fws_gevent.node import closing
-from fws_gevent.node.closing import close_evenly, spread_of
+from fws_gevent.clock import Clock
+from fws_gevent.errors import CloseCode
+from fws_gevent.node import shutdown
+from fws_gevent.node.shutdown import close_evenly, spread_of
 from tests.clients import PATIENCE
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 
 
 class Fake:
-    """A connection that notes when it was closed, in the time of a fake clock."""
+    """A connection that notes when it was closed, by a clock of the test."""
 
-    def __init__(self, clock: Clock, *, ending: bool = False) -> None:
+    def __init__(self, clock: SleepClock, *, ending: bool = False) -> None:
         self.clock = clock
         self.ending = ending
         self.closed: list[tuple[float, int, str]] = []
@@ -24,21 +26,28 @@ class Fake:
         self.ending = True
         self.closed.append((round(self.clock.now, 6), code, reason))
 
+    def give_up(self, code: CloseCode, reason: str) -> None:
+        raise AssertionError
 
-class Clock:
+
+class SleepClock(Clock):
     """A clock that only sleeping moves."""
+
+    __slots__ = ("now",)
 
     def __init__(self) -> None:
         self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(closing, "monotonic", lambda: clock.now)
+def clock(monkeypatch: pytest.MonkeyPatch) -> SleepClock:
+    clock = SleepClock()
     monkeypatch.setattr(gevent, "sleep", clock.sleep)
     return clock
 
@@ -60,23 +69,23 @@ def test_the_spread_is_bounded(
     assert spread_of(count, close_spread, grace) == seconds
 
 
-def test_they_are_closed_evenly_and_in_order(clock: Clock) -> None:
+def test_they_are_closed_evenly_and_in_order(clock: SleepClock) -> None:
     some = [Fake(clock) for _ in range(4)]
-    close_evenly(some, 2.0, 1001, "bye")
+    close_evenly(some, 2.0, CloseCode.GOING_AWAY, clock)
     assert [each.closed for each in some] == [
-        [(100.0 + delay, 1001, "bye")] for delay in (0.0, 0.5, 1.0, 1.5)
+        [(100.0 + delay, 1001, CloseCode.GOING_AWAY.meaning)] for delay in (0.0, 0.5, 1.0, 1.5)
     ]
 
 
-def test_few_are_closed_without_waiting(clock: Clock) -> None:
+def test_few_are_closed_without_waiting(clock: SleepClock) -> None:
     some = [Fake(clock) for _ in range(4)]
-    close_evenly(some, 0.008, 1001, "bye")
-    assert all(each.closed == [(100.0, 1001, "bye")] for each in some)
+    close_evenly(some, 0.008, CloseCode.GOING_AWAY, clock)
+    assert all(each.closed == [(100.0, 1001, CloseCode.GOING_AWAY.meaning)] for each in some)
 
 
-def test_nobody_waits_for_those_that_are_gone(clock: Clock) -> None:
+def test_nobody_waits_for_those_that_are_gone(clock: SleepClock) -> None:
     some = [Fake(clock), *(Fake(clock, ending=True) for _ in range(99))]
-    close_evenly(some, 5.0, 1001, "bye")
+    close_evenly(some, 5.0, CloseCode.GOING_AWAY, clock)
     assert clock.now == 100.0
     assert [len(each.closed) for each in some] == [1] + [0] * 99
 
@@ -87,7 +96,7 @@ def test_nobody_waits_for_those_that_are_gone(clock: Clock) -> None:
 def test_a_drain_is_spread_over_its_time(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(closing, "CLOSES_PER_SECOND", 40)
+    monkeypatch.setattr(shutdown, "CLOSES_PER_SECOND", 40)
     server = serve(auth="optional", close_timeout=5.0)
     clients = [connect(server) for _ in range(20)]
     until(lambda: len(server.users) == 20)
@@ -102,7 +111,7 @@ def test_a_drain_is_spread_over_its_time(
     for client in clients[:-1]:
         client.close(1001)
     stopping.join(PATIENCE)
-    assert server.closes == {1001: 19, 1006: 1}
+    assert server.node.counters.closes == {1001: 19, 1006: 1}
 
 
 def test_without_a_spread_all_are_closed_at_once(serve: Serve, connect: Connect) -> None:
@@ -110,7 +119,7 @@ def test_without_a_spread_all_are_closed_at_once(serve: Serve, connect: Connect)
     clients = [connect(server) for _ in range(20)]
     until(lambda: len(server.users) == 20)
     stopping = gevent.spawn(server.stop, PATIENCE)
-    until(lambda: server.draining)
+    until(lambda: server.node.draining)
     assert all(each.ending for each in server.users.values())
     for client in clients:
         assert client.frame().close[0] == 1001
