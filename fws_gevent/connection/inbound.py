@@ -272,7 +272,7 @@ class Inbound(Conversation):
 
     def _finish(self) -> None:
         """End the connection for its node, once: emit the disconnect event."""
-        self._advance(Step.TOLD, self._closed)
+        self._advance(Step.EMITTED, self._closed)
         self._backlog = None
         connected = self._environ is None
         self._environ = None

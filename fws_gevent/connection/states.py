@@ -47,7 +47,7 @@ class Step(Enum):
     """All output was handed to the kernel."""
     LOST = auto()
     """The socket failed, or the peer was given up."""
-    TOLD = auto()
+    EMITTED = auto()
     """The disconnect event was emitted."""
 
 
@@ -71,7 +71,7 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.FINISHING, Step.LOST): State.CLOSED,
     (State.LINGERING, Step.END_OF_INPUT): State.CLOSED,
     (State.LINGERING, Step.LOST): State.CLOSED,
-    (State.CLOSED, Step.TOLD): State.GONE,
+    (State.CLOSED, Step.EMITTED): State.GONE,
 }
 
 CLOSE_FRAME: frozenset[Step] = frozenset((Step.CLOSE, Step.PEER_CLOSE, Step.FAIL))

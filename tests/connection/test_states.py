@@ -14,7 +14,7 @@ def test_no_step_leads_back(before: State, step: Step) -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_a_lost_connection_is_closed_from_every_state(state: State) -> None:
-    for step in (Step.LOST, Step.TOLD):
+    for step in (Step.LOST, Step.EMITTED):
         state = TRANSITIONS.get((state, step), state)
     assert state is State.GONE
 
@@ -23,7 +23,7 @@ def test_a_lost_connection_is_closed_from_every_state(state: State) -> None:
 def test_the_ends_of_input_and_output_end_every_connection_that_is_not_open(state: State) -> None:
     if state is State.OPEN:
         return
-    for step in (Step.WRITTEN, Step.END_OF_INPUT, Step.WRITTEN, Step.TOLD):
+    for step in (Step.WRITTEN, Step.END_OF_INPUT, Step.WRITTEN, Step.EMITTED):
         state = TRANSITIONS.get((state, step), state)
     assert state is State.GONE
 
