@@ -28,7 +28,7 @@ from .protocol.addresses import is_loopback
 from .protocol.forwarded import Client
 from .protocol.handshake import Request
 from .protocol.paths import path_of
-from .protocol.peer import PEER, SocketPeer, peer_of
+from .protocol.peer import SocketPeer, peer_of
 from .settings import Settings
 from .startup.filters import DEFAULT_FILTERS
 from .startup.node import make_node, settle_keys
@@ -38,6 +38,7 @@ from .storage.base import BaseStorageObject
 from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
 from .upgrade.environ import asks_for_websocket, mend
 from .upgrade.refusals import cannot_upgrade, only_websockets, refuse
+from .workers.client_environ import address_of, environ_for_filters
 from .workers.environment import (
     one_line_under_gunicorn,
     under_gunicorn,
@@ -59,14 +60,20 @@ from .workers.stock_worker import (
 
 _log = get_logger("server")
 
-_WORKERS_OWN = (UPGRADE, WORKER, "wsgi.websocket", "gunicorn.socket")
-
 
 class FilteredWebSocketApplication(NodeFacade):
-    """A WSGI callable that has a node for WebSockets, and serves the rest with `application`.
+    """A WSGI application with a node for WebSockets; other requests go to `application`.
 
     The node starts with the first request, in the worker's own process, so that gunicorn may load
-    the application before it forks. Then `on_start` is called with the environ of that request.
+    the application before it forks.
+
+    Args:
+        settings: The settings.
+        storage_object: The storage that filters share.
+        application: The WSGI application for all other requests.
+        filters: The filters of the node; by default all that are defined.
+        contexts: The contexts of a Flask application around events.
+        on_start: Called at the first request, with its environ.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class FilteredWebSocketApplication(NodeFacade):
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Answer one request of the worker's."""
+        """Answer one request of the worker."""
         if self._pid is None and is_module_patched("socket"):
             self.start(environ)
         upgrade: Upgrade | None = environ.get(UPGRADE)
@@ -105,7 +112,7 @@ class FilteredWebSocketApplication(NodeFacade):
                 return self._answer(admission, upgrade, environ, start_response)
             if websocket is not None:
                 return self._open(admission, environ, start_response)
-            if asks_for_websocket(environ):  # what comes behind it need not be a request
+            if asks_for_websocket(environ):  # bytes after it may not be a request
                 return cannot_upgrade(environ, last_answers(start_response), self._told)
         elif websocket is not None:
             return pass_on(self.application, environ, start_response)
@@ -122,7 +129,7 @@ class FilteredWebSocketApplication(NodeFacade):
         environ: dict[str, Any],
         start_response: Callable[..., Any],
     ) -> Iterable[bytes]:
-        """Make a WebSocket of the request, or refuse it with an HTTP status."""
+        """Open a WebSocket, or refuse it with an HTTP status."""
         peer = peer_of(environ)
         try:
             request = upgrade.request
@@ -136,9 +143,9 @@ class FilteredWebSocketApplication(NodeFacade):
             _log.debug("%s: lost before it opened: %s", client.address, error)
             return []
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
-        path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
+        path, address = path_of(environ["PATH_INFO"]), address_of(peer, client)
         known = PeerInfo(path, address, accepted.subprotocol, window_bits, client.key)
-        context = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
+        context = UpgradeContext(environ_for_filters(environ, request, peer, client), early, claims)
         admission.enter(socket, known, context)
         return []
 
@@ -147,7 +154,7 @@ class FilteredWebSocketApplication(NodeFacade):
     def _open(
         self, admission: Admission, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Take over what the worker made a WebSocket of, or close it with a code."""
+        """Take over a WebSocket that the worker has opened, or close it with a code."""
         handler = environ["wsgi.websocket"].handler
         peer, answered = peer_at(handler), answer_of(handler)
         try:
@@ -163,15 +170,22 @@ class FilteredWebSocketApplication(NodeFacade):
             close_refused(socket, refused)
             return []
         subprotocol = dict(answered).get("Sec-WebSocket-Protocol")
-        path, address = path_of(environ["PATH_INFO"]), _address(peer, client)
+        path, address = path_of(environ["PATH_INFO"]), address_of(peer, client)
         known = PeerInfo(path, address, subprotocol, 0, client.key)
-        context = UpgradeContext(_for_filters(environ, request, peer, client), early, claims)
+        context = UpgradeContext(environ_for_filters(environ, request, peer, client), early, claims)
         # The worker's greenlet has the context of all requests on its connection.
         Context().run(admission.enter, socket, known, context)
         return []
 
     def app_protocol(self, _path: str) -> str:
-        """gevent-websocket asks this for the one subprotocol that it may agree on."""
+        """Return the subprotocol that gevent-websocket may negotiate.
+
+        Args:
+            _path: The path of the request.
+
+        Returns:
+            The preferred subprotocol.
+        """
         return self.node.admission.policy.subprotocols[0]
 
     # Both.
@@ -189,7 +203,11 @@ class FilteredWebSocketApplication(NodeFacade):
             raise NoRoom
 
     def start(self, environ: Mapping[str, Any]) -> None:
-        """Begin to serve in this process, and see to it that it ends with Close frames."""
+        """Begin to serve in this process, and send Close frames at its end.
+
+        Args:
+            environ: The environ of the first request.
+        """
         several = bool(environ.get("wsgi.multiprocess"))
         settle_keys(self.node, alone=not several and is_loopback(environ.get("SERVER_NAME", "")))
         self.tokens.several_processes = several
@@ -220,9 +238,10 @@ class FilteredWebSocketApplication(NodeFacade):
             warn_of_many_workers()
 
     def finish(self, grace: float | None = None) -> None:
-        """Close every connection with 1001 within `grace` seconds, the setting's by default.
+        """Close all connections with 1001. A second call waits for the first.
 
-        Whoever calls it again waits until that is done.
+        Args:
+            grace: The seconds to do so, by default those of the setting.
         """
         if self._pid != os.getpid():
             return  # a fork inherited this
@@ -245,11 +264,21 @@ def build_application(
     filters: Sequence[type[FilterBase]] | None = None,
     **settings: Any,
 ) -> FilteredWebSocketApplication:
-    """The application to name in `wsgi.py`, with the settings of the FWS_… environment.
+    """Return the application for `wsgi.py`, with the settings of the FWS_… environment.
 
-    `application` is the WSGI application for what is no WebSocket; `settings` go over the
-    environment and the file that FWS_CONFIG names. Without FWS_FILTERS and without a filter
-    defined so far it has the command's default filters. Raises ConfigurationError.
+    Args:
+        application: The WSGI application for requests other than WebSockets.
+        storage_object: The storage that filters share; by default that of the settings.
+        filters: The filters. By default those that are defined or named by FWS_FILTERS, or else
+            the default filters of `fws_server`.
+        settings: Settings that override the environment and the file of FWS_CONFIG.
+
+    Returns:
+        The application.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or `application` is a Flask application with the
+            extension.
     """
     with one_line_under_gunicorn():
         app = flask_app_in(application)
@@ -265,25 +294,3 @@ def build_application(
         if under_gunicorn():
             settle_keys(made.node, alone=False)
         return made
-
-
-def _address(peer: SocketPeer, client: Client) -> tuple[str, int]:
-    """Address and port of the client; the port is unknown (0) behind a proxy."""
-    return client.address, peer.port if client.address == peer.address else 0
-
-
-def _for_filters(
-    environ: Mapping[str, Any], request: Request, peer: SocketPeer, client: Client
-) -> dict[str, Any]:
-    """The environ that connect filters get, the same in each way of running.
-
-    Without what belongs to the worker, and with address, scheme and host of the client as they
-    were decided on, whatever middleware has made of them.
-    """
-    mine = {name: value for name, value in environ.items() if name not in _WORKERS_OWN}
-    mine["REMOTE_ADDR"], mine[PEER] = client.address, peer
-    mine["wsgi.url_scheme"] = client.scheme or peer.scheme
-    host = client.host or request.host
-    if host is not None:
-        mine["HTTP_HOST"] = host
-    return mine

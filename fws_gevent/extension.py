@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 from weakref import WeakSet
 from wsgiref.types import WSGIApplication
@@ -20,8 +17,8 @@ from .filters.base import FilterBase
 from .filters.registry import defined_filters
 from .node.node import Node
 from .protocol.payload import Data
-from .settings import Settings
 from .signals import Member
+from .startup.flask_settings import settings_for
 from .startup.middleware import WebSocketMiddleware
 from .startup.node import settle_keys
 from .startup.parts import parts_of
@@ -35,19 +32,25 @@ from .web.for_views import TokensForViews
 from .web.service import WebService
 from .workers.environment import one_line_under_gunicorn, under_gunicorn
 
+__all__ = ["FilteredWebSocket"]
+
 # Keys in `app.extensions`, beside EXTENSION.
 _WEB = "fws.web"  # the application's WebService
 _FILTERS = "fws.filters"  # the filters that its server has
-
-PATH = "/ws"
-"""Where WebSockets are beside a Flask application, unless FWS_PATH says otherwise."""
 
 
 class FilteredWebSocket(TokensForViews):
     """WebSockets for a Flask application: `fws = FilteredWebSocket(app)`, or `init_app` later.
 
-    Settings are `app.config["FWS_…"]`, over the environment's `FWS_…`. `filters` are the filters
-    of its server, all that are defined by default; `storage_object` is where they share data.
+    The settings are `app.config["FWS_…"]`, which override the environment's `FWS_…`.
+
+    Args:
+        app: The application; without one, call `init_app`.
+        storage_object: The storage that filters share; by default that of the settings.
+        filters: The filters of the server; by default all that are defined.
+
+    Raises:
+        ConfigurationError: See `init_app`.
     """
 
     def __init__(
@@ -65,10 +68,14 @@ class FilteredWebSocket(TokensForViews):
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Serve WebSockets beside `app`, and its tokens and status page under /fws/.
+        """Serve WebSockets beside an application, and its tokens and status page under /fws/.
 
-        Raises ConfigurationError for settings that are wrong; under gunicorn that ends the
-        worker, with one line.
+        Args:
+            app: The application.
+
+        Raises:
+            ConfigurationError: A setting is wrong, or the application has the extension already.
+                Under gunicorn this ends the worker, with one line in the log.
         """
         with one_line_under_gunicorn():
             if EXTENSION in app.extensions:
@@ -93,24 +100,47 @@ class FilteredWebSocket(TokensForViews):
         app.app_protocol = served.app_protocol  # type: ignore[attr-defined]
 
     def show(self, app: Flask, node: Node) -> None:
-        """Put the pages of `node` under /fws/ of `app`. Raises ConfigurationError."""
+        """Put the pages of a node under /fws/ of an application.
+
+        Args:
+            app: The application.
+            node: The node.
+
+        Raises:
+            ConfigurationError: A file of the settings is wrong.
+        """
         service = WebService(app.name, node, __version__, self._hooks)
         app.extensions[EXTENSION], app.extensions[_WEB] = self, service
         self._apps.add(app)
         app.register_blueprint(make_blueprint())
 
     def serve(self, app: Flask, node: Node) -> WebService:
-        """Have the node of our own server serve the WebSockets. Raises ConfigurationError."""
+        """Serve the WebSockets of an application by the node of our own server.
+
+        Args:
+            app: The application.
+            node: The node.
+
+        Returns:
+            The pages of the application.
+
+        Raises:
+            ConfigurationError: The node can't serve them.
+        """
         service = _web_of(app)
         service.serve(node)
         service.bypass_middleware()
         return service
 
-    # What views use.
+    # For views.
 
     @property
     def web(self) -> WebService:
-        """The pages of the present application, or of the only one. Raises RuntimeError."""
+        """The pages of the current application, or of the only one.
+
+        Raises:
+            RuntimeError: There are several applications, and none is the current one.
+        """
         if has_app_context():
             app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
             if app in self._apps:
@@ -129,7 +159,7 @@ class FilteredWebSocket(TokensForViews):
 
     @property
     def tokens(self) -> Tokens:
-        """What issues and checks tokens."""
+        """The tokens, to issue and to check them."""
         return self.web.tokens
 
     def broadcast(self, data: Data, group: str | None = None) -> None:
@@ -163,7 +193,12 @@ class FilteredWebSocket(TokensForViews):
         self.broadcast(data, group_of(to))
 
     def send_to(self, subject: str, data: Data) -> None:
-        """Send a message to all connections of a subject: another form of `send`."""
+        """Send a message to all connections of a subject: another form of `send`.
+
+        Args:
+            subject: The subject, as its tokens name it.
+            data: See `broadcast`.
+        """
         self.send(data, to=subject)
 
     def disconnect(
@@ -198,6 +233,9 @@ class FilteredWebSocket(TokensForViews):
     def members(self, group: str) -> list[Member]:
         """Return the members of a group, on all nodes.
 
+        Args:
+            group: The name of the group.
+
         Raises:
             StorageAway: The members on other nodes are not known now.
             GroupNameInvalid: The group can't be one.
@@ -216,40 +254,8 @@ def _web_of(app: Flask) -> WebService:
     return found
 
 
-def settings_for(
-    app: Flask | None, options: Namespace | None = None, settings: Settings | None = None
-) -> Settings:
-    """Return the settings of a server, beside a Flask application or by itself.
-
-    Args:
-        app: Its `app.config["FWS_…"]` goes under the flags in `options`, and its WebSockets are
-            at PATH unless something says otherwise.
-        options: Options that a parser made or a program.
-        settings: Complete settings in place of options. Without both, those of `Settings.load`.
-
-    Raises:
-        ConfigurationError: A setting is wrong, or `settings` have other tokens than `app` needs.
-        TypeError: Both options and settings are given.
-    """
-    config = None if app is None else app.config
-    if settings is None:
-        load = Settings.load if options is None else partial(Settings.from_options, options)
-        chosen = load(config)
-    elif options is not None:
-        raise TypeError("give options or settings, not both")
-    else:
-        chosen = settings.checked()
-        wanted = None if config is None else Settings.load(config).auth
-        if wanted not in (None, chosen.auth):
-            raise ConfigurationError(
-                f"settings.auth is {chosen.auth}, but {wanted} in the settings of the Flask "
-                "application: make them with Settings.load(app.config, …)"
-            )
-    return replace(chosen, path=PATH) if app is not None and chosen.path is None else chosen
-
-
 def extension_of(application: object) -> FilteredWebSocket | None:
-    """The extension of a Flask application that has it, also behind middleware; or None.
+    """Return the extension of a Flask application, also behind middleware, or None.
 
     Raises ConfigurationError if `application` leads to several of them.
     """
@@ -258,7 +264,7 @@ def extension_of(application: object) -> FilteredWebSocket | None:
 
 
 def with_pages(application: WSGIApplication, node: Node) -> tuple[WSGIApplication, WebService]:
-    """A WSGI application with the pages of `node` under /fws/, and `application` elsewhere."""
+    """Return a WSGI application with a node's pages under /fws/, and `application` elsewhere."""
     pages = Flask("fws_gevent", static_folder=None)
     extension = FilteredWebSocket()
     extension.show(pages, node)

@@ -18,7 +18,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIServer
 
 from .errors import CloseCode, ConfigurationError
-from .extension import PATH, FilteredWebSocket, filters_of, settings_for, with_pages
+from .extension import FilteredWebSocket, filters_of, with_pages
 from .filters.base import FilterBase
 from .logs.configuration import ErrorStream
 from .logs.loggers import get_logger
@@ -29,6 +29,7 @@ from .protocol.addresses import in_url, is_loopback
 from .settings import Settings
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
+from .startup.flask_settings import PATH, settings_for
 from .startup.node import make_node, settle_keys
 from .startup.parts import parts_of
 from .startup.patching import check_patched, patch_late
@@ -60,10 +61,11 @@ _PATIENCE = 1.0  # seconds for those to say something who were accepted just bef
 
 
 class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
-    """A gevent WSGIServer with a node, of which upgrade requests become connections.
+    """A gevent WSGIServer with a node; upgrade requests become connections of the node.
 
-    `users`, `groups`, `broadcast`, `storage_object` and `queue` are the node's; `start`, `stop` and
-    `serve_forever` are gevent's, with a graceful end. The node itself is `node`.
+    `users`, `groups`, `broadcast`, `storage_object` and `queue` belong to the node, which is the
+    attribute `node`. `start`, `stop` and `serve_forever` are those of gevent, with a graceful
+    shutdown. For the arguments see `build_server`, which makes servers.
     """
 
     def __init__(
@@ -113,10 +115,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         return f"{scheme}://{in_url(host)}:{port}/"
 
     def start(self) -> None:
-        """Listen and serve, also once more after a stop, at the same address.
-
-        Raises ConfigurationError if the address can't be had.
-        """
+        """Listen and serve, also after a stop. Raises ConfigurationError without the address."""
         if self._finished.is_set():
             self._prepare_again()
         try:
@@ -295,6 +294,6 @@ def build_server(
 
 
 def build_reactor(options: Namespace, **extra: Any) -> FilteredWebSocketServer:
-    """Patch the standard library by gevent, and return the server that `reactor.run()` serves."""
+    """Patch the standard library by gevent, and build a server: see `build_server`."""
     patch_late()
     return reactor.keep(build_server(options, **extra))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from ..broker.base import Broker
 from ..broker.memory import MemoryBroker
@@ -41,34 +40,29 @@ from .lifecycle import Lifecycle
 from .limits import ConnectionLimits
 from .members import Membership
 from .message_rates import MessageRates
-from .shutdown import Drained, Shutdown
+from .shutdown import Shutdown
+from .side_node import SideNode
 from .statistics import Statistics
 from .token_filter import TokenFilter
 
 _log = get_logger("server")
 
 
-class SideNode(Drained, Protocol):
-    """Another owner of connections on a node's loop, at a path of its own."""
-
-    @property
-    def admission(self) -> Admission:
-        """Its admission control."""
-
-    def on_fork(self) -> None:
-        """Have no connections, in a forked child."""
-
-
 class Node:
     """One node: its connections, groups, chains and storage.
 
     It is the sender of its events on the buses, and consumer filters get it as
-    `web_socket_instance`. Its chains have the filters that are defined by the time it starts, or
-    `filters`; later ones don't join them. With a `broker` of several nodes, messages to groups
-    reach the members on all of them.
+    `web_socket_instance`. It is the `Host` of its connections. `side_nodes` have connections on the
+    same loop, each at a path of its own; the node's chains, groups and counters ignore them.
 
-    It is the `Host` of its connections. `side_nodes` have connections on the same loop of which its
-    chains, groups and counters know nothing, each at a path of its own.
+    Args:
+        settings: The settings.
+        storage_object: The storage that filters share; by default in memory.
+        filters: The filters of its chains; by default those that are defined when it starts.
+        tokens: The tokens; by default made from the settings.
+        broker: The broker of messages to groups; by default that of a single node.
+        contexts: The contexts of a Flask application around events.
+        clock: The source of the time.
     """
 
     data_route: Emitter
@@ -137,10 +131,13 @@ class Node:
         self._lifecycle.start()
 
     def drain(self, grace: float, code: CloseCode = CloseCode.GOING_AWAY) -> None:
-        """Close every connection with `code` after what was sent, for `grace` seconds at most.
+        """Close all connections, after their pending messages, and leave the broker.
 
-        The closes are spread as `close_spread` says. What is left at the end is cut off. Returns
-        when all disconnect events were emitted, or the time is over.
+        Returns when all disconnect events were emitted.
+
+        Args:
+            grace: The seconds after which the rest is cut off.
+            code: The close code.
         """
         deadline = self.shutdown.begin(code, grace)
         for owner in (self, *self.side_nodes.values()):
@@ -235,7 +232,7 @@ class Node:
             self.counters.count_close(closed)
             self.admission.leave(connection, closed)
 
-    # What filters and applications use.
+    # For filters and applications.
 
     def broadcast(
         self, data: Data, group: str | None = None, exclude: Connection | None = None
@@ -258,11 +255,14 @@ class Node:
         self.membership.broadcast(data, group, exclude)
 
     def broadcast_here(self, data: Data, group: str | None = None) -> None:
-        """Send to this node's connections alone, or to those in a group. Raises as `broadcast`."""
+        """Send to the connections of this node only; see `broadcast`."""
         self.membership.broadcast_here(data, group)
 
     def members(self, group: str) -> list[Member]:
         """Return the members of a group on all nodes. Any thread may call it.
+
+        Args:
+            group: The name of the group.
 
         Raises:
             StorageAway: The other nodes' members are not known now.
