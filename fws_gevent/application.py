@@ -16,6 +16,7 @@ from wsgiref.types import WSGIApplication
 from gevent.event import Event
 from gevent.monkey import is_module_patched
 
+from .clock import SYSTEM_CLOCK, Clock
 from .connection.upgrade_context import PeerInfo, UpgradeContext
 from .errors import ConfigurationError, HandshakeRefused, NoRoom
 from .filters.base import FilterBase
@@ -84,13 +85,14 @@ class FilteredWebSocketApplication(NodeFacade):
         filters: Sequence[type[FilterBase]] | None = None,
         contexts: Contexts = NO_CONTEXTS,
         on_start: Callable[[Mapping[str, Any]], None] = lambda _environ: None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.node = make_node(settings, storage_object, filters, contexts)
+        self.node = make_node(settings, storage_object, filters, contexts, clock)
         self.application = application or only_websockets
         self._on_start = on_start
         self._worker: Worker | None = None
         self._pid: int | None = None
-        self._told = Repeats(_log)
+        self._told = Repeats(_log, clock=clock)
         self._drained: Event | None = None
         self._told_of_many = False
         if workers_of_gunicorn() > 1:

@@ -12,6 +12,7 @@ from werkzeug.wsgi import get_current_url
 
 from ._version import __version__
 from .application import FilteredWebSocketApplication
+from .clock import SYSTEM_CLOCK, Clock
 from .errors import CloseCode, ConfigurationError
 from .filters.base import FilterBase
 from .filters.registry import defined_filters
@@ -48,6 +49,7 @@ class FilteredWebSocket(TokensForViews):
         app: The application; without one, call `init_app`.
         storage_object: The storage that filters share; by default that of the settings.
         filters: The filters of the server; by default all that are defined.
+        clock: The clock of the server, which a test may replace.
 
     Raises:
         ConfigurationError: See `init_app`.
@@ -59,8 +61,10 @@ class FilteredWebSocket(TokensForViews):
         *,
         storage_object: BaseStorageObject | None = None,
         filters: Sequence[type[FilterBase]] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         super().__init__()
+        self.clock = clock
         self.storage_object = storage_object
         self.filters = filters
         self._apps: WeakSet[Flask] = WeakSet()
@@ -89,6 +93,7 @@ class FilteredWebSocket(TokensForViews):
                 lambda environ: _web_of(app).say_link(
                     get_current_url(dict(environ), host_only=True)
                 ),
+                self.clock,
             )  # fmt: skip
             if under_gunicorn():
                 settle_keys(served.node, alone=False)

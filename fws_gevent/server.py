@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -17,6 +16,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIServer
 
+from .clock import SYSTEM_CLOCK, Clock
 from .errors import CloseCode, ConfigurationError
 from .extension import FilteredWebSocket, filters_of, with_pages
 from .filters.base import FilterBase
@@ -76,13 +76,14 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         filters: Sequence[type[FilterBase]] | None = None,
         listener: Any = None,
         contexts: Contexts = NO_CONTEXTS,
+        clock: Clock = SYSTEM_CLOCK,
         **extra: Any,
     ) -> None:
-        self.node = make_node(settings, storage_object, filters, contexts)
+        self.node = make_node(settings, storage_object, filters, contexts, clock)
         settle_keys(self.node, alone=is_loopback(host_of(listener) if listener else settings.host))
         self.service: WebService | None = None
         """The pages under /fws/, where `build_server` made some."""
-        self.http = HTTPConnections()
+        self.http = HTTPConnections(clock)
         self._stopping = BoundedSemaphore(1)
         self._finished = Event()
         if settings.key is not None and settings.cert is not None:
@@ -134,8 +135,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
 
     def _prepare_again(self) -> None:
         """Undo what the last stop left behind. Raises ConfigurationError."""
-        path = self.settings.socket_path
-        if path is not None:
+        if (path := self.settings.socket_path) is not None:
             self.set_listener(unix_listener(path))
         self.set_spawn(self._spawn_with)
         self._finished.clear()
@@ -148,21 +148,20 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
     def stop(self, timeout: float | None = None, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """Take no more connections, answer requests, close WebSockets with `code`, and end.
 
-        Returns when all is written and told, after `timeout` seconds (`grace` by default) at the
-        latest; what has not ended by then is cut off. With SERVICE_RESTART a socket file stays:
-        somebody else listens on it by now.
+        Returns after `timeout` seconds (`grace` by default) at the latest, and cuts off the rest.
+        With SERVICE_RESTART the socket file stays, for the server that takes its place.
         """
         with self._stopping:
             if self._finished.is_set():
                 return
             self.close()
-            grace, begun = self.settings.grace if timeout is None else timeout, monotonic()
-            path = self.settings.socket_path
-            if path is not None and code is not CloseCode.SERVICE_RESTART:
+            grace = self.settings.grace if timeout is None else timeout
+            deadline = self.node.clock.monotonic() + grace
+            if (path := self.settings.socket_path) and code is not CloseCode.SERVICE_RESTART:
                 Path(path).unlink(missing_ok=True)
             if self.node.reactor.started:
                 _log.info("stopping: closing %d connections", len(self.users))
-                self._finish(grace, begun + grace, code)
+                self._finish(grace, deadline, code)
                 WSGIServer.stop(self, timeout=0)
                 self.http.cut_off()
                 self.node.stop()
@@ -178,7 +177,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         finally:
             answering.kill(block=False)
         if self.live:  # the last requests may have been upgrades
-            self.node.drain(max(0.0, deadline - monotonic()), code)
+            self.node.drain(max(0.0, deadline - self.node.clock.monotonic()), code)
 
     def do_handle(self, *args: Any) -> None:
         """Serve a connection that was accepted."""
@@ -268,7 +267,7 @@ def build_server(
             also behind middleware, gets this server; any other gets the pages under /fws/.
         filters: The filters of the server, in place of all that are defined.
         settings: Settings in place of options; without both, those of `Settings.load`.
-        **extra: `listener`, a socket to serve on, and what gevent's WSGIServer takes.
+        **extra: `listener`, a socket to serve on, `clock`, and what gevent's WSGIServer takes.
 
     Raises:
         ConfigurationError: A setting, a file or a filter can't work.
@@ -280,11 +279,10 @@ def build_server(
     if extension is not None and app is not None:
         storage_object = extension.storage_object if storage_object is None else storage_object
         filters = filters_of(app) if filters is None else filters
+        extra = {"contexts": contexts_of(app), "clock": extension.clock} | extra
     storage, filters = parts_of(chosen, storage_object, filters)
     check_patched(shared=storage is not None and storage.shared)
     extra.setdefault("listener", inherited_listener())
-    if app is not None:
-        extra.setdefault("contexts", contexts_of(app))
     server = FilteredWebSocketServer(chosen, storage, application, filters, **extra)
     if extension is not None and app is not None:
         server.service = extension.serve(app, server.node)

@@ -15,14 +15,16 @@ from typing import Any
 import gevent
 import pytest
 
-from fws_gevent.clock import Clock
 from fws_gevent.filters.base import FilterBase, isolated_filters
+from fws_gevent.node import rates
+from fws_gevent.node.rates import Bucket
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 
 from . import programs
 from .certificates import Identity, make_identity
 from .clients import Client, Command
+from .clocks import ManualClock
 from .redis_processes import RedisProcess, memory_folder
 from .skipped import pytest_terminal_summary  # noqa: F401 - a hook
 
@@ -44,7 +46,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Freeze the rates, so that none recovers during the test."""
-    monkeypatch.setattr(Clock, "monotonic", lambda _: 1000.0)
+    standing = ManualClock()
+    monkeypatch.setattr(rates, "Bucket", lambda rate, burst, _: Bucket(rate, burst, standing))
 
 
 @pytest.fixture(autouse=True)

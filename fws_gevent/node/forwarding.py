@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..logs.loggers import Repeats, get_logger
 from ..protocol.forwarded import Client, client_behind
 from ..protocol.handshake import Headers
@@ -18,9 +19,9 @@ _SHOWN = 60  # characters of such an entry
 class Forwarding:
     """Finds the client of each request, as `trusted_proxies` has it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> None:
         self._trusted = settings.proxies
-        self._told = Repeats(_log, most=1, seconds=TOLD_EVERY)
+        self._told = Repeats(_log, most=1, seconds=TOLD_EVERY, clock=clock)
 
     def client_of(self, peer: str, headers: Headers) -> Client:
         """Return the client behind `peer`, the address of the socket's other end.

@@ -43,7 +43,8 @@ class Lifecycle:
         """Begin to serve; the chains are subscribed already. Waits for the broker, with a bound."""
         self._reactor.start()
         self._watchdog.start()
-        self._ticker = get_hub().loop.timer(self._wheel.resolution, self._wheel.resolution)
+        clock, loop = self._reactor.clock, get_hub().loop
+        self._ticker = clock.ticker(loop, self._wheel.resolution)
         self._ticker.start(self._wheel.tick)
         self._reactor.schedule(self._queue)
         self._statistics.start()

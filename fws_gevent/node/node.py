@@ -79,14 +79,14 @@ class Node:
         contexts: Contexts = NO_CONTEXTS,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.settings = settings
+        self.settings, self.clock = settings, clock
         self.storage_object = storage_object or MemoryStorageObject()
         self.tokens = tokens or Tokens(settings, KeyRing.from_settings(settings), clock=clock)
         self.broker = broker or MemoryBroker()
         self.print = Printer()
         self.repeats = Repeats(_log, clock=clock)
-        self.reactor = Reactor(settings.max_runners, settings.offload_threads)
-        self.wheel = Wheel(resolution_for(settings), self.reactor.later)
+        self.reactor = Reactor(settings.max_runners, settings.offload_threads, clock)
+        self.wheel = Wheel(resolution_for(settings), self.reactor.later, clock)
         self.timeouts = timeouts_of(settings, self.wheel)
         self.limits = Limits(settings.max_message_size, settings.max_fragments)
         self.events = Events(self, self.reactor, self.repeats, filters, contexts)
@@ -96,7 +96,7 @@ class Node:
         self.join, self.leave = self.membership.join, self.membership.leave
         self.queue = ConsumerQueue(self.reactor, self.events)
         self.message_rates = MessageRates(settings, clock)
-        self.forwarding = Forwarding(settings)
+        self.forwarding = Forwarding(settings, clock)
         self.counters = Counters(clock)
         self.side_nodes: dict[str, SideNode] = {}
         self.shutdown = Shutdown(self.reactor, clock, settings.close_spread)

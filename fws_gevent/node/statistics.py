@@ -80,7 +80,7 @@ class Statistics:
         self._looks: deque[_Look] = deque(maxlen=KEPT + 1)
         self._listeners: list[Callable[[], None]] = []
         self._largest = LargestGroups(membership.groups)
-        self.failures = Failures("statistics")
+        self.failures = Failures("statistics", clock)
 
     def start(self) -> None:
         """Begin, in the process that serves."""

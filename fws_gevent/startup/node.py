@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ConfigurationError
 from ..filters.base import FilterBase
 from ..node.events import NO_CONTEXTS, Contexts
@@ -19,15 +20,17 @@ def make_node(
     storage_object: BaseStorageObject | None = None,
     filters: Sequence[type[FilterBase]] | None = None,
     contexts: Contexts = NO_CONTEXTS,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Node:
     """Return a node, one of many with a storage object that several nodes share.
 
     Raises ConfigurationError.
     """
-    shared = shared_with(settings, storage_object)
+    shared = shared_with(settings, storage_object, clock)
     return Node(
         settings, storage_object, filters,
         tokens=shared.tokens(settings), broker=shared.broker, contexts=contexts,
+        clock=clock,
     )  # fmt: skip
 
 

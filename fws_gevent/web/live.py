@@ -47,7 +47,7 @@ class StatusFeed:
         self._snapshot = snapshot
         self._guard = _WatcherGuard(admin, node, self.users)
         settings = replace(node.settings, max_connections=MAX_WATCHERS)
-        limits = ConnectionLimits(settings)
+        limits = ConnectionLimits(settings, node.clock)
         self.admission = Admission(self, self.users, limits, node.shutdown, self._guard, settings)
         node.statistics.listen(self._show)
 

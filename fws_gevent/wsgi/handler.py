@@ -210,7 +210,8 @@ class FilteredWebSocketHandler(UpgradingHandler):
     def _sendall(self, data: bytes) -> None:
         """Send a part of the answer, for as long as the client reads. Raises OSError."""
         try:
-            send_while_read(self.socket, data, self.server.node.settings.request_timeout)
+            node = self.server.node
+            send_while_read(self.socket, data, node.settings.request_timeout, node.clock)
         except OSError as error:
             self.status = f"socket error: {error}"
             self.code: int = -abs(self.code)
@@ -248,7 +249,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         body = Body(
             self.rfile, self.content_length,
             chunked=bool(headers.all("transfer-encoding")),
-            patience=self.server.node.settings.request_timeout,
+            patience=self.server.node.settings.request_timeout, clock=self.server.node.clock,
         )  # fmt: skip
         if headers.tokens("expect") and self.request_version == "HTTP/1.1":
             body.awaited_on = self.socket

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from fws_gevent.filters.base import WebSocketMessageFilter
 from tests.clients import frame
-from tests.clocks import ManualClock
+from tests.clocks import ShiftedClock
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 
@@ -19,8 +18,8 @@ FAST: dict[str, Any] = {"ping_timeout": 0.04}  # a tick of the wheel is 0.01 s
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(time.time())
+def clock() -> ShiftedClock:
+    return ShiftedClock()
 
 
 # Groups.
@@ -72,18 +71,16 @@ def test_a_broadcast_to_a_subjects_group_reaches_all_of_its_connections_alone(
 
 
 def test_a_new_token_for_the_same_subject_extends_the_stay(
-    serve: Serve, connect: Connect, clock: ManualClock
+    serve: Serve, connect: Connect, clock: ShiftedClock
 ) -> None:
-    server = guarded(serve, **FAST)
-    server.tokens.clock = clock
+    server = guarded(serve, extra={"clock": clock}, ping_interval=0.0)
     client = enter(server, connect, server.tokens.issue("ada", ttl=60))
     assert ask(client, "token:" + server.tokens.issue("ada", ["room"], ttl=600)) == "token:accepted"
-    clock.now += 100
-    (expiry,) = guard_of(server)._expiries.values()
-    guard_of(server).on_due(expiry)
+    clock.advance(100)
     assert ask(client, "join room") == "joined"
-    assert expiry.until - clock.now > 400
     assert guard_of(server)._expiries.keys() == {of(server, client).id}
+    clock.advance(510)
+    assert client.frame().close == (4401, "the token has expired")
 
 
 def test_a_token_for_another_subject_changes_nothing(serve: Serve, connect: Connect) -> None:
@@ -125,33 +122,24 @@ def test_a_narrower_token_leaves_the_groups_that_it_does_not_grant(
 
 
 def test_who_stays_until_the_token_ends_is_closed_then(
-    serve: Serve, connect: Connect, clock: ManualClock
+    serve: Serve, connect: Connect, clock: ShiftedClock
 ) -> None:
-    server = guarded(serve, **FAST)
-    server.tokens.clock = clock
-    token = server.tokens.issue("ada", ttl=60)
-    end = server.tokens.verify(token).expires_at
-    clock.now = end - 0.02
-    client = enter(server, connect, token)
-    start = server.node.wheel.now
-    until(lambda: server.node.wheel.now > start + 10)  # its deadline came, and is not the end yet
+    server = guarded(serve, extra={"clock": clock}, ping_interval=0.0)
+    client = enter(server, connect, server.tokens.issue("ada", ttl=600))
+    clock.advance(500)
     greeted(client)
-    clock.now = end
+    clock.advance(110)
     assert client.frame().close == (4401, "the token has expired")
 
 
 def test_the_leeway_is_granted_at_the_end_too(
-    serve: Serve, connect: Connect, clock: ManualClock
+    serve: Serve, connect: Connect, clock: ShiftedClock
 ) -> None:
-    server = guarded(serve, token_leeway=30.0, **FAST)
-    server.tokens.clock = clock
-    token = server.tokens.issue("ada", ttl=60)
-    clock.now = server.tokens.verify(token).expires_at + 29.9
-    client = enter(server, connect, token)
-    start = server.node.wheel.now
-    until(lambda: server.node.wheel.now > start + 15)
+    server = guarded(serve, token_leeway=300.0, extra={"clock": clock}, ping_interval=0.0)
+    client = enter(server, connect, server.tokens.issue("ada", ttl=60))
+    clock.advance(200)
     greeted(client)
-    clock.now += 0.2
+    clock.advance(170)
     assert client.frame().close[0] == 4401
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from fws_gevent.clock import Clock
 from fws_gevent.errors import CloseCode
 from fws_gevent.node import shutdown
 from fws_gevent.node.shutdown import close_evenly, spread_of
 from tests.clients import PATIENCE
+from tests.clocks import ManualClock
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 
@@ -17,7 +17,7 @@ from tests.waiting import until
 class Fake:
     """A connection that notes when it was closed, by a clock of the test."""
 
-    def __init__(self, clock: SleepClock, *, ending: bool = False) -> None:
+    def __init__(self, clock: ManualClock, *, ending: bool = False) -> None:
         self.clock = clock
         self.ending = ending
         self.closed: list[tuple[float, int, str]] = []
@@ -30,24 +30,9 @@ class Fake:
         raise AssertionError
 
 
-class SleepClock(Clock):
-    """A clock that only sleeping moves."""
-
-    __slots__ = ("now",)
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SleepClock:
-    clock = SleepClock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock(100.0)
     monkeypatch.setattr(gevent, "sleep", clock.sleep)
     return clock
 
@@ -69,7 +54,7 @@ def test_the_spread_is_bounded(
     assert spread_of(count, close_spread, grace) == seconds
 
 
-def test_they_are_closed_evenly_and_in_order(clock: SleepClock) -> None:
+def test_they_are_closed_evenly_and_in_order(clock: ManualClock) -> None:
     some = [Fake(clock) for _ in range(4)]
     close_evenly(some, 2.0, CloseCode.GOING_AWAY, clock)
     assert [each.closed for each in some] == [
@@ -77,13 +62,13 @@ def test_they_are_closed_evenly_and_in_order(clock: SleepClock) -> None:
     ]
 
 
-def test_few_are_closed_without_waiting(clock: SleepClock) -> None:
+def test_few_are_closed_without_waiting(clock: ManualClock) -> None:
     some = [Fake(clock) for _ in range(4)]
     close_evenly(some, 0.008, CloseCode.GOING_AWAY, clock)
     assert all(each.closed == [(100.0, 1001, CloseCode.GOING_AWAY.meaning)] for each in some)
 
 
-def test_nobody_waits_for_those_that_are_gone(clock: SleepClock) -> None:
+def test_nobody_waits_for_those_that_are_gone(clock: ManualClock) -> None:
     some = [Fake(clock), *(Fake(clock, ending=True) for _ in range(99))]
     close_evenly(some, 5.0, CloseCode.GOING_AWAY, clock)
     assert clock.now == 100.0

@@ -14,6 +14,7 @@ from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters.base import FilterBase
 from fws_gevent.server import build_server
 
+from ..clocks import ShiftedClock
 from .sites import CLIENTS, KEY, Site
 
 MakeSite = Callable[..., Site]
@@ -37,9 +38,10 @@ def make_site(clients_file: str) -> Iterator[MakeSite]:
         given = {"port": 0, "grace": 2.0, "auth": "required", "signing_key": KEY,
                  "token_clients": clients_file, **settings}  # fmt: skip
         app.config.update({f"FWS_{name.upper()}": value for name, value in given.items()})
-        fws = FilteredWebSocket(app, filters=filters)
+        clock = ShiftedClock()
+        fws = FilteredWebSocket(app, filters=filters, clock=clock)
         server = build_server(application=app)
-        site = Site(app, fws, server)
+        site = Site(app, fws, server, clock)
         sites.append(site)
         server.start()
         return site

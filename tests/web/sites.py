@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-import pytest
 from flask import Flask
 
 from fws_gevent import TokenResponse
-from fws_gevent.clock import Clock
 from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.tokens.store import digest
 from tests.clients import PATIENCE, Client
+from tests.clocks import ShiftedClock
 from tests.conftest import Connect
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -67,8 +64,15 @@ class Answer(NamedTuple):
 class Site:
     """A Flask application with the extension, and the server that serves it."""
 
-    def __init__(self, app: Flask, fws: FilteredWebSocket, server: FilteredWebSocketServer) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        fws: FilteredWebSocket,
+        server: FilteredWebSocketServer,
+        clock: ShiftedClock,
+    ) -> None:
         self.app = app
+        self.clock = clock
         self.fws = fws
         self.server = server
 
@@ -145,18 +149,6 @@ def bearer(token: str) -> str:
 def login(name: str = "billing") -> str:
     """Authorization of a client that is known."""
     return basic(name, SECRETS[name])
-
-
-@contextmanager
-def shifted(seconds: float) -> Iterator[None]:
-    """Have tokens issued, checked and revoked by a clock that is off."""
-
-    def wall(_: Clock) -> float:
-        return time.time() + seconds
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clock, "wall", wall)
-        yield
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from tests.raw_http import Answer, exchange
 from tests.waiting import until
 
 from .conftest import MakeSite
-from .sites import Site, bearer, shifted
+from .sites import Site, bearer
 
 
 def log_in(site: Site, token: str | None = None) -> str:
@@ -234,10 +234,10 @@ def test_one_whose_token_is_revoked_is_closed(site: Site, connect: Connect) -> N
 
 
 def test_one_whose_token_ends_is_closed(site: Site, connect: Connect) -> None:
-    with shifted(-8):
-        token = site.token("ada", scope="status", ttl=10)
+    token = site.token("ada", scope="status", ttl=10)
     watcher = watch(site, connect, f"Authorization: {bearer(token)}")
     told(watcher)
+    site.clock.advance(12)
     assert other(watcher).close == (4401, "the token has expired")
 
 
@@ -264,10 +264,10 @@ def test_one_whose_cookie_was_got_with_a_token_ends_with_it(site: Site, connect:
     assert other(watchers[0]).close == (4401, "the token was revoked")
     site.fws.revoke(subject="bob")
     assert other(watchers[1]).close == (4401, "the token was revoked")
-    with shifted(-8):
-        short = site.token("ada", scope="status", ttl=10)
+    short = site.token("ada", scope="status", ttl=10)
     watcher = watch(site, connect, f"Cookie: fws_status={log_in(site, short)}")
     told(watcher)
+    site.clock.advance(12)
     assert other(watcher).close == (4401, "the token has expired")
 
 

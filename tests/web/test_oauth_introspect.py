@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from .conftest import MakeSite
-from .sites import KEY, Answer, Site, bearer, login, shifted
+from .sites import KEY, Answer, Site, bearer, login
 
 INACTIVE = {"active": False}
 
@@ -57,8 +57,8 @@ def test_to_strangers_it_is_as_if_it_were_not(site: Site) -> None:
 
 
 def test_what_does_not_count_is_not_active(site: Site, make_site: MakeSite) -> None:
-    with shifted(-100):
-        expired = site.token("ada", ttl=50)
+    expired = site.token("ada", ttl=50)
+    site.clock.set(100)
     revoked = site.token("ada")
     site.fws.revoke(token=revoked)
     foreign = make_site(signing_key=KEY[::-1]).token("ada")

@@ -12,7 +12,7 @@ from fws_gevent.errors import TokenInvalid
 from tests.conftest import Connect
 
 from .conftest import MakeSite
-from .sites import Answer, Site, login, shifted
+from .sites import Answer, Site, login
 
 
 def renew(site: Site, refresh_token: str, **more: str) -> Answer:
@@ -79,10 +79,10 @@ def test_without_an_answer_a_client_asks_again_and_gets_the_same_one(site: Site)
         assert again.json["refresh_token"] == first["refresh_token"]
         assert again.json["scope"] == scope
     assert is_valid(site, first)
-    with shifted(31):
-        last = renew(site, first["refresh_token"]).json
-        assert renew(site, token).refusal == (400, "invalid_grant")
-        assert not is_valid(site, last)
+    site.clock.set(31)
+    last = renew(site, first["refresh_token"]).json
+    assert renew(site, token).refusal == (400, "invalid_grant")
+    assert not is_valid(site, last)
 
 
 def test_of_racing_uses_exactly_one_wins(make_site: MakeSite) -> None:
@@ -108,9 +108,8 @@ def test_an_access_token_is_no_refresh_token(site: Site) -> None:
 
 def test_an_expired_one_is_no_grant(site: Site) -> None:
     token = site.tokens()["refresh_token"]
-
-    with shifted(14 * 86400 + 1):
-        assert renew(site, token).refusal == (400, "invalid_grant")
+    site.clock.set(14 * 86400 + 1)
+    assert renew(site, token).refusal == (400, "invalid_grant")
 
 
 @pytest.mark.parametrize("fields", [{}, {"refresh_token": ""}])
@@ -174,6 +173,5 @@ def test_what_a_client_proves_beside_it_does_not_count(site: Site) -> None:
 def test_its_life_is_the_settings(make_site: MakeSite) -> None:
     site = make_site(refresh_ttl=100.0)
     token = renew(site, site.tokens()["refresh_token"]).json["refresh_token"]
-
-    with shifted(101):
-        assert renew(site, token).refusal == (400, "invalid_grant")
+    site.clock.set(101)
+    assert renew(site, token).refusal == (400, "invalid_grant")

@@ -10,7 +10,7 @@ from tests.conftest import Connect
 from tests.raw_http import exchange
 
 from .conftest import MakeSite
-from .sites import Answer, Site, bearer, shifted
+from .sites import Answer, Site, bearer
 
 
 def ticket_of(answer: Answer) -> str:
@@ -84,8 +84,8 @@ def test_a_page_of_another_site_may_use_a_token_that_it_has(site: Site) -> None:
 
 
 def test_it_expires(site: Site) -> None:
-    with shifted(-31):
-        late = ticket_of(ticket(site, site.token(ttl=3600)))
+    late = ticket_of(ticket(site, site.token(ttl=3600)))
+    site.clock.set(31)
     assert refusal(site, late) == (401, USED)
 
 
@@ -106,8 +106,9 @@ def test_a_revoked_tokens_ticket_is_worth_nothing(site: Site) -> None:
 
 def test_a_subject_that_was_revoked_this_second_is_told(site: Site) -> None:
     site.fws.token_for_request(lambda: "ada")
-    with shifted(100):  # as if the token's second were over after the revocation's
-        site.fws.revoke(subject="ada")
+    site.clock.set(100)  # as if the token's second were over after the revocation's
+    site.fws.revoke(subject="ada")
+    site.clock.set(0)
     assert site.post("/fws/ticket").refusal == (401, "invalid_token")
 
 
