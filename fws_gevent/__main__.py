@@ -2,7 +2,7 @@
 
 from gevent import monkey
 
-monkey.patch_all()  # before anything imports socket or time: filters may block on them
+monkey.patch_all()  # before any other import, since filters may wait in socket or time
 
 from .cli.command import main  # noqa: E402
 

@@ -62,7 +62,7 @@ def test_the_tables_name_many_settings() -> None:
 
 def test_what_is_to_be_set_before_it_is_public_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "my_filters.py").write_text(ECHO)
-    assert run(blocks("sh", TEXT)[0], tmp_path, 0) == "fws_server: good\n"
+    assert run(blocks("sh", TEXT)[0], tmp_path, 0) == "fws_server: the settings are valid\n"
 
 
 def test_nothing_that_is_carried_is_unpickled() -> None:

@@ -1,4 +1,4 @@
-"""The command `fws_server`, also `python -m fws_gevent`."""
+"""The command `fws_server`, which is also `python -m fws_gevent`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAM = "fws_server"
 
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
-    """Turn an error of ours into one line on standard error and exit status 2."""
+    """Print an error of this package in one line, and exit with status 2."""
     try:
         yield
     except FwsError as error:
@@ -37,21 +37,26 @@ def one_line_errors(name: str) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve as the command line says, until SIGTERM or Ctrl-C."""
-    faulthandler.register(signal.SIGUSR1)  # says where it is, even when the loop is stuck
+    """Run the command: serve until SIGTERM or Ctrl-C, or check the settings."""
+    faulthandler.register(signal.SIGUSR1)  # prints all stacks, even when the loop is stuck
     with one_line_errors(PROGRAM):
         app = _app_in(arguments)
         parser = default_parser(app)
         parser.prog = PROGRAM
+        parser.usage = f"{PROGRAM} [options]"
+        parser.description = (
+            "Serve WebSockets with chains of filters. Without -f and --app, messages are printed "
+            "and sent to all other clients."
+        )
         parser.add_argument(
             "--app",
             metavar="MODULE:NAME",
-            help="Flask application to serve, as flask --app names it",
+            help="Flask application to serve, as in flask --app",
         )
         parser.add_argument(
             "--check",
             action="store_true",
-            help="say whether the settings, files and filters are good, and end",
+            help="check the settings, files and filters, and exit",
         )
         options = parser.parse_args(arguments)
         if app is None and not options.filters:
@@ -63,38 +68,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def check(options: argparse.Namespace, app: WSGIApplication | None) -> None:
-    """Make a server that never listens. Raises ConfigurationError for what is wrong."""
+    """Check the settings by a server that never listens. Raises ConfigurationError."""
     host = str(options.host)
     if host.startswith(UNIX_PREFIX):
-        options.host = "127.0.0.1"  # a socket file would be made at once
+        options.host = "127.0.0.1"  # a socket file would be created at once
     server = build_server(options, application=app)
     check_listening(replace(server.settings, host=host))
-    print(f"{PROGRAM}: good")
+    print(f"{PROGRAM}: the settings are valid")
 
 
 def serve(server: FilteredWebSocketServer) -> None:
-    """Serve until the end, or until SIGHUP, and then begin anew."""
+    """Serve until the server stops; after SIGHUP, reload the program."""
     reload = Reload(server)
     watchers = [
         gevent.signal_handler(number, do)
         for number, do in (
-            (signal.SIGHUP, reload.ask),
-            (signal.SIGTERM, reload.end),
-            (signal.SIGINT, reload.end),
+            (signal.SIGHUP, reload.request),
+            (signal.SIGTERM, reload.cancel),
+            (signal.SIGINT, reload.cancel),
         )
     ]
     try:
         server.serve_forever()
-        reload.begin_anew()  # with SIGHUP still minded: by default it would end the process
+        reload.execute()  # SIGHUP is still handled; by default it would end the process
     finally:
         for watcher in watchers:
             watcher.cancel()
 
 
 def _app_in(arguments: Sequence[str] | None) -> WSGIApplication | None:
-    """The application that --app names; its config comes before what the other flags say.
+    """Return the application of --app, a Flask application or middleware around one, or None.
 
-    A Flask application, or middleware around one. Raises ConfigurationError.
+    It is found before the other flags are parsed, which override its config. Raises
+    ConfigurationError.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--app", nargs="?")
@@ -113,13 +119,13 @@ def _app_in(arguments: Sequence[str] | None) -> WSGIApplication | None:
     if extension_of(app) is None:
         called = app.name if isinstance(app, Flask) else "it"
         raise ConfigurationError(
-            f"--app {name}: {called} has no WebSockets; add FilteredWebSocket(app) to it"
+            f"--app {name}: {called} has no WebSockets; add FilteredWebSocket(app)"
         )
     return app
 
 
 def _named(name: str) -> WSGIApplication | None:
-    """What MODULE:NAME names in a module that Flask has imported, if it can be called."""
+    """Return the callable that MODULE:NAME names in a module that Flask has imported, or None."""
     path, _, attribute = name.partition(":")
     found = getattr(sys.modules.get(prepare_import(path)), attribute, None)
     return found if callable(found) else None

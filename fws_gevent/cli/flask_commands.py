@@ -1,4 +1,4 @@
-"""`flask fws …`: run a Flask application with its WebSockets, and work with a running one."""
+"""`flask fws …`: serve a Flask application with its WebSockets, and control a running server."""
 
 from __future__ import annotations
 
@@ -8,44 +8,36 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from http.client import HTTPException
 from typing import Any, NoReturn
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo, pass_script_info
 from werkzeug.security import generate_password_hash
 
-from ..errors import FwsError, NotIssued
+from ..errors import FwsError
 from ..extension import FilteredWebSocket, extension_of
-from ..protocol.addresses import in_url, is_loopback, parse_address
+from ..protocol.addresses import is_loopback
 from ..protocol.names import checked_group
 from ..settings import Settings
 from ..startup.node import settle_keys
-from ..tokens.claims import ALL, check_grant, subject_of_client
+from ..tokens.claims import check_grant, subject_of_client
 from ..tokens.clients import new_secret
 from ..wsgi.listener import check_listening
+from .running_server import ask
 
-PATIENCE = 10
-"""Seconds for a running server to answer."""
-
-_SELF = subject_of_client("flask fws")
-
-_REDIRECTS = (301, 302, 303, 307, 308)
-
-fws = AppGroup("fws", help="WebSockets: run the application, issue tokens, look what it does.")
+fws = AppGroup(
+    "fws", help="WebSockets: serve the application, issue tokens, control a running server."
+)
 
 _url = click.option(
-    "--url", help="The running server's address; http://HOST:PORT of the settings by default."
+    "--url", help="Address of the running server. Default: http://HOST:PORT of the settings."
 )
 
 
 @contextmanager
 def _in_one_line() -> Iterator[None]:
-    """Turn an error of ours into one line on standard error and exit status 2."""
+    """Print an error of this package in one line, and exit with status 2."""
     try:
         yield
     except (FwsError, ValueError) as error:
@@ -53,7 +45,7 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _fail(why: str) -> NoReturn:
-    # A server's words may be a part of it.
+    # The reason may contain words of a server.
     line = "".join(letter if letter.isprintable() else " " for letter in why)
     click.echo(f"flask fws: error: {line}", err=True)
     raise SystemExit(2)
@@ -63,7 +55,7 @@ def _extension() -> FilteredWebSocket:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
     found = extension_of(app)
     if found is None:
-        _fail(f"{app.name} has no WebSockets; add FilteredWebSocket(app) to it")
+        _fail(f"{app.name} has no WebSockets; add FilteredWebSocket(app)")
     return found
 
 
@@ -74,7 +66,7 @@ def _extension() -> FilteredWebSocket:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @pass_script_info
 def run(info: ScriptInfo, arguments: tuple[str, ...]) -> None:
-    """Serve the application with its WebSockets; takes the flags of fws_server."""
+    """Serve the application. Takes the flags of fws_server."""
     name = info.app_import_path or os.environ.get("FLASK_APP") or _found_here()
     # A new interpreter: gevent has to patch before anything else is imported.
     os.execv(  # noqa: S606 - our own interpreter and module
@@ -86,14 +78,16 @@ def _found_here() -> str:
     for name in ("wsgi", "app"):
         if os.path.isfile(f"{name}.py"):  # noqa: PTH113 - relative to here, as Flask looks
             return name
-    _fail("which application? flask --app MODULE:NAME fws run")
+    _fail("no application is named: run flask --app MODULE:NAME fws run")
 
 
 @fws.command()
 @click.argument("subject")
-@click.option("--group", "groups", multiple=True, help="A group that may be joined, or a pattern.")
-@click.option("--scope", default="", help="What else it is good for, such as: status publish")
-@click.option("--ttl", type=float, help="Seconds that it is valid.")
+@click.option(
+    "--group", "groups", multiple=True, help="Group, or pattern, that it may join. May be repeated."
+)
+@click.option("--scope", default="", help="Scopes of the token, such as: status publish")
+@click.option("--ttl", type=float, help="Seconds for which it is valid.")
 def token(subject: str, groups: tuple[str, ...], scope: str, ttl: float | None) -> None:
     """Print a token for SUBJECT."""
     with _in_one_line():
@@ -101,13 +95,16 @@ def token(subject: str, groups: tuple[str, ...], scope: str, ttl: float | None) 
 
 
 @fws.command()
-@click.option("--subject", help="Everything that this subject has so far.")
-@click.option("--jti", help="The token of this name.")
+@click.option("--subject", help="Revoke all tokens that this subject has so far.")
+@click.option("--jti", help="Revoke the token with this jti.")
 @_url
 def revoke(subject: str | None, jti: str | None, url: str | None) -> None:
-    """Revoke tokens at a running server; one token is read from standard input."""
+    """Revoke tokens at a running server.
+
+    Without --subject and --jti one token is read from standard input.
+    """
     if subject is not None and jti is not None:
-        _fail("--subject and --jti are two things: give one")
+        _fail("--subject and --jti exclude each other: give one")
     if subject is not None:
         form = {"subject": subject}
     elif jti is not None:
@@ -120,10 +117,13 @@ def revoke(subject: str | None, jti: str | None, url: str | None) -> None:
 
 @fws.command()
 @click.argument("data")
-@click.option("--group", help="The group that gets it; everybody by default.")
+@click.option("--group", help="Group that gets DATA. Default: all clients.")
 @_url
 def publish(data: str, group: str | None, url: str | None) -> None:
-    """Send DATA to the clients of a running server: over its Redis, or over HTTP."""
+    """Send DATA to the clients of a running server.
+
+    It goes over the Redis of the settings, or without one, or with --url, over HTTP.
+    """
     with _in_one_line():
         extension = _extension()
         if url is None and extension.server.storage_object.shared:
@@ -136,10 +136,10 @@ def publish(data: str, group: str | None, url: str | None) -> None:
 
 
 @fws.command()
-@click.option("--json", "as_json", is_flag=True, help="All there is, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print all values as JSON.")
 @_url
 def status(as_json: bool, url: str | None) -> None:
-    """Show what a running server does."""
+    """Show the state of a running server."""
     found = _ask(url, "status?format=json", "status")
     if as_json:
         click.echo(json.dumps(found, indent=1))
@@ -153,9 +153,9 @@ def status(as_json: bool, url: str | None) -> None:
                f"{found['connections']['opened']} in all")  # fmt: skip
     click.echo(f"messages: {rates['messages_in']:g}/s in, {rates['messages_out']:g}/s out")
     for chain in found["chains"]:
-        for link in chain["filters"]:
-            click.echo(f"{chain['name']}: {link['name']}: {link['calls']} calls, "
-                       f"{link['errors']} errors, {link['stops']} stops")  # fmt: skip
+        for each in chain["filters"]:
+            click.echo(f"{chain['name']}: {each['name']}: {each['calls']} calls, "
+                       f"{each['errors']} errors, {each['stops']} stops")  # fmt: skip
     for warning in found["warnings"]:
         click.echo(f"warning: {warning}")
 
@@ -163,7 +163,7 @@ def status(as_json: bool, url: str | None) -> None:
 @fws.command(with_appcontext=False)
 @pass_script_info
 def check(info: ScriptInfo) -> None:
-    """Print the chains and settings that the application starts with; fail for a wrong one."""
+    """Check the settings, and print them with the chains."""
     with _in_one_line():
         app = info.load_app()
         with app.app_context():
@@ -175,8 +175,8 @@ def check(info: ScriptInfo) -> None:
     if node.auth and node.tokens.keys is None:
         click.echo("warning: no signing key, so this starts as one process on loopback alone")
     for name, chain in node.events.chains.items():
-        links = (f"{link.__module__}.{link.__name__}" for link in chain.filters)
-        click.echo(f"chain {name}: {' > '.join(links) or '-'}")
+        filters = (f"{each.__module__}.{each.__name__}" for each in chain.filters)
+        click.echo(f"chain {name}: {' > '.join(filters) or '-'}")
     for line in _shown(node.settings):
         click.echo(line)
 
@@ -193,23 +193,31 @@ def _shown(settings: Settings) -> Iterator[str]:
 
 @fws.command("hash", with_appcontext=False)
 def hash_password() -> None:
-    """Print the hash of a password, for FWS_ADMIN_PASSWORD."""
+    """Print the hash of a password for FWS_ADMIN_PASSWORD."""
     stdin = sys.stdin
     if stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = stdin.readline().rstrip("\n")
     if not password:
-        _fail("an empty password protects nothing")
+        _fail("the password is empty: enter one")
     click.echo(generate_password_hash(password))
 
 
 @fws.command(with_appcontext=False)
 @click.argument("client_id")
-@click.option("--group", "groups", multiple=True, help="A group that its tokens may join.")
-@click.option("--scope", default="", help="What its tokens may be good for.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    help="Group, or pattern, that its tokens may join. May be repeated.",
+)
+@click.option("--scope", default="", help="Scopes that its tokens may have.")
 def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
-    """Make a client that may ask for tokens: its secret, and its entry for FWS_TOKEN_CLIENTS."""
+    """Create a client that may request tokens.
+
+    Prints its secret, and its entry for the file of FWS_TOKEN_CLIENTS.
+    """
     with _in_one_line():
         check_grant(subject_of_client(client_id), groups, client=True)
     secret, hashed = new_secret()
@@ -218,79 +226,7 @@ def client(client_id: str, groups: tuple[str, ...], scope: str) -> None:
     click.echo(json.dumps({client_id: entry}))
 
 
-def _base(settings: Settings) -> str:
-    """The URL of the server that settings describe, as this machine reaches it."""
-    if settings.socket_path is not None:
-        _fail("the server listens on a socket file: give --url, as the proxy before it has it")
-    address = parse_address(settings.host)
-    host = settings.host
-    if address is not None and address.is_unspecified:  # all of this machine's addresses
-        host = "127.0.0.1" if address.version == 4 else "::1"
-    scheme = "http" if settings.cert is None else "https"
-    return f"{scheme}://{in_url(host)}:{settings.port}"
-
-
-def _checked(url: str) -> str:
-    """Return the URL of a running server without slashes behind it; fail for any other text.
-
-    It is not repeated, for there may be a password in it.
-    """
-    try:
-        parts = urlsplit(url)
-        at = parts.port is None or parts.port > 0  # what is above 65535 raises
-    except ValueError:
-        at = False
-    if (
-        not (at and parts.hostname and url.isprintable())
-        or parts.scheme not in ("http", "https")
-        or set(" @?#") & set(url)
-    ):
-        _fail("--url must look like http://127.0.0.1:9000 or https://app.example.com/path, "
-              "without a user, password or query")  # fmt: skip
-    return url.rstrip("/")
-
-
 def _ask(url: str | None, path: str, scope: str, form: dict[str, str] | None = None) -> Any:
-    """What a running server answers, asked with a token of our own making."""
-    extension = _extension()
-    settings = extension.server.settings
-    base = _base(settings) if url is None else _checked(url)
-    try:
-        made = extension.tokens.issue(_SELF, [ALL], scope, 60, client=True)
-    except NotIssued as error:
-        _fail(f"{error} to what the server at {base} has")
-    # The address of the settings is this machine's own, and needs no proxy.
-    direct = [ProxyHandler({})] if url is None else []
-    try:
-        request = Request(  # noqa: S310 - the operator's own URL
-            f"{base}/fws/{path}",
-            None if form is None else urlencode(form).encode(),
-            {"Authorization": f"Bearer {made}"},
-        )
-        with build_opener(_NoRedirects, *direct).open(request, timeout=PATIENCE) as answer:
-            return json.load(answer)
-    except HTTPError as error:
-        if error.code in _REDIRECTS:
-            where = error.headers.get("Location")
-            _fail(f"{base} answers {error.code}, for {where}; give --url the address it has now")
-        _fail(f"{base} answers {error.code}: {_reason(error)}")
-    except URLError as error:
-        _fail(f"can't reach {base}: {error.reason}; see --url")
-    except (OSError, ValueError, HTTPException) as error:
-        _fail(f"{base} doesn't answer as expected: {error}; see --url")
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    """Follows no redirect: the token that goes along is for the address that was given."""
-
-    def redirect_request(self, *_args: Any) -> None:
-        """Return None, which leaves the answer as it is: an error."""
-
-
-def _reason(error: HTTPError) -> str:
-    try:
-        content = json.load(error)
-    except ValueError:
-        return str(error.reason)
-    told = content.get("error_description") if isinstance(content, dict) else None
-    return str(told or error.reason)
+    """Return the answer of a running server; exit with its error in one line."""
+    with _in_one_line():
+        return ask(_extension(), url, path, scope, form)

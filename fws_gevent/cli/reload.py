@@ -1,4 +1,4 @@
-"""SIGHUP: the same process begins anew, with new settings and filters, and refuses nobody."""
+"""SIGHUP: the process reloads its program, settings and filters, and refuses no connection."""
 
 from __future__ import annotations
 
@@ -18,60 +18,60 @@ from ..wsgi.listener import pass_on
 _log = get_logger("server")
 
 CHECK_TIME = 30.0
-"""Seconds for the new settings to be checked in."""
+"""Seconds within which the new settings must be checked."""
 
 
 class Reload:
-    """Ends a server on `ask`, if what would follow is good; `begin_anew` is what follows.
+    """Stops a server on `request`, if the new settings are valid; `execute` then reloads.
 
-    The listening socket stays open all the time: who connects meanwhile waits in its backlog,
-    for as long as the closes of the others are spread, and is served by what comes.
+    The listening socket stays open: new connections wait in its backlog while the close frames
+    are spread, and are accepted by the reloaded program.
     """
 
     def __init__(self, server: FilteredWebSocketServer) -> None:
         self._server = server
-        self._asked = self._ended = False
+        self._requested = self._cancelled = False
         self._listener: int | None = None
 
-    def ask(self) -> None:
-        """Close all connections with 1012 and end the server, unless the check says no."""
-        if self._asked:
+    def request(self) -> None:
+        """Close all connections with 1012 and stop the server, unless the check fails."""
+        if self._requested:
             return
-        self._asked = True
-        _log.info("told to begin anew: checking the settings")
-        complaint = _complaint()
+        self._requested = True
+        _log.info("reload requested: checking the settings")
+        complaint = _check()
         if complaint:
-            _log.error("not beginning anew, and going on as before: %s", complaint)
-            self._asked = False
+            _log.error("not reloading, going on as before: %s", complaint)
+            self._requested = False
             return
-        if self._server.started:  # else it was told to stop meanwhile
+        if self._server.started:  # it may have been told to stop during the check
             self._listener = os.dup(self._server.socket.fileno())
             self._server.stop(code=CloseCode.SERVICE_RESTART)
 
-    def end(self) -> None:
-        """Told to stop, it doesn't begin anew, though that may have been asked for before."""
-        self._ended = True
+    def cancel(self) -> None:
+        """Forget the request: the server was told to stop."""
+        self._cancelled = True
 
-    def begin_anew(self) -> None:
-        """Become the same program again, on the same socket, if that was asked for."""
+    def execute(self) -> None:
+        """Replace the process by the same program on the same socket, if that was requested."""
         if self._listener is None:
             return
-        if self._ended:
+        if self._cancelled:
             os.close(self._listener)
             path = self._server.settings.socket_path
             if path is not None:
                 Path(path).unlink(missing_ok=True)
             return
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new one minds it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new program handles it
         flush_logs()
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # what is in their buffers would be lost
+            stream.flush()  # execv would drop their buffers
         pass_on(self._listener)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own
 
 
-def _complaint() -> str:
-    """What is wrong with the settings, files and filters as they are now; "" if nothing is."""
+def _check() -> str:
+    """Check the present settings, files and filters; return the error in one line, or ""."""
     command = [sys.executable, *sys.orig_argv[1:], "--check"]
     try:
         checked = subprocess.run(

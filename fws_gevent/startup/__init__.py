@@ -1,1 +1,4 @@
-"""What a server is put together from: filters, storage, logs."""
+"""The steps of a start: log lines, filters, storage and broker, and the search for a Flask app.
+
+Imports the node and everything below it, and Flask. Begin with `parts.py`.
+"""

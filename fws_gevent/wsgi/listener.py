@@ -101,7 +101,7 @@ def check_listening(settings: Settings) -> None:
     """Find out whether a server may listen where the settings say, without listening there.
 
     The TLS identity is read, the host looked up, and the folder of a socket file looked at. It
-    is not tried whether the port is free, for a server that is to begin anew has it. Raises
+    is not tried whether the port is free, for a server that reloads has it. Raises
     ConfigurationError.
     """
     if settings.key is not None and settings.cert is not None:

@@ -1,4 +1,4 @@
-"""The command, run as a user runs it: what it says, what it refuses, and how it ends."""
+"""The command serves, refuses what can't work, and ends, as a user sees it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BROADCAST = "fws_gevent.filters.broadcast_message_filter"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the module `my_filters`, to start in."""
+    """Return a folder with the module `my_filters`, to start in."""
     (tmp_path / "my_filters.py").write_text(ECHO)
     return tmp_path
 
@@ -181,7 +181,7 @@ def test_every_line_of_a_json_log_is_an_object(start: Start, connect: Connect) -
 
 
 @pytest.mark.parametrize(("level", "told"), [("info", True), ("warning", False)])
-def test_the_log_level_leaves_writtenout(
+def test_the_log_level_leaves_out_lower_levels(
     level: str, told: bool, start: Start, tmp_path: Path
 ) -> None:
     path = tmp_path / "fws.sock"
@@ -196,7 +196,7 @@ def test_the_log_level_leaves_writtenout(
     assert not path.exists()
 
 
-# What it refuses.
+# Errors.
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_the_log_level_leaves_writtenout(
         pytest.param(["--redis_url", "http://localhost"], {}, "redis://", id="Redis"),
     ],
 )
-def test_what_can_not_work_is_told_in_one_line_with_status_2(
+def test_an_error_is_one_line_with_status_2(
     arguments: list[str],
     environ: dict[str, str],
     says: str,
@@ -249,21 +249,21 @@ def test_what_can_not_work_is_told_in_one_line_with_status_2(
     assert "Traceback" not in command.output
 
 
-# What --check finds before.
+# The check before a start.
 
 
-def test_what_is_good_is_called_good_and_serves_nothing(
+def test_valid_settings_are_called_so_and_serve_nothing(
     start: Start, serve: Serve, identity: Identity, folder: Path
 ) -> None:
-    busy = str(serve().server_port)  # by the server, perhaps, that is to begin anew
+    busy = str(serve().server_port)  # perhaps by the server that reloads
     files = ["-key", identity.key, "-cert", identity.cert, "-f", "my_filters"]
     command = start("-m", "fws_gevent", "-p", busy, *files, "--check", cwd=folder)
     assert command.wait() == 0
-    assert command.output.splitlines()[-1] == "fws_server: good"
+    assert command.output.splitlines()[-1] == "fws_server: the settings are valid"
     assert "serving on" not in command.output
 
 
-def test_a_socket_file_that_is_served_on_is_good_and_left_alone(
+def test_a_socket_file_that_is_in_use_is_valid_and_left_alone(
     start: Start, serve: Serve, tmp_path: Path
 ) -> None:
     path = tmp_path / "fws.sock"
@@ -287,7 +287,7 @@ def test_a_socket_file_that_is_served_on_is_good_and_left_alone(
         (["--host", "unix:no_such_folder/fws.sock"], "no_such_folder is not a folder"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line_with_status_2(
+def test_the_check_prints_an_error_in_one_line_with_status_2(
     arguments: list[str], says: str, start: Start, identity: Identity, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.py").write_text("nonsense")

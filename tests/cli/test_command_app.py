@@ -100,7 +100,7 @@ def test_a_path_of_the_commands_own_is_any_path(start: Start, connect: Connect) 
         (["--app", "nowhere"], "--app nowhere: Could not import 'nowhere'"),
         (["--app", "site_of_mine:nothing"], "--app site_of_mine:nothing: "),
         (["--app", "my_filters"], "--app my_filters: "),
-        (["--app", "bare"], "--app bare: bare has no WebSockets; add FilteredWebSocket(app) to it"),
+        (["--app", "bare"], "--app bare: bare has no WebSockets; add FilteredWebSocket(app)"),
         (["--app", "wrong"], "unknown setting FWS_PROT in app.config; did you mean FWS_PORT?"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`flask fws …`, run as users run it, against a server that `flask fws run` started."""
+"""`flask fws …` serves an application, and controls a server that `flask fws run` started."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from werkzeug.security import check_password_hash
 
-from fws_gevent.cli.flask_commands import _base
-from fws_gevent.settings import Settings
 from fws_gevent.tokens.clients import TokenClients
 
 from ..clients import Command
@@ -24,7 +22,7 @@ from ..tokens.issuing import OTHER_SECRET, SECRET, service
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the site is."""
+    """Return a folder with the site."""
     made = tmp_path_factory.mktemp("site")
     (made / "site_of_mine.py").write_text(SITE)
     (made / "bare.py").write_text("from flask import Flask\napp = Flask('bare')\n")
@@ -35,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
-    """The port of a running server."""
+    """Yield the port of a running server."""
     command = Command("-m", "flask", "--app", "site_of_mine", "fws", "run", "-p", "0", cwd=folder)
     try:
         yield command.port()
@@ -76,8 +74,8 @@ def test_run_finds_the_application_as_flask_does_and_takes_the_servers_flags(
     assert "Traceback" not in command.output
 
 
-def test_run_without_an_application_says_which_is_missing(tmp_path: Path) -> None:
-    assert why(flask(tmp_path, "run", app=None)).startswith("which application?")
+def test_run_without_an_application_says_how_to_name_one(tmp_path: Path) -> None:
+    assert why(flask(tmp_path, "run", app=None)).startswith("no application is named")
 
 
 def test_run_complains_in_one_line(folder: Path) -> None:
@@ -126,7 +124,7 @@ def test_token_complains_in_one_line(folder: Path) -> None:
     assert "bare has no WebSockets" in why(flask(folder, "token", "ada", app="bare"))
 
 
-def test_publish_reaches_everybody_or_a_group(
+def test_publish_reaches_all_clients_or_a_group(
     folder: Path, port: int, url: str, connect: Connect
 ) -> None:
     one, two = (
@@ -141,9 +139,9 @@ def test_publish_reaches_everybody_or_a_group(
     assert two.receive() == "to all, é"
 
 
-def test_what_is_no_groups_name_is_told_in_one_line(folder: Path, url: str) -> None:
+def test_a_wrong_name_of_a_group_is_an_error_of_one_line(folder: Path, url: str) -> None:
     for arguments in (
-        ("publish", "to nobody", "--group", "", url),
+        ("publish", "hello", "--group", "", url),
         ("token", "ada", "--group", "a" * 256),
         ("client", "billing", "--group", "two\nlines"),
     ):
@@ -168,7 +166,7 @@ def test_revoke_ends_the_connections_of_a_token_an_id_or_a_subject(
     assert "one of token, subject and jti" in why(flask(folder, "revoke", url))
 
 
-def test_status_tells_what_the_server_does(
+def test_status_shows_the_state_of_the_server(
     folder: Path, port: int, url: str, connect: Connect
 ) -> None:
     client = connect(port, "/ws", headers=bearer(service().issue("ada")))
@@ -184,7 +182,7 @@ def test_status_tells_what_the_server_does(
     assert found["auth"] == "required"
 
 
-def test_a_server_that_does_not_answer_as_it_should_is_told_in_one_line(
+def test_a_server_that_does_not_answer_as_expected_is_an_error_of_one_line(
     folder: Path, port: int, url: str
 ) -> None:
     for given, says in (
@@ -216,7 +214,7 @@ def test_check_shows_chains_and_settings_and_hides_secrets(folder: Path) -> None
     assert hashed not in done.out
 
 
-def test_check_fails_for_what_can_not_start(folder: Path) -> None:
+def test_check_fails_for_wrong_settings(folder: Path) -> None:
     assert "FWS_AUTH" in why(flask(folder, "check", app="wrong"))
     assert "FWS_PROT" in why(flask(folder, "check", FWS_PROT="1"))
     assert "FWS_PORT" in why(flask(folder, "check", FWS_PORT="many"))
@@ -235,34 +233,11 @@ def test_check_fails_where_the_start_would(folder: Path) -> None:
     assert "can't read -key /nowhere" in why(flask(folder, "check", **files))
 
 
-@pytest.mark.parametrize(
-    ("host", "base"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:9000"),
-        ("chat.example", "http://chat.example:9000"),
-        ("::1", "http://[::1]:9000"),
-        ("0.0.0.0", "http://127.0.0.1:9000"),
-        ("::", "http://[::1]:9000"),
-    ],
-)
-def test_a_running_server_is_asked_where_this_machine_reaches_it(host: str, base: str) -> None:
-    assert _base(Settings(host=host)) == base
-    assert _base(Settings(host=host, key="k", cert="c")) == base.replace("http", "https")
-
-
-def test_where_it_listens_on_a_socket_file_the_url_must_be_given(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        _base(Settings(host="unix:/run/fws.sock"))
-    assert "give --url" in capsys.readouterr().err
-
-
-def test_hash_makes_what_the_setting_takes(folder: Path) -> None:
+def test_hash_prints_a_hash_that_the_setting_takes(folder: Path) -> None:
     done = flask(folder, "hash", stdin="pass word\n", app=None)
     assert (done.status, done.err) == (0, "")
     assert check_password_hash(done.out.strip(), "pass word")
-    assert why(flask(folder, "hash", stdin="\n", app=None)) == "an empty password protects nothing"
+    assert why(flask(folder, "hash", stdin="\n", app=None)) == "the password is empty: enter one"
 
 
 def test_client_makes_an_entry_whose_secret_is_shown_apart(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""SIGHUP: the command begins anew in the same process, on the same socket, and refuses nobody."""
+"""SIGHUP reloads the program in the same process, on the same socket, and refuses no connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fws_gevent.cli import reload
-from fws_gevent.cli.reload import Reload, _complaint
+from fws_gevent.cli.reload import Reload, _check
 from fws_gevent.wsgi import listener
 
 from ..clients import PATIENCE, Command, frame, upgrade
@@ -33,16 +33,16 @@ RESTART = (1012, "the server is restarting")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a module of filters; see `answer_with`."""
+    """Return a folder with a module of filters; see `answer_with`."""
     answer_with("before", tmp_path)
     return tmp_path
 
 
 def answer_with(word: str, folder: Path) -> None:
-    """Have the filter give another answer, once it is imported anew."""
+    """Change the answer of the filter from its next import on."""
     (folder / "my_filters.py").write_text(FILTER.replace("ANSWER", word))
     for compiled in folder.glob("__pycache__/my_filters.*"):
-        compiled.unlink()  # two writes in a second may look like one
+        compiled.unlink()  # two writes in one second may look like one
 
 
 def run(start: Start, folder: Path, *more: str) -> Command:
@@ -58,11 +58,11 @@ def ask(connect: Connect, port: int) -> str | bytes:
 
 
 def await_start(command: Command, number: int) -> None:
-    """Wait until it has begun to serve so many times."""
+    """Wait until the command has begun to serve for this time."""
     until(lambda: command.output.count("serving on") == number)
 
 
-def test_it_has_the_same_process_and_socket_and_what_is_new(
+def test_a_reload_keeps_process_and_socket_and_takes_new_filters(
     start: Start, connect: Connect, folder: Path
 ) -> None:
     command = run(start, folder)
@@ -75,7 +75,7 @@ def test_it_has_the_same_process_and_socket_and_what_is_new(
         command.signal(signal.SIGHUP)
         assert client.frame().close == RESTART
         client.close(1012)
-        assert ask(connect, port) == new  # who comes now waits until it serves again
+        assert ask(connect, port) == new  # a connection now waits until it serves again
         await_start(command, round_ + 2)
     assert command.output.count(f"serving on ws://127.0.0.1:{port}/") == 3
     command.signal()
@@ -83,7 +83,7 @@ def test_it_has_the_same_process_and_socket_and_what_is_new(
     assert "Traceback" not in command.output
 
 
-def test_with_something_wrong_it_goes_on_as_before(
+def test_after_an_error_the_server_goes_on_as_before(
     start: Start, connect: Connect, folder: Path
 ) -> None:
     command = run(start, folder)
@@ -91,7 +91,7 @@ def test_with_something_wrong_it_goes_on_as_before(
     (folder / "my_filters.py").write_text("import nonsense")
     command.signal(signal.SIGHUP)
     command.wait_for(
-        r"ERROR +not beginning anew, and going on as before: .*"
+        r"ERROR +not reloading, going on as before: .*"
         r"can't import filter module my_filters: .*'nonsense'"
     )
     client.send("?")
@@ -121,7 +121,9 @@ def test_a_socket_file_stays_until_the_end(start: Start, folder: Path) -> None:
     assert not path.exists()
 
 
-def test_told_to_stop_meanwhile_it_stops(start: Start, connect: Connect, folder: Path) -> None:
+def test_a_stop_during_a_reload_stops_the_server(
+    start: Start, connect: Connect, folder: Path
+) -> None:
     command = run(start, folder, "--grace", "1", "--close_timeout", "900")
     mute = connect(command.port())
     command.signal(signal.SIGHUP)
@@ -132,7 +134,7 @@ def test_told_to_stop_meanwhile_it_stops(start: Start, connect: Connect, folder:
     assert command.output.count("serving on") == 1
 
 
-def test_asked_twice_it_begins_anew_once(start: Start, connect: Connect, folder: Path) -> None:
+def test_two_requests_reload_once(start: Start, connect: Connect, folder: Path) -> None:
     command = run(start, folder, "--grace", "1", "--close_timeout", "900")
     mute = connect(command.port())
     command.signal(signal.SIGHUP)
@@ -140,7 +142,7 @@ def test_asked_twice_it_begins_anew_once(start: Start, connect: Connect, folder:
     command.signal(signal.SIGHUP)
     await_start(command, 2)
     assert ask(connect, command.port()) == "before"
-    assert command.output.count("told to begin anew") == 1
+    assert command.output.count("reload requested") == 1
 
 
 def test_what_was_printed_is_not_lost(start: Start, folder: Path) -> None:
@@ -155,7 +157,7 @@ def test_what_was_printed_is_not_lost(start: Start, folder: Path) -> None:
     command.wait_for("printed late")
 
 
-# What it asks itself before.
+# The check before a reload.
 
 
 @pytest.mark.parametrize(
@@ -166,35 +168,35 @@ def test_what_was_printed_is_not_lost(start: Start, folder: Path) -> None:
         ("import sys; sys.exit(5)", "the check ended with status 5"),
     ],
 )
-def test_the_last_line_says_what_is_wrong(
+def test_the_last_line_of_the_check_is_the_error(
     program: str, complaint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["python", "-c", program])
-    assert _complaint() == complaint
+    assert _check() == complaint
 
 
-def test_a_check_that_does_not_end_is_a_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["python", "-c", "import time; time.sleep(60)"])
     monkeypatch.setattr(reload, "CHECK_TIME", 0.1)
-    assert _complaint() == "the check took over 0.1 s"
+    assert _check() == "the check took over 0.1 s"
 
 
-# The same in this process, up to the call that would end it.
+# The same in this process, up to the call of execv.
 
 
 class Begun(Exception):
-    """The process would be another program by now."""
+    """Raised in place of the new program."""
 
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What programs were begun, by their words."""
+    """Return the arguments of the programs that were started."""
     programs: list[list[str]] = []
     real = os.execv
 
     def execute(path: str, words: list[str]) -> None:
         if "--check" in words:
-            real(path, words)  # in a child
+            real(path, words)  # in a child process
         programs.append([path, *words])
         raise Begun
 
@@ -206,23 +208,23 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return programs
 
 
-def test_the_same_words_begin_it_anew_with_the_socket_passed_on(
+def test_the_same_arguments_and_the_socket_are_passed_on(
     serve: Serve, begun: list[list[str]]
 ) -> None:
     server = serve()
     port = server.server_port
     reloading = Reload(server)
-    reloading.begin_anew()
-    assert begun == []  # nobody asked
-    minded = signal.getsignal(signal.SIGHUP)
+    reloading.execute()
+    assert begun == []
+    handled = signal.getsignal(signal.SIGHUP)
     try:
-        reloading.ask()
-        reloading.ask()
+        reloading.request()
+        reloading.request()
         with pytest.raises(Begun):
-            reloading.begin_anew()
+            reloading.execute()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, minded)
+        signal.signal(signal.SIGHUP, handled)
     assert begun == [[sys.executable, sys.executable, "-c", "pass"]]
     assert os.environ["LISTEN_PID"] == str(os.getpid())
     inherited = listener.inherited_listener()
@@ -233,17 +235,17 @@ def test_the_same_words_begin_it_anew_with_the_socket_passed_on(
 
 
 @pytest.mark.linux
-def test_told_to_stop_it_leaves_nothing_behind(
+def test_a_cancelled_reload_leaves_nothing_behind(
     serve: Serve, begun: list[list[str]], tmp_path: Path
 ) -> None:
     path = tmp_path / "fws.sock"
     reloading = Reload(serve(host=f"unix:{path}"))
-    reloading.ask()
+    reloading.request()
     assert path.exists()
     passed = Path(f"/proc/self/fd/{reloading._listener}")
     socket_passed = passed.readlink()
-    reloading.end()
-    reloading.begin_anew()
+    reloading.cancel()
+    reloading.execute()
     assert begun == []
     assert not path.exists()
     # gevent closes descriptors in the loop's next turn; another may have the number by then
@@ -251,13 +253,13 @@ def test_told_to_stop_it_leaves_nothing_behind(
     os.close(listener.FIRST)
 
 
-def test_a_server_that_was_stopped_while_it_was_checked_does_not_begin_anew(
+def test_a_server_that_was_stopped_during_the_check_is_not_reloaded(
     serve: Serve, begun: list[list[str]]
 ) -> None:
     server = serve()
     reloading = Reload(server)
     server.stop()
-    reloading.ask()
-    reloading.begin_anew()
+    reloading.request()
+    reloading.execute()
     assert begun == []
     os.close(listener.FIRST)

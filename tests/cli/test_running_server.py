@@ -1,4 +1,4 @@
-"""The token of `flask fws status` and its like goes to the address that is meant, and no other."""
+"""The token of `flask fws status` and other commands goes to the given address alone."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from fws_gevent.cli.flask_commands import _checked
+from fws_gevent.cli.running_server import base_url, checked_url
+from fws_gevent.errors import ConfigurationError
+from fws_gevent.settings import Settings
 
 from ..flask_commands import SITE, flask, why
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a site is."""
+    """Return a folder with a site."""
     (tmp_path / "site_of_mine.py").write_text(SITE)
     return tmp_path
 
 
 @contextmanager
 def listening(asked: list[str], name: str, to: str = "") -> Iterator[int]:
-    """Serve HTTP that sends on to `to`, if given, and puts `name` into `asked`; the port."""
+    """Serve HTTP that redirects to `to`, if given, and adds `name` to `asked`; yield the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -53,11 +55,11 @@ def test_no_redirect_is_followed_with_a_token(folder: Path, command: tuple[str, 
         to = f"http://127.0.0.1:{there}/x"
         with listening(asked, "here", to) as here:
             told = why(flask(folder, *command, "--url", f"http://127.0.0.1:{here}"))
-    assert f"answers 302, for {to}; give --url the address it has now" in told
+    assert f"redirects to {to}: give that address with --url" in told
     assert asked == ["here"]
 
 
-def test_no_proxy_is_asked_for_what_the_settings_name(folder: Path) -> None:
+def test_the_address_of_the_settings_is_reached_without_a_proxy(folder: Path) -> None:
     asked: list[str] = []
     with listening(asked, "proxy") as port:
         proxy = f"http://127.0.0.1:{port}"
@@ -76,7 +78,7 @@ def test_no_proxy_is_asked_for_what_the_settings_name(folder: Path) -> None:
     ],
 )
 def test_an_address_is_taken_with_its_path(given: str, address: str) -> None:
-    assert _checked(given) == address
+    assert checked_url(given) == address
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_an_address_is_taken_with_its_path(given: str, address: str) -> None:
         "http://[::1",
         "http://127.0.0.1:port",
         "http://127.0.0.1:0",
-        "http://127.0.0.1:99999",  # which the system would take for port 34463
+        "http://127.0.0.1:99999",  # the system would use port 34463
         "ftp://127.0.0.1",
         "file:///etc/hostname",
         "http://ada:secret@127.0.0.1:9000",
@@ -100,17 +102,32 @@ def test_an_address_is_taken_with_its_path(given: str, address: str) -> None:
         "http://127.0.0.1\n:9000",
     ],
 )
-def test_what_is_no_address_is_refused_in_one_line_that_does_not_repeat_it(
-    given: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        _checked(given)
-    told = capsys.readouterr().err
-    assert told.startswith("flask fws: error: --url must look like http://127.0.0.1:9000 or ")
-    assert told.count("\n") == 1
-    assert "secret" not in told
+def test_a_text_that_is_not_an_address_is_refused_and_not_repeated(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^--url must look like http://127") as caught:
+        checked_url(given)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9000"),
+        ("chat.example", "http://chat.example:9000"),
+        ("::1", "http://[::1]:9000"),
+        ("0.0.0.0", "http://127.0.0.1:9000"),
+        ("::", "http://[::1]:9000"),
+    ],
+)
+def test_a_running_server_is_asked_where_this_machine_reaches_it(host: str, base: str) -> None:
+    assert base_url(Settings(host=host)) == base
+    assert base_url(Settings(host=host, key="k", cert="c")) == base.replace("http", "https")
+
+
+def test_for_a_socket_file_the_url_must_be_given() -> None:
+    with pytest.raises(ConfigurationError, match="give --url"):
+        base_url(Settings(host="unix:/run/fws.sock"))
 
 
 def test_revoke_takes_a_subject_or_an_id_and_not_both(folder: Path) -> None:
     told = why(flask(folder, "revoke", "--subject", "ada", "--jti", "x"))
-    assert told == "--subject and --jti are two things: give one"
+    assert told == "--subject and --jti exclude each other: give one"
