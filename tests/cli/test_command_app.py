@@ -1,4 +1,4 @@
-"""The command with --app: a Flask application and its WebSockets, and what says how they run."""
+"""With --app the command serves a Flask application and its WebSockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .test_command import ECHO
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the module `my_filters`, to start in."""
+    """Return a folder with the module `my_filters`, to start in."""
     (tmp_path / "my_filters.py").write_text(ECHO)
     return tmp_path
 

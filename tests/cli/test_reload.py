@@ -145,7 +145,7 @@ def test_two_requests_reload_once(start: Start, connect: Connect, folder: Path) 
     assert command.output.count("reload requested") == 1
 
 
-def test_what_was_printed_is_not_lost(start: Start, folder: Path) -> None:
+def test_printed_text_is_not_lost(start: Start, folder: Path) -> None:
     buffered = "\nimport sys\nsys.stdout = open(1, 'w', closefd=False)\nprint('printed late')\n"
     with (folder / "my_filters.py").open("a") as file:
         file.write(buffered)

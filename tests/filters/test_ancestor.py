@@ -1,4 +1,4 @@
-"""The ancestor's own filters, with nothing but their import changed, in our servers."""
+"""The filters of filtered_websocket run in our servers with only their imports changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..waiting import until
 
 
 def ancestor(name: str) -> list[type[FilterBase]]:
-    """The filters that a module of the installed filtered_websocket defines."""
+    """Return the filters that a module of the installed filtered_websocket defines."""
     spec = find_spec(f"filtered_websocket.filters.{name}")
     assert spec is not None
     assert spec.origin is not None
@@ -28,7 +28,7 @@ def ancestor(name: str) -> list[type[FilterBase]]:
     assert source.count(theirs) == 1
     module = ModuleType(f"ancestor_{name}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one of them escapes \s in a string that is not raw
+        warnings.simplefilter("ignore")  # one module escapes \s in a string that is not raw
         code = compile(source.replace(theirs, ours), spec.origin, "exec", dont_inherit=True)
     exec(code, module.__dict__)
     filters = [
@@ -65,7 +65,7 @@ def test_raw_data_is_printed(
     assert capsys.readouterr().out == f"--RAWDATA--\n{data!r}\n"
 
 
-def test_what_comes_from_outside_is_printed(
+def test_events_of_the_consumer_chain_are_printed(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = serve(ancestor("stdout_pubsub"))
@@ -103,7 +103,7 @@ def test_messages_go_to_the_group_of_their_token(serve: Serve, connect: Connect)
     assert [each.receive() for each in (one, two, away, none)] == ["to everybody"] * 4
 
 
-def test_who_is_gone_is_out_of_the_storage(serve: Serve, connect: Connect) -> None:
+def test_a_connection_that_ended_is_out_of_the_storage(serve: Serve, connect: Connect) -> None:
     server = serve(ancestor("broadcast_messages_by_token"))
     client = connect(server)
     client.send("token:a")
@@ -118,7 +118,7 @@ def test_who_is_gone_is_out_of_the_storage(serve: Serve, connect: Connect) -> No
 @pytest.mark.parametrize(
     ("data", "received"), [("hello", "hello"), (b"hello", "hello"), (b"\xff", b"\xff")]
 )
-def test_what_comes_from_outside_goes_to_everybody(
+def test_events_of_the_consumer_chain_go_to_all_connections(
     data: str | bytes, received: str | bytes, serve: Serve, connect: Connect
 ) -> None:
     server = serve(ancestor("broadcast_pubsub"))

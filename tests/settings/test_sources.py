@@ -167,7 +167,7 @@ def test_the_environment_names_a_file_that_goes_over_it(file: Path, tmp_path: Pa
         from_process(environ, "")
 
 
-def test_what_a_program_gives_by_name_is_checked_too() -> None:
+def test_keyword_arguments_of_a_program_are_checked_too() -> None:
     given = from_keywords({"path": "/live", "allowed_origins": ["HTTPS://A.example:443"]})
     assert given == {"path": "/live", "allowed_origins": ("https://a.example",)}
     with pytest.raises(ConfigurationError, match=r"^host must be an address"):

@@ -19,7 +19,7 @@ from fws_gevent.storage.memory import MemoryStorageObject
 
 @pytest.fixture
 def _path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A folder to be in, which modules are not found in yet."""
+    """Change to a folder from which no modules are imported yet."""
     known = set(sys.modules)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each not in ("", ".")])
     monkeypatch.chdir(tmp_path)

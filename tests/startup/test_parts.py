@@ -32,7 +32,7 @@ def test_default_filters_are_imported_where_the_settings_name_none() -> None:
     assert names(Settings(), BROADCAST, STDOUT) == [BROADCAST, STDOUT]
 
 
-def test_what_a_program_gives_takes_the_place_of_what_the_settings_name() -> None:
+def test_parts_that_a_program_gives_replace_those_of_the_settings() -> None:
     class Mine(WebSocketMessageFilter):
         @classmethod
         def filter(cls, web_socket_instance: Any, data: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The name by which programs of filtered_websocket run their server."""
+"""`reactor` runs the server that a program of filtered_websocket has built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The storage object that a server gets."""
+"""A server gets the storage object of its program, or that of its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Flask application with the extension is found behind whatever is wrapped around it."""
+"""The Flask application with the extension is found behind any middleware."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Application = Callable[..., Iterable[bytes]]
 
 
 def with_extension(name: str = "site") -> Flask:
-    """An application that asks for tokens."""
+    """Return an application that requires tokens."""
     app = flask_app(name, auth="required", signing_key=SECRET)
     FilteredWebSocket(app)
     return app
@@ -121,12 +121,12 @@ class ByName:
 
 
 @pytest.mark.parametrize("application", [by_name, ByName(), closure(by_name)])
-def test_a_global_variable_that_it_is_called_by_leads_to_it(application: Application) -> None:
+def test_a_global_variable_by_which_it_is_called_leads_to_it(application: Application) -> None:
     assert flask_app_in(application) is served_by_name
 
 
 @pytest.mark.parametrize("application", [None, object(), Flask("plain"), closure(plain), str])
-def test_what_leads_to_none_has_none(application: object) -> None:
+def test_an_application_that_leads_to_none_has_none(application: object) -> None:
     assert flask_app_in(application) is None
 
 
