@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -29,23 +30,39 @@ class OptionParser(argparse.ArgumentParser):
     """The settings of a Flask application's config, converted."""
 
     def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
         """Parse the flags, and merge them with the other sources.
 
         A value that `namespace` has beforehand counts as one that a program assigned.
         """
-        options = argparse.Namespace() if namespace is None else namespace
+        return self._merged(super().parse_known_args, args, namespace)
+
+    def parse_known_intermixed_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        """Parse flags among positional arguments, and merge them with the other sources."""
+        return self._merged(super().parse_known_intermixed_args, args, namespace)
+
+    def _merged(
+        self,
+        parse: Callable[[Sequence[str] | None, Namespace], tuple[Namespace, list[str]]],
+        args: Sequence[str] | None,
+        namespace: Namespace | None,
+    ) -> tuple[Namespace, list[str]]:
+        options = Namespace() if namespace is None else namespace
         named = self._named()
         known = {name: each for name, each in by_name().items() if name in named}
-        if not known:  # the parser of a subcommand that a program added
-            return super().parse_known_args(args, options)
+        # Nothing is to be merged for the parser of a subcommand that a program added, nor in a
+        # call of parse_known_args by parse_known_intermixed_args.
+        if not known or any(each is _NOT_GIVEN for each in vars(options).values()):
+            return parse(args, options)
         try:
             before = layers_of(known, options)
             for name in known:
                 # A flag may repeat a default: only this mark tells that there was no flag.
                 setattr(options, name, _NOT_GIVEN)
-            options, rest = super().parse_known_args(args, options)
+            options, rest = parse(args, options)
             texts = {name: getattr(options, name) for name in known}
             flags = {name: text for name, text in texts.items() if text is not _NOT_GIVEN}
             layers = Layers(

@@ -297,3 +297,20 @@ def test_values_that_a_program_set_beforehand_give_way_to_flags_alone(file: Path
     arguments = ["-c", str(file), "--grace", "1"]
     options = parser.parse_args(arguments, Namespace(port=7, grace=5.0))
     assert (options.port, options.grace, options.deflate) == (7, 1.0, "off")
+
+
+def test_a_program_may_add_commands_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FWS_GRACE", "3")
+    parser = default_parser()
+    parser.add_subparsers(dest="command").add_parser("chat").add_argument("--room")
+    options = parser.parse_args(["-p", "1", "chat", "--room", "tea"])
+    assert (options.command, options.room) == ("chat", "tea")
+    assert Settings.from_options(options, {"FWS_PORT": 2}) == Settings(port=1, grace=3.0)
+
+
+def test_a_program_may_mix_flags_and_arguments() -> None:
+    parser = default_parser()
+    parser.add_argument("rooms", nargs="*")
+    options = parser.parse_intermixed_args(["tea", "-p", "1", "coffee"])
+    assert (options.rooms, options.port) == (["tea", "coffee"], 1)
+    assert given_by_flags(options) == {"port"}

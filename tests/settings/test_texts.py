@@ -103,9 +103,7 @@ def test_a_text_that_can_work_is_taken_as_it_is(parse: Parse, value: str) -> Non
         (origin, "http://[0:0::1]", "http://[::1]"),
     ],
 )
-def test_a_text_with_several_forms_is_normalized(
-    parse: Parse, value: str, normal: str
-) -> None:
+def test_a_text_with_several_forms_is_normalized(parse: Parse, value: str, normal: str) -> None:
     assert parse(value) == normal
     assert parse(normal) == normal
 
