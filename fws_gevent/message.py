@@ -1,4 +1,4 @@
-"""What a message filter gets as `data`: one whole WebSocket message."""
+"""A whole WebSocket message: the `data` of message filters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .errors import TextNotUTF8
 class Message(bytearray):
     """A whole text message: its UTF-8 bytes, which filters may change in place.
 
-    It compares with `bytes` and with `str`, and `str(message)` is its text. A binary message
-    is a `BinaryMessage`; `binary` tells them apart. What its own methods and operators return is
-    of the same kind: `message.upper()` and `message[3:]` of a text are texts. (`b"> " + message`
-    is an operation of bytes, and returns bytes.)
+    It can be compared with `bytes` and with `str`, and `str(message)` is its text. `binary` is true
+    for a binary message, which is a `BinaryMessage`. Methods and operators keep the kind:
+    `message.upper()` and `message[3:]` of a text are texts. (`b"> " + message` is an operation of
+    bytes, and returns bytes.)
     """
 
     __slots__ = ()
@@ -70,30 +70,30 @@ class Message(bytearray):
 
 
 class _Unchecked(type):
-    """Makes `type(message)(…)`, and `fromhex`, return a message that is still to be checked."""
+    """Makes `type(message)(…)` and `fromhex` return a message that is not checked yet."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return Message(*args, **kwargs)
 
 
 class CheckedMessage(Message, metaclass=_Unchecked):
-    """A text message that is known to be UTF-8, so that it is sent without another look.
+    """A text message that is known to be UTF-8, so that it is sent without another check.
 
-    `checked_message` makes one. A change in place makes it a `Message`, which is checked before
-    it is sent. A change through a `memoryview` goes unnoticed.
+    `checked_message` makes one. A change in place turns it into a `Message`, which is checked
+    before it is sent. A change through a `memoryview` is not noticed.
     """
 
     __slots__ = ()
 
     def like(self, content: bytes | bytearray | memoryview) -> Message:
-        """Return `content` as a text message that is still to be checked."""
+        """Return a new text message that is not checked yet, with another content."""
         return Message(content)
 
 
 checked_message: Callable[[bytes | bytearray], CheckedMessage] = type.__call__.__get__(
     CheckedMessage
 )
-"""Return bytes that are known to be UTF-8 as a message."""
+"""Return a message of bytes that are known to be UTF-8."""
 
 
 class BinaryMessage(Message):
@@ -108,7 +108,7 @@ class BinaryMessage(Message):
 
 
 def check_text(payload: bytes | bytearray) -> None:
-    """Check that the bytes of a text message are UTF-8 (RFC 6455 §8.1). Raises TextNotUTF8."""
+    """Raise TextNotUTF8 unless the bytes of a text message are UTF-8 (RFC 6455 §8.1)."""
     if not payload.isascii():
         try:
             str(payload, "utf-8")
@@ -124,7 +124,7 @@ def encode_text(text: str) -> bytes:
         raise TextNotUTF8(f"{error.reason} at character {error.start}") from None
 
 
-# The methods of bytearray that would lose the kind of a message.
+# The methods of bytearray that would lose the kind of a message, and those that change it.
 
 _RETURN_ONE = """__add__ __mul__ __rmul__ __mod__ capitalize center copy expandtabs join ljust lower
     lstrip removeprefix removesuffix replace rjust rstrip strip swapcase title translate upper

@@ -15,7 +15,7 @@
 
     A.run(web_socket_instance)      # foo, bar
 
-The six chains of a server are below. Importing a module of filters adds them to the server.
+The six chains of a node are below. Importing a module of filters adds them to the server.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class FilterBase(metaclass=FilterMeta):
             A filter may also have the older signature `filter(cls, web_socket_instance)`.
 
             Args:
-                web_socket_instance: The connection, or the server for events without one.
+                web_socket_instance: The connection, or the node for events without one.
                 data: The data of the event; the chains below name their types. The filter may
                     change it in place.
 
@@ -182,13 +182,13 @@ class WebSocketDisconnectFilter(FilterBase):
 class WebSocketConsumerFilter(FilterBase):
     """The chain of the consumer queue and Redis channels.
 
-    web_socket_instance: the server; data: a dict.
+    web_socket_instance: the node; data: a dict.
     """
 
 
 class WebSocketGapFilter(FilterBase):
     """The chain of gaps: messages to a group are missing.
 
-    web_socket_instance: the server; data: a dict of `group` (None for all connections) and
+    web_socket_instance: the node; data: a dict of `group` (None for all connections) and
     `reason`.
     """

@@ -1,4 +1,4 @@
-"""Sends each message to everybody else."""
+"""Send each message to all other connections."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ class BroadcastMessageFilter(WebSocketMessageFilter):
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Send the message to all others."""
+        """Send the message to all other connections."""
         web_socket_instance.broadcast(data)

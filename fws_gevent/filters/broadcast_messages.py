@@ -1,4 +1,4 @@
-"""The ancestor's name for `broadcast_message_filter`."""
+"""The name of `broadcast_message_filter` in the library filtered_websocket."""
 
 from .broadcast_message_filter import BroadcastMessageFilter as BroadcastMessagesFilter
 

@@ -1,4 +1,4 @@
-"""Groups by token: a message `token:NAME` joins the group NAME, later ones go to it alone."""
+"""Groups by token: the message `token:NAME` joins the group NAME; later messages go to it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _TOKEN = re.compile(rb"token:(\S+)\s*")
 
 
 class TokenMessageFilter(WebSocketMessageFilter):
-    """Lets clients name the group that hears their messages, and that they hear."""
+    """Lets clients name the group that they send to and receive from."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Join the group that the message names, or send the message to the one joined."""
+        """Join the group that the message names, or send the message to the joined group."""
         named = _TOKEN.fullmatch(data)
         if named is not None:
             token = named[1].decode("utf-8", "backslashreplace")

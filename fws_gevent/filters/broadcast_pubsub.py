@@ -1,4 +1,4 @@
-"""Sends what comes from outside to everybody."""
+"""Send the events of the consumer chain to all connections."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .base import WebSocketConsumerFilter
 
 
 class BroadcastPubSubFilter(WebSocketConsumerFilter):
-    """Broadcasts the data of messages from outside; other events, such as subscriptions, pass."""
+    """Broadcasts the field `data` of an event; events without it, such as subscriptions, pass."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Send the event's data to everybody, as text if it is UTF-8."""
+        """Send the data of the event to all connections, as text if it is UTF-8."""
         content = data.get("data")
         if isinstance(content, bytes):
             web_socket_instance.broadcast(_as_text(content))

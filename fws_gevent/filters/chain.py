@@ -1,4 +1,4 @@
-"""A chain of filters, frozen for one server: what a bus calls for each event."""
+"""A chain of filters, frozen for one node: a bus calls it for each event."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Rescue = Callable[[Any, BaseException], None]
 Samples = deque[float]
 
 SAMPLED = 64
-"""One event in so many has the time measured that each filter takes."""
+"""The times of filters are measured for one of so many events."""
 
 _MASK = SAMPLED - 1  # it is a power of two
 
 KEPT = 256
-"""Measured times that are kept for each filter."""
+"""Measured times that are kept of each filter."""
 
 
 class Chain:
-    """The filters of one event in order; `receive` is the receiver that its bus calls.
+    """The filters of one event, in order; `receive` is subscribed to its bus.
 
-    `offload(call, web_socket_instance, data)` runs a filter outside the loop, for filters that
-    ask for it. `rescue(web_socket_instance, error)` deals with the event's connection when a
-    filter raised and stopped the chain. `fit(result, data)` checks what a filter returns.
-    `failures` and `stops` count per filter, `runs` the events; `samples` has the latest measured
-    times per filter, in seconds.
+    `offload(call, web_socket_instance, data)` runs a filter in a thread if it asks for that.
+    `rescue(web_socket_instance, error)` handles the connection after a filter has raised and
+    stopped the chain. `fit(result, data)` checks the result of a filter. `failures` and `stops`
+    count by filter, and `runs` counts the events; `samples` has the last measured times of each
+    filter, in seconds.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class Chain:
         self.stops: Counter[type[FilterBase]] = Counter()
         self.runs = 0
         self.forked = False
-        """Whether this is the copy in a forked child, which ends with what is raised."""
+        """True for the copy in a forked child, in which exceptions are not caught."""
         self.samples: dict[type[FilterBase], Samples] = {
-            link: deque(maxlen=KEPT) for link in self.filters
+            each: deque(maxlen=KEPT) for each in self.filters
         }
         self._ended: Counter[type[FilterBase]] = Counter()
         self._rescue = rescue
-        self._told = Repeats(_log)
+        self._repeats = Repeats(_log)
         self._fit = fit
         self._calls = tuple(
-            _offloaded(link.call_filter, offload) if link.offload else link.call_filter
-            for link in self.filters
+            _offloaded(each.call_filter, offload) if each.offload else each.call_filter
+            for each in self.filters
         )
-        samples = (self.samples[link] for link in self.filters)
+        samples = (self.samples[each] for each in self.filters)
         self._timed = tuple(map(_timed, self._calls, samples))
         self._filter_of: dict[Call, type[FilterBase]] = {
             **dict(zip(self._calls, self.filters, strict=True)),
@@ -70,10 +70,10 @@ class Chain:
         }
 
     def receive(self, _server: object, web_socket_instance: Any, data: Any) -> Any:
-        """Run the filters on one event; returns what they left of `data`.
+        """Run the filters on one event; return the data after the last one.
 
-        What a filter raises ends here: it is logged and counted, and the chain stops unless the
-        filter says `on_error = "skip"`.
+        Exceptions of filters are logged and counted here. The chain stops then, unless the filter
+        has `on_error = "skip"`.
         """
         runs = self.runs
         self.runs = runs + 1
@@ -82,53 +82,53 @@ class Chain:
                 result = call(web_socket_instance, data)
                 if result is not None:
                     data = self._fit(result, data)
-                elif type(data) is Message:  # changed in place, else it is a CheckedMessage
+                elif type(data) is Message:  # a change in place has made it one
                     checked(data)
             except StopChain:
                 self._stop(self._filter_of[call])
                 break
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001 - a stray gevent.Timeout is none of Exception
+            except BaseException as error:  # noqa: BLE001 - gevent.Timeout is not an Exception
                 if not self._survives(self._filter_of[call], web_socket_instance, error):
                     break
         return data
 
-    def calls_of(self, link: type[FilterBase]) -> int:
-        """How many events reached a filter: all but those that ended before it."""
-        before = self.filters[: self.filters.index(link)]
+    def calls_of(self, each: type[FilterBase]) -> int:
+        """Return the number of events that reached a filter: all but those that ended before it."""
+        before = self.filters[: self.filters.index(each)]
         return self.runs - sum(self._ended[earlier] for earlier in before)
 
     def filter_of(self, call: Call) -> type[FilterBase]:
-        """The filter behind one of the calls that `receive` makes."""
+        """Return the filter of a call that `receive` makes."""
         return self._filter_of[call]
 
-    def _stop(self, link: type[FilterBase]) -> None:
-        self.stops[link] += 1
-        self._ended[link] += 1
+    def _stop(self, each: type[FilterBase]) -> None:
+        self.stops[each] += 1
+        self._ended[each] += 1
 
-    def _survives(self, link: type[FilterBase], instance: Any, error: BaseException) -> bool:
-        """Deal with a filter that raised; whether the chain goes on."""
+    def _survives(self, each: type[FilterBase], instance: Any, error: BaseException) -> bool:
+        """Handle the exception of a filter; return whether the chain continues."""
         if self.forked:
             raise error
         if isinstance(error, GroupRefused | GroupNameInvalid):
-            self._stop(link)
+            self._stop(each)
             self._rescue(instance, error)
             return False
-        self.failures[link] += 1
-        name = f"{link.__module__}.{link.__qualname__}"
+        self.failures[each] += 1
+        name = f"{each.__module__}.{each.__qualname__}"
         if isinstance(error, StorageAway):
-            # Who watches the storage has said so once; here it would be once for each message.
+            # The monitor of the storage has logged it once; here it would be once for each message.
             _log.debug("filter %s on %s: %s", name, instance, error)
-        elif not self._told.due(link):
+        elif not self._repeats.due(each):
             _log.debug("filter %s failed again on %s: %s", name, instance, error)
         elif isinstance(error, TextNotUTF8 | UnfitResult):
             _log.error("filter %s failed on %s: %s", name, instance, error)
         else:
             _log.error("filter %s failed on %s", name, instance, exc_info=error)
-        if link.on_error == "skip":
+        if each.on_error == "skip":
             return True
-        self._ended[link] += 1
+        self._ended[each] += 1
         self._rescue(instance, error)
         return False
 
@@ -138,7 +138,7 @@ def _offloaded(call: Call, offload: Offload) -> Call:
 
 
 def _timed(call: Call, samples: Samples) -> Call:
-    seconds = SYSTEM_CLOCK.monotonic  # real ones, whatever clock the node has
+    seconds = SYSTEM_CLOCK.monotonic  # real seconds, also where the node has another clock
 
     def timed(web_socket_instance: Any, data: Any) -> Any:
         start = seconds()

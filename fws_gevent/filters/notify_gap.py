@@ -1,4 +1,4 @@
-"""Tells clients that messages to them are missing, before the next one comes."""
+"""Tell clients that messages are missing, before the next one arrives."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .base import WebSocketGapFilter
 
 
 class NotifyGapFilter(WebSocketGapFilter):
-    """Sends {"fws": "gap", "group": …, "reason": …} to the members of the group here."""
+    """Sends {"fws": "gap", "group": …, "reason": …} to the members of the group on this node."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Tell the members; without a group, everybody."""
+        """Send the notice to the members of the group, or to all connections without a group."""
         notice = json.dumps({"fws": "gap", "group": data["group"], "reason": data["reason"]})
         web_socket_instance.broadcast_here(notice, group=data["group"])

@@ -1,4 +1,4 @@
-"""Closes connections that send more than `message_rate` and `byte_rate` allow, with 1008.
+"""Close connections that send more than `message_rate` and `byte_rate` allow, with code 1008.
 
 Import it before the filters that it should protect.
 """
@@ -11,11 +11,11 @@ from .base import StopChain, WebSocketMessageFilter
 
 
 class RateLimitFilter(WebSocketMessageFilter):
-    """Counts messages for their connection, its subject and its address."""
+    """Limits the messages of a connection, of its subject and of its address."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Let a message pass, or close its connection. Raises StopChain then."""
+        """Pass a message on, or close its connection and stop the chain."""
         if not web_socket_instance.within_rate(len(data)):
             web_socket_instance.close(1008, "more messages than the rate allows")
             raise StopChain

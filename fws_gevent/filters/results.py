@@ -1,4 +1,4 @@
-"""Checks of the values that filters return, and of messages that they change in place."""
+"""Checks of the results of filters, and of messages that filters change in place."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..message import (
 )
 
 Fit = Callable[[Any, Any], Any]
-"""Called with what a filter returned, other than None, and with what it got.
+"""A check of a filter's result other than None: called with the result and the filter's data.
 
-It returns what the next filter gets, or raises an error that is the filter's.
+Returns the data of the next filter, or raises an error, which counts as the filter's.
 """
 
 
 def any_value(result: Any, _data: Any) -> Any:
-    """Return a result as it is: the filters of a chain may hand on what they like."""
+    """Return a result unchanged."""
     return result
 
 
@@ -37,10 +37,10 @@ def raw_data(result: Any, _data: Any) -> bytes | bytearray:
 
 
 def message(result: Any, data: Any) -> Any:
-    """Return text and bytes as the message that they replace; any other value as it is.
+    """Return text and bytes as a message, and any other value unchanged.
 
-    `str` is a text, bytes are of the kind of the message that the filter got. Raises TextNotUTF8,
-    so that the filter that is wrong is the one that fails.
+    A `str` becomes a text message, bytes become a message of the same kind as `data`. Raises
+    TextNotUTF8 here, so that the filter with the wrong result fails, and not a later one.
     """
     if isinstance(result, str):
         return checked_message(encode_text(result))
@@ -52,10 +52,10 @@ def message(result: Any, data: Any) -> Any:
 
 
 def checked(text: Message) -> None:
-    """Check a text message that was changed, so that it can be sent. Raises TextNotUTF8."""
+    """Check a changed text message, so that it can be sent. Raises TextNotUTF8."""
     check_text(text)
     text.__class__ = CheckedMessage
 
 
 FITS: dict[str, Fit] = {"data": raw_data, "message": message}
-"""By the name of a chain; the others may return any value."""
+"""The checks by the name of the chain. Filters of the other chains may return any value."""

@@ -1,4 +1,4 @@
-"""Prints each message."""
+"""Print each message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .base import WebSocketMessageFilter
 
 
 class StdoutMessageFilter(WebSocketMessageFilter):
-    """Prints each message with the id of the connection that it came from."""
+    """Prints each message with the id of its connection."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:

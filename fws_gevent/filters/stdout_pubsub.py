@@ -1,4 +1,4 @@
-"""Prints what comes from outside."""
+"""Print the events of the consumer chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints the bytes that come from the wire."""
+"""Print the raw data of connections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .base import WebSocketDataFilter
 
 
 class StdoutRawDataFilter(WebSocketDataFilter):
-    """Prints raw data, before it is decoded."""
+    """Prints the bytes of each read, before they are decoded."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
