@@ -1,1 +1,1 @@
-"""A chat with rooms, as a small Flask application: app.py is where to begin to read."""
+"""A chat with rooms, as a small Flask application. Begin with app.py."""

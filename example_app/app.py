@@ -1,8 +1,8 @@
-"""The Flask application: who one is, the pages, and what they send to the WebSockets.
+"""The Flask application: log-in, pages, and announcements to all WebSockets.
 
-The parts, in the order in which to read them: this file; rooms.py, who may be where; filters.py,
-what happens to messages; static/connection.js, the browser's side of the WebSocket;
-static/chat.js, what is seen of it.
+Read the files in this order: this one; rooms.py, the rooms and their members; filters.py, the
+handling of messages; static/connection.js, the WebSocket in the browser; static/chat.js, the
+page.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from fws_gevent import CloseCode, FilteredWebSocket, PublishFailed, TokenGrant, signals
 
-from . import filters  # noqa: F401 - a filter joins its chain by being defined
+from . import filters  # noqa: F401 - the import adds the filters to their chains
 from .rooms import ROOMS, STAFF, group_of, rooms_for, to_json
 
 SIGNING_KEYS = ("FWS_SIGNING_KEY", "FWS_SIGNING_KEY_FILES")
@@ -47,12 +47,14 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # a script that assigned innerHTML would fail
+        "require-trusted-types-for 'script'",  # assigning innerHTML in a script fails
         "trusted-types 'none'",
     )
 )
 
-_log = logging.getLogger("fws_gevent.example")  # below the server's, whose lines it joins
+_log = logging.getLogger(
+    "fws_gevent.example"
+)  # below fws_gevent, so that it is shown like the server's lines
 _arrivals = count(1)
 
 fws = FilteredWebSocket()
@@ -60,12 +62,12 @@ chat = Blueprint("chat", __name__)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """The application. `config` goes over what stands here. Raises ConfigurationError."""
+    """Return the application. `config` overrides the values here. Raises ConfigurationError."""
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=os.environ.get("SECRET_KEY"),
         SESSION_COOKIE_SAMESITE="Lax",
-        # Over TLS alone, also say SESSION_COOKIE_SECURE=True.
+        # If the site uses TLS only, add SESSION_COOKIE_SECURE=True.
         MAX_CONTENT_LENGTH=64 * 1024,
         FWS_AUTH="required",
     )
@@ -75,24 +77,27 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     fws.init_app(app)
     signals.client_connected.connect(log_arrival)
     if random:
-        _log.warning("%s not set: made up, so log-ins end with this process", " and ".join(random))
+        _log.warning(
+            "%s not set: random values are used, and log-ins end with this process",
+            " and ".join(random),
+        )
     if "FWS_SIGNING_KEY" in random and fws.server.settings.admin_password is None:
-        _log.warning("nobody can open /fws/status: set FWS_ADMIN_PASSWORD, see flask fws hash")
+        _log.warning("/fws/status is closed: set FWS_ADMIN_PASSWORD, see flask fws hash")
     return app
 
 
 def _make_up_secrets(app: Flask) -> list[str]:
-    """Set the secrets that are needed and not given to random ones; returns their names.
+    """Set missing secrets to random values; return their names.
 
-    That is for one process alone: each of several workers would have secrets of its own, and
-    take the log-ins at the others for forged.
+    This works for one process only: several workers would have different secrets, and would refuse
+    each other's log-ins.
     """
     random = []
     if not app.config["SECRET_KEY"]:
         app.config["SECRET_KEY"] = secrets.token_hex(32)
         random.append("SECRET_KEY")
     given = any(app.config.get(name) or os.environ.get(name) for name in SIGNING_KEYS)
-    if not given and _is_under_gunicorn():  # our own server makes one itself, if it is on loopback
+    if not given and _is_under_gunicorn():  # fws_server makes its own on loopback
         app.config["FWS_SIGNING_KEY"] = secrets.token_hex(32)
         random.append("FWS_SIGNING_KEY")
     return random
@@ -102,12 +107,12 @@ def _is_under_gunicorn() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
 
 
-# Who one is.
+# Log-in.
 
 
 @fws.token_for_request
-def who() -> TokenGrant | None:
-    """Whom POST /fws/token issues a token for, and which groups that lets them join."""
+def current_user() -> TokenGrant | None:
+    """Return the logged-in user and the groups of their rooms, for POST /fws/token."""
     name = session.get("name")
     if name is None:
         return None
@@ -116,7 +121,7 @@ def who() -> TokenGrant | None:
 
 @chat.before_request
 def refuse_other_sites() -> None:
-    """Let no page of another site post a form in the name of who is logged in here."""
+    """Refuse forms from pages of other sites: they would be sent with the user's cookie."""
     origin = request.headers.get("Origin")  # browsers send it with every POST
     if request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
         abort(403)
@@ -124,13 +129,13 @@ def refuse_other_sites() -> None:
 
 @chat.get("/login")
 def log_in() -> AnyResponse | str:
-    """The form that asks for a name."""
+    """Show the form that asks for a name."""
     return _log_in_page() if "name" not in session else redirect(url_for("chat.page"), 303)
 
 
 @chat.post("/login")
 def log_in_as() -> AnyResponse | tuple[str, int]:
-    """Believe the name: a real application would ask for a password here."""
+    """Accept the name. A real application would ask for a password here."""
     name = " ".join(request.form.get("name", "").split())
     if not name:
         return _log_in_page("Please enter a name."), 400
@@ -143,10 +148,10 @@ def log_in_as() -> AnyResponse | tuple[str, int]:
 
 @chat.post("/logout")
 def log_out() -> AnyResponse:
-    """Log out, and end the chat in this person's other windows too.
+    """Log out, and end the chat in the user's other windows too.
 
-    With 4401 they ask for a token again, and whoever is logged in no more gets none. A copy of
-    a token stays good until it expires; `fws.revoke(subject=name)` would end it at once.
+    After code 4401 they ask for a new token, which a logged-out user doesn't get. A copied token
+    stays valid until it expires; `fws.revoke(subject=name)` would end it at once.
     """
     name = session.pop("name", None)
     if name is not None:
@@ -163,7 +168,7 @@ def _log_in_page(error: str | None = None) -> str:
 
 @chat.get("/")
 def page() -> AnyResponse | str:
-    """The chat, for who is logged in."""
+    """Show the chat to a logged-in user."""
     name = session.get("name")
     if name is None:
         return redirect(url_for("chat.log_in"), 303)
@@ -178,7 +183,7 @@ def page() -> AnyResponse | str:
 
 @chat.post("/announce")
 def announce() -> tuple[str, int]:
-    """Show an announcement in all windows: any view may send to the WebSockets."""
+    """Send an announcement to all windows: any view may send to the WebSockets."""
     name = session.get("name")
     if name is None:
         return "Log in first.", 401
@@ -194,22 +199,22 @@ def announce() -> tuple[str, int]:
 
 @chat.after_app_request
 def protect(response: Response) -> Response:
-    """Have browsers load nothing from elsewhere, whatever slips into a page."""
+    """Add headers that keep browsers from loading anything from other sites."""
     for name, value in (
         ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
         ("X-Content-Type-Options", "nosniff"),
-        # "no-referrer" would also take the Origin away, which `refuse_other_sites` looks at.
+        # "no-referrer" would also remove the Origin, which `refuse_other_sites` checks.
         ("Referrer-Policy", "same-origin"),
     ):
-        response.headers.setdefault(name, value)  # the pages under /fws/ have their own
+        response.headers.setdefault(name, value)  # the pages under /fws/ have their own headers
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
-# What else wants to know: anybody may listen on the server's buses.
+# A subscriber: any code may listen on the buses of the server.
 
 
-def log_arrival(server: Any, web_socket_instance: Any, data: Any) -> None:  # noqa: ARG001 - blinker's names
-    """Count who comes, in the log."""
+def log_arrival(server: Any, web_socket_instance: Any, data: Any) -> None:  # noqa: ARG001 - the names are those of the event
+    """Log each new connection with a number."""
     _log.info("arrival %d: %s", next(_arrivals), web_socket_instance.token.subject)

@@ -1,5 +1,5 @@
 """The chat: `python example_app/chat_server.py -p 9000`, then http://127.0.0.1:9000/."""
-# ruff: noqa: E402 - gevent has to patch before anything imports socket or time
+# ruff: noqa: E402 - gevent must patch before any module imports socket or time
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # started as a script: Python looks in its folder, not in the project's
+if not __package__:  # it runs as a script, so Python doesn't look in the project's folder
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from example_app.app import create_app

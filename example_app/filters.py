@@ -1,20 +1,20 @@
-"""What happens to a message of the chat, from top to bottom: filters run in the order they stand.
+"""The filters of the chat. They handle each message in the order of their definition.
 
 Messages are JSON texts. The page sends
 
-    {"type": "enter", "room": "garden"}     to go to a room; one is in one room at a time
+    {"type": "enter", "room": "garden"}     to enter a room and leave the one before
     {"type": "say", "text": "Hello!"}       to say something there
 
 and gets
 
     {"type": "people", "room": "garden", "people": ["Ada", "Linus"]}
-        who is in one's room: the answer to "enter", and again when somebody comes or goes
+        the people in the room: the answer to "enter", and after each change
     {"type": "said", "name": "Ada", "text": "Hello!", "yours": true}
-        what somebody said; "yours" is there for the connection that said it, as its answer
+        a message in the room; the answer to the connection that sent it has "yours"
     {"type": "refused", "what": "say", "why": "..."}
-        nothing became of a message; "what" is its type
+        the answer to a message that was refused; its type is in "what"
     {"type": "announcement", "name": "Ada", "text": "..."}
-        for everybody in all rooms: see `announce` in app.py
+        to all connections: see `announce` in app.py
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ Content = dict[str, Any]
 
 
 def refuse(web_socket_instance: Any, what: str | None, why: str) -> StopChain:
-    """Tell a client why nothing became of its message; the answer is to be raised."""
+    """Tell a client why its message is refused; return the exception to raise."""
     web_socket_instance.send(to_json("refused", what=what, why=why))
     return StopChain()
 
 
 class ReadJSON(WebSocketMessageFilter):
-    """Makes a dict of the message: that is what the filters below get."""
+    """Replaces the message by a dict, which the filters below get."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> Content:
-        """Let nothing pass but what the filters below can rely on."""
+        """Return the checked content of the message, or refuse it."""
         wanted = {"enter": "room", "say": "text"}
         try:
             content = json.loads(data.text)
         except (ValueError, RecursionError):
-            raise refuse(web_socket_instance, None, "That is not JSON.") from None
+            raise refuse(web_socket_instance, None, "This is not JSON.") from None
         kind = content.get("type") if isinstance(content, dict) else None
         if not isinstance(kind, str) or kind not in wanted:
-            raise refuse(web_socket_instance, None, "A type that this chat doesn't know.")
+            raise refuse(web_socket_instance, None, "This type of message is unknown.")
         if not isinstance(content.get(wanted[kind]), str):
-            raise refuse(web_socket_instance, kind, f"It needs a text {wanted[kind]!r}.")
+            raise refuse(web_socket_instance, kind, f"The text {wanted[kind]!r} is missing.")
         return {"type": kind, wanted[kind]: content[wanted[kind]]}
 
 
 class Shortcodes(WebSocketMessageFilter):
-    """Changes messages: `:tea:` becomes ☕, and blanks at the ends go."""
+    """Changes messages: `:tea:` becomes ☕, and spaces at both ends are removed."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:  # noqa: ARG003
@@ -84,19 +84,19 @@ class Shortcodes(WebSocketMessageFilter):
 
 
 class Manners(WebSocketMessageFilter):
-    """Stops messages and says why: nothing to read, too long, shouted, or said twice."""
+    """Refuses messages that are empty, too long, in capitals, or repeated."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Let through what is fit to be said."""
+        """Refuse the message, or pass it on."""
         if data["type"] != "say":
             return
         text = data["text"]
         why = None
         if not text:
-            why = "There is nothing in it."
+            why = "The message is empty."
         elif len(text) > LONGEST_TEXT:
-            why = f"Too long by {len(text) - LONGEST_TEXT} characters."
+            why = f"The message is {len(text) - LONGEST_TEXT} characters too long."
         elif text.isupper() and sum(map(str.isalpha, text)) > 5:
             why = "Please don't shout: it is all in capitals."
         elif text == web_socket_instance.data.get("said"):
@@ -107,11 +107,11 @@ class Manners(WebSocketMessageFilter):
 
 
 class EnterRoom(WebSocketMessageFilter):
-    """Lets a connection into a room that its token grants, and out of the one it was in."""
+    """Moves a connection to another room, if its token grants that."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Change the room; who is refused stays where they are."""
+        """Change the room. A refused connection stays in its room."""
         if data["type"] != "enter":
             return
         room, left = data["room"], room_of(web_socket_instance)
@@ -127,11 +127,11 @@ class EnterRoom(WebSocketMessageFilter):
 
 
 class Say(WebSocketMessageFilter):
-    """Hands what somebody says to everybody in their room, and to themselves."""
+    """Sends a message to all others in the room, and a copy back to its sender."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-        """Send it; the name is the token's, whatever the message claims."""
+        """Send the message with the name that is in the token."""
         if data["type"] != "say":
             return
         room = room_of(web_socket_instance)
@@ -143,11 +143,11 @@ class Say(WebSocketMessageFilter):
 
 
 class LeaveRoom(WebSocketDisconnectFilter):
-    """Tells a room that a connection ended; the server has taken it out of its groups before."""
+    """Tells a room that a connection ended; it has left its groups already."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:  # noqa: ARG003
-        """Tell who is left."""
+        """Send the list of the remaining people."""
         room = room_of(web_socket_instance)
         if room is not None:
             tell_who_is_in(web_socket_instance.node, room)

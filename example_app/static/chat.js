@@ -1,4 +1,4 @@
-// What is seen of the chat. The messages are described in filters.py.
+// The page of the chat. filters.py describes the messages.
 
 import { Connection } from "./connection.js";
 
@@ -19,18 +19,18 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
 let state = "connecting";
-let asked = null; // the room that we asked for
-let room = null; // the room that the server has us in
-let people = null; // who is there; null until we have entered a room over this connection
-let following = true; // the end of the list is in sight, and stays so
-let unanswered = []; // what was said and neither came back nor was refused, in order
+let asked = null; // the room of the last request to enter
+let room = null; // the room that the server has confirmed
+let people = null; // the people there; null until this connection has entered a room
+let following = true; // the end of the list is visible, and is kept visible
+let unanswered = []; // sent messages without an answer, in order
 
 // The list of messages.
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
   element.className = className;
-  element.textContent = text; // never innerHTML: it is others' text
+  element.textContent = text; // never innerHTML: the text is from others
   return element;
 }
 
@@ -59,7 +59,7 @@ function add(entry, follow = following) {
     const above = messages.children[1].offsetTop - messages.children[0].offsetTop;
     messages.firstElementChild.remove();
     get("older").hidden = false;
-    if (!follow) log.scrollTop -= above; // what is being read stays where it is
+    if (!follow) log.scrollTop -= above; // the text that is being read stays in place
   }
   if (follow) scrollToEnd();
   else newer.hidden = false;
@@ -72,7 +72,7 @@ function addNote(text) {
 }
 
 function addMessage(name, text, yours) {
-  const own = name === me; // also from another window of one's own
+  const own = name === me; // or from another window of the same user
   const entry = make("li", own ? "message own" : "message", "");
   const about = make("p", "about", "");
   const who = make("bdi", "who", own ? "You" : name);
@@ -95,14 +95,14 @@ function cut(text, most) {
   return `${text.slice(0, most)}… (${text.length - most} more characters are not shown)`;
 }
 
-// What comes from the server.
+// Messages from the server.
 
 const receive = {
   people(content) {
     if (content.room !== room) {
       showRoom(content.room);
     } else if (people !== null) {
-      for (const name of content.people) if (!people.includes(name)) addNote(`${name} came.`);
+      for (const name of content.people) if (!people.includes(name)) addNote(`${name} joined.`);
       for (const name of people) if (!content.people.includes(name)) addNote(`${name} left.`);
     }
     people = content.people;
@@ -117,7 +117,7 @@ const receive = {
   refused({ what, why }) {
     if (what === "say") {
       const text = unanswered.shift();
-      textField.value ||= text; // to be changed and sent again
+      textField.value ||= text; // so that it can be changed and sent again
       showForm(why);
     } else {
       addNote(why);
@@ -170,7 +170,7 @@ function show(newState, words) {
   state = newState;
   const shown = get("state");
   if (shown.dataset.state !== state) shown.dataset.state = state;
-  if (shown.textContent !== words) shown.textContent = words; // said again only if it changed
+  if (shown.textContent !== words) shown.textContent = words; // screen readers read it again if it is set
   get("retry").hidden = state !== "offline";
   for (const each of roomButtons) each.disabled = state !== "online";
   showForm();
@@ -178,7 +178,7 @@ function show(newState, words) {
 
 const connection = new Connection(socketPath, tokenUrl, {
   online(again) {
-    if (again) addNote("Back online. What others wrote in between is not shown here.");
+    if (again) addNote("Back online. Messages sent in between are not shown.");
     show("online", "Online");
     enter(room ?? remembered() ?? firstRoom);
   },
@@ -189,7 +189,7 @@ const connection = new Connection(socketPath, tokenUrl, {
       content = JSON.parse(text);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      addNote(cut(String(text), LONGEST_SHOWN)); // published from outside, perhaps
+      addNote(cut(String(text), LONGEST_SHOWN)); // perhaps from another program
       return;
     }
     if (content?.fws === "gap") addNote("Some messages before this one are missing.");
@@ -212,7 +212,7 @@ const connection = new Connection(socketPath, tokenUrl, {
   },
 });
 
-// The room is this window's; storage may be switched off.
+// Each window remembers its room; the storage may be disabled.
 
 function remember(store) {
   try {
@@ -232,11 +232,11 @@ function remembered() {
 function showForm(why = "") {
   const online = state === "online";
   let hint = why;
-  if (!online) hint = "Not connected. What you write stays here until you can send it.";
+  if (!online) hint = "Not connected. Your text stays here until you can send it.";
   if (get("hint").textContent !== hint) get("hint").textContent = hint;
   get("hint").dataset.kind = online && why ? "wrong" : "";
   textField.setAttribute("aria-invalid", String(Boolean(online && why)));
-  if (document.activeElement === sendButton && !online) textField.focus(); // or focus is lost
+  if (document.activeElement === sendButton && !online) textField.focus(); // keeps the focus
   sendButton.disabled = !online;
   const words = { online: "Send", connecting: "Connecting…", offline: "Offline" };
   sendButton.textContent = words[state];
@@ -260,7 +260,7 @@ get("rooms").addEventListener("click", ({ target }) => {
 });
 
 get("announce").addEventListener("submit", async (event) => {
-  event.preventDefault(); // posted all the same, without leaving the page
+  event.preventDefault(); // it is posted below, without leaving the page
   const form = event.target;
   const hint = get("announce-hint");
   hint.textContent = "";
@@ -271,13 +271,13 @@ get("announce").addEventListener("submit", async (event) => {
     else if (!answer.ok) hint.textContent = await answer.text();
     else form.reset();
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // that is what fetch calls a lost network
+    if (!(error instanceof TypeError)) throw error; // fetch raises it if the network is down
     hint.textContent = "The server can't be reached.";
   }
 });
 get("dismiss").addEventListener("click", () => {
   get("banner").hidden = true;
-  textField.focus(); // the button that had it is gone
+  textField.focus(); // the focused button is hidden now
 });
 
 log.addEventListener("scroll", () => {
@@ -286,7 +286,7 @@ log.addEventListener("scroll", () => {
 });
 newer.addEventListener("click", () => {
   scrollToEnd();
-  log.focus(); // the button that had it is gone
+  log.focus(); // the focused button is hidden now
 });
 get("retry").addEventListener("click", () => {
   textField.focus();

@@ -1,28 +1,28 @@
-// A WebSocket that gets its tokens by itself, and comes back when it is lost. To paste from.
+// A WebSocket that gets its own tokens, and reconnects. You may copy this file.
 
-// The close codes after which coming back by oneself makes sense; docs/close_codes.md has them all.
+// The close codes after which a client reconnects by itself; docs/close_codes.md has all codes.
 const RECONNECT = new Set([1001, 1006, 1012, 1013, 1014]);
-const NO_VALID_TOKEN = 4401; // asking for a new one may help, once
+const NO_VALID_TOKEN = 4401; // a new one may help, once
 const LOST = 1006;
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 const PATIENCE = 10_000;
-const STABLE_AFTER = 5_000; // a server that takes and drops at once doesn't reset the back-off
+const STABLE_AFTER = 5_000; // a server that accepts and drops at once doesn't reset the back-off
 const SHORTEST_RENEWAL = 500;
 const LONGEST_TIMER = 86_400_000;
 
 class LoggedOut extends Error {}
 
-// `on` has a function for each thing that happens:
+// `on` has a function for each event:
 //   online(again)            the connection is open
-//   message(text)            a message came
-//   lost(code, reason, back) the connection or an attempt ended; `back`: it comes back by itself
-//   loggedOut()              there is no token for whoever this is
+//   message(text)            a message arrived
+//   lost(code, reason, back) the connection or an attempt ended; `back`: it reconnects by itself
+//   loggedOut()              the user is not logged in
 export class Connection {
   #socket = null; // null while there is neither a connection nor an attempt
   #attempts = 0;
-  #freshToken = false; // the last connection ended with 4401, so one is tried with a new token
+  #freshToken = false; // the last connection ended with 4401, and this one has a new token
   #wasOnline = false;
   #retryTimer = 0;
   #stableTimer = 0;
@@ -45,13 +45,13 @@ export class Connection {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = 0;
     if (this.#socket !== null) return; // an attempt is under way
-    const attempt = (this.#socket = { close() {} }); // in place of the socket, until there is one
+    const attempt = (this.#socket = { close() {} }); // stands for the socket until it is made
     let token;
     try {
       token = await this.#askForToken();
     } catch (error) {
       if (error instanceof LoggedOut) this.on.loggedOut();
-      else if (this.#socket === attempt) this.#lose(attempt, LOST, "no token to be had");
+      else if (this.#socket === attempt) this.#lose(attempt, LOST, "no token was issued");
       return;
     }
     if (this.#socket === attempt) this.#open(token);
@@ -74,7 +74,7 @@ export class Connection {
       this.on.online(again);
     });
     socket.addEventListener("message", ({ data }) => {
-      // Answers to a token: "token:accepted", or "token:refused" with why; 4401 follows then.
+      // The answers to a token: "token:accepted", or "token:refused" with a reason, then 4401.
       if (socket === this.#socket && !String(data).startsWith("token:")) this.on.message(data);
     });
     socket.addEventListener("close", ({ code, reason }) => {
@@ -92,7 +92,7 @@ export class Connection {
     if (withNewToken) this.#freshToken = true;
     const back = withNewToken || RECONNECT.has(code);
     if (back) {
-      // Also after 4401 with a delay: who logs out in another window has the cookie for so long.
+      // The delay also helps after 4401: a log-out in another window takes a moment.
       const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempts);
       this.#attempts += 1;
       this.#retryTimer = setTimeout(() => this.connect(), delay * (0.5 + Math.random() / 2));
@@ -101,7 +101,7 @@ export class Connection {
   }
 
   #strand() {
-    const stranded = this.#socket; // it would not notice for minutes, and take messages meanwhile
+    const stranded = this.#socket; // it would accept messages for minutes before it notices
     if (stranded === null) return;
     this.#lose(stranded, LOST, "no network");
     stranded.close();
@@ -133,7 +133,7 @@ export class Connection {
     } catch (error) {
       if (socket !== this.#socket) return;
       if (error instanceof LoggedOut) this.on.loggedOut();
-      else this.#renewIn(5); // the old one is good for some time yet
+      else this.#renewIn(5); // the old token is still valid
     }
   }
 }

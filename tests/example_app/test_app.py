@@ -26,7 +26,7 @@ def test_who_is_not_logged_in_is_led_to_the_form(client: FlaskClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.location) == (303, "/login")
     form = client.get("/login").text
-    assert "There are no passwords" in form
+    assert "This example has no passwords" in form
     assert "Ada and Grace" in form
 
 
@@ -172,7 +172,7 @@ def test_a_session_outlives_the_server_if_the_key_does(start: Start, meet: Meet)
 
 
 def test_without_secrets_the_log_says_what_that_means(server: Command) -> None:
-    server.wait_for(r"WARNING SECRET_KEY not set: made up, so log-ins end with this process\n")
+    server.wait_for(r"WARNING SECRET_KEY not set: random values are used, and log-ins end with this process\n")
     server.wait_for(r"WARNING no signing key: ")
 
 

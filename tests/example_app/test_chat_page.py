@@ -88,7 +88,7 @@ def test_who_is_here_moves_when_somebody_comes_and_goes(
     ada, grace = window(port, "Ada"), window(port, "Grace")
     wait_until(lambda: ada.people == ["Ada (you)", "Grace"])
     wait_until(lambda: grace.people == ["Ada", "Grace (you)"])
-    assert ada.notes == ["You are in the lobby.", "Grace came."]
+    assert ada.notes == ["You are in the lobby.", "Grace joined."]
     grace.close()
     wait_until(lambda: ada.people == ["Ada (you)"])
     assert ada.notes[2:] == ["Grace left."]
@@ -97,7 +97,7 @@ def test_who_is_here_moves_when_somebody_comes_and_goes(
     linus[0].drop()
     linus[1].say("still here")
     wait_until(lambda: ada.messages)
-    assert ada.notes[3:] == ["Linus came."]
+    assert ada.notes[3:] == ["Linus joined."]
 
 
 def test_rooms_are_changed_with_a_button_and_a_refusal_is_said(port: int, window: Open) -> None:
@@ -169,5 +169,5 @@ def test_what_is_no_message_of_the_chat_is_a_note_or_nothing(
     linus.say("hello")
     wait_until(lambda: ada.messages)
     wait_until(lambda: ada.notes[-1] == "<i>plain</i> text")
-    assert ada.notes == ["You are in the lobby.", "Linus came.", "<i>plain</i> text"]
+    assert ada.notes == ["You are in the lobby.", "Linus joined.", "<i>plain</i> text"]
     assert ada.complaints == []

@@ -19,7 +19,7 @@ def test_only_the_last_500_entries_are_kept_and_that_is_said(
     port: int, window: Open, meet: Meet
 ) -> None:
     ada, other = window(port, "Ada"), meet(port, "Linus")
-    for number in range(498):  # and the notes of who came
+    for number in range(498):  # and the notes about joins
         other.say(f"message {number}")
     wait_until(lambda: len(ada.messages) == 498)
     assert not ada["older"].is_displayed()
@@ -85,7 +85,7 @@ def test_parts_have_the_names_and_roles_that_screen_readers_tell(port: int, wind
         "text": ("textbox", "Message"),
         "send": ("button", "Send"),
         "people": ("list", "Here"),
-        "announcement": ("textbox", "To everybody in all rooms"),
+        "announcement": ("textbox", "To all rooms"),
         "rooms": ("list", ""),
     }
     rooms = ada.browser.find_element(By.TAG_NAME, "nav")

@@ -53,7 +53,7 @@ def test_it_says_when_the_server_is_gone_and_comes_back_with_it(start: Start, wi
     start(SCRIPT, "-p", str(server.port()), environ=KEYS).port()
     for each in (ada, grace):
         each.wait_for("Online")
-        assert each.notes[-1] == "Back online. What others wrote in between is not shown here."
+        assert each.notes[-1] == "Back online. Messages sent in between are not shown."
         assert all(REFUSED in complaint for complaint in each.complaints)
     wait_until(lambda: ada.people == ["Ada (you)"])
     assert ada.room == "garden"
@@ -111,7 +111,7 @@ def test_who_is_logged_in_elsewhere_with_the_same_name_comes_back(
 ) -> None:
     ada, elsewhere = window(port, "Ada"), meet(port, "Ada")
     elsewhere.post("/logout")
-    wait_until(lambda: "Back online. What others wrote in between is not shown here." in ada.notes)
+    wait_until(lambda: "Back online. Messages sent in between are not shown." in ada.notes)
     assert ada.state == "Online"
 
 

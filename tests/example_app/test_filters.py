@@ -43,9 +43,9 @@ def test_shortcodes_are_replaced_and_blanks_cut(
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("", "There is nothing in it."),
-        ("  \n ", "There is nothing in it."),
-        ("x" * (LONGEST_TEXT + 2), "Too long by 2 characters."),
+        ("", "The message is empty."),
+        ("  \n ", "The message is empty."),
+        ("x" * (LONGEST_TEXT + 2), "The message is 2 characters too long."),
         ("GOOD MORNING", "Please don't shout: it is all in capitals."),
     ],
 )
@@ -72,14 +72,14 @@ def test_the_same_twice_is_stopped_for_who_said_it(port: int, meet: Meet) -> Non
 @pytest.mark.parametrize(
     ("sent", "what", "why"),
     [
-        ("hello", None, "That is not JSON."),
-        (b"\xff\0", None, "That is not JSON."),
-        ("[" * 9000, None, "That is not JSON."),
-        ("[]", None, "A type that this chat doesn't know."),
-        ('{"type": "announcement"}', None, "A type that this chat doesn't know."),
-        ('{"type": ["say"]}', None, "A type that this chat doesn't know."),
-        ('{"type": "say"}', "say", "It needs a text 'text'."),
-        ('{"type": "enter", "room": 1}', "enter", "It needs a text 'room'."),
+        ("hello", None, "This is not JSON."),
+        (b"\xff\0", None, "This is not JSON."),
+        ("[" * 9000, None, "This is not JSON."),
+        ("[]", None, "This type of message is unknown."),
+        ('{"type": "announcement"}', None, "This type of message is unknown."),
+        ('{"type": ["say"]}', None, "This type of message is unknown."),
+        ('{"type": "say"}', "say", "The text 'text' is missing."),
+        ('{"type": "enter", "room": 1}', "enter", "The text 'room' is missing."),
     ],
 )
 def test_what_is_no_message_is_refused_and_the_connection_stays(

@@ -24,7 +24,7 @@ def _gunicorn(start: Start, worker: str, home: Path) -> int:
     )  # fmt: skip
     port = int(command.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+) ")[1])
     command.wait_for(r"WARNING SECRET_KEY and FWS_SIGNING_KEY not set: ")
-    command.wait_for(r"WARNING nobody can open /fws/status: set FWS_ADMIN_PASSWORD")
+    command.wait_for(r"WARNING /fws/status is closed: set FWS_ADMIN_PASSWORD")
     return port
 
 
