@@ -1,4 +1,4 @@
-"""The error tree and the catalogue of close codes."""
+"""The errors, and the catalogue of close codes."""
 
 from __future__ import annotations
 

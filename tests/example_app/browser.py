@@ -1,4 +1,4 @@
-"""Headless Chromium, and the chat page in windows of it."""
+"""Headless Chromium, and its windows with the chat page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FLAGS = (
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Chrome]:
-    """A Chromium with an empty profile in `folder`; it has ended when this has."""
+    """Run Chromium with an empty profile in `folder`, and end it."""
     options = Options()
     options.binary_location = path_of("chromium")
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
@@ -79,7 +79,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
 
 
 class Shown(NamedTuple):
-    """A message as the page shows it."""
+    """A message as it is shown."""
 
     own: bool
     who: str
@@ -103,32 +103,32 @@ class Window:
             wait_until(lambda: self.is_at(""))
 
     def close(self) -> None:
-        """Close it; another one is in front then."""
+        """Close the window."""
         self.browser.close()
         self._browser.switch_to.window(self._browser.window_handles[0])
 
     def is_at(self, path: str) -> bool:
-        """Whether it shows the page at a path."""
+        """Return whether it shows the page at a path."""
         return self.browser.current_url == self.url + path
 
     @property
     def browser(self) -> Chrome:
-        """The browser, with this window in front."""
+        """Return the browser, with this window in front."""
         if self._browser.current_window_handle != self._handle:
             self._browser.switch_to.window(self._handle)
         return self._browser
 
     def __getitem__(self, name: str) -> WebElement:
-        """The element with this id."""
+        """Return the element with this id."""
         return self.browser.find_element(By.ID, name)
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What a script returns."""
+        """Return the result of a script."""
         return self.browser.execute_script(script, *arguments)
 
     @property
     def state(self) -> str:
-        """The connection's state, in the page's words."""
+        """The state of the connection, as it is shown."""
         return self["state"].text
 
     @property
@@ -149,7 +149,7 @@ class Window:
 
     @property
     def people(self) -> list[str]:
-        """Who is in the room, as it is shown."""
+        """The people in the room, as they are shown."""
         return self._texts("#people li", "textContent")
 
     @property
@@ -165,7 +165,7 @@ class Window:
 
     @property
     def complaints(self) -> list[str]:
-        """What the console of the browser says that it has not said before."""
+        """Return the new lines in the console of the browser."""
         entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries]
 
@@ -183,7 +183,7 @@ class Window:
         self["text"].send_keys(text, Keys.ENTER)
 
     def is_sized(self, width: int, height: int, scheme: str = "light") -> None:
-        """Have this size and colour scheme."""
+        """Set the size and the colour scheme."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

@@ -17,7 +17,7 @@ from .person import Person
 
 SCRIPT = str(ROOT / "example_app" / "chat_server.py")
 SCREENSHOTS = ROOT / "build" / "screenshots"
-"""Where pictures are kept for a person to look at."""
+"""The folder of the screenshots."""
 SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
 needs_chromium = pytest.mark.needs("chromium", "chromedriver")
@@ -34,14 +34,14 @@ def _no_arrivals_of_others() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """One Chromium for all tests here; each server's port is an origin of its own."""
+    """Run one Chromium for all tests here; each port of a server is another origin."""
     with chromium(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
 
 @pytest.fixture
 def window(browser: Chrome) -> Iterator[Open]:
-    """Opens a window in which somebody is logged in, and waits until it is online."""
+    """Return a function that opens a window with a logged-in user, and waits until it is online."""
     first = browser.current_window_handle
     yield lambda port, name: Window(browser, port, name).wait_for("Online")
     for handle in set(browser.window_handles) - {first}:
@@ -53,7 +53,7 @@ def window(browser: Chrome) -> Iterator[Open]:
 
 @pytest.fixture
 def meet() -> Iterator[Meet]:
-    """Somebody who is logged in and in a room, without a browser: meet(port, "Ada", "garden")."""
+    """Return a function that logs a person in, without a browser: meet(port, "Ada", "garden")."""
     met: list[Person] = []
 
     def one(port: int, name: str, room: str | None = "lobby") -> Person:
@@ -71,11 +71,11 @@ def meet() -> Iterator[Meet]:
 
 @pytest.fixture
 def server(start: Start) -> Command:
-    """The example's server."""
+    """Start the server of the example."""
     return start(SCRIPT, "-p", "0")
 
 
 @pytest.fixture
 def port(server: Command) -> int:
-    """Its port."""
+    """Return its port."""
     return server.port()

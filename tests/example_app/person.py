@@ -1,4 +1,4 @@
-"""Somebody who uses the example without a browser."""
+"""A user of the example without a browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reply(NamedTuple):
 
 
 class Person:
-    """Who has logged in with a name: what the browser does, by hand."""
+    """A user who has logged in with a name."""
 
     def __init__(self, port: int, name: str) -> None:
         self.port = port
@@ -34,7 +34,7 @@ class Person:
         assert (reply.status, reply.headers["Location"]) == (303, "/"), reply
 
     def ask(self, method: str, path: str, body: str | None = None, **headers: str) -> Reply:
-        """Send a request, with the cookie of the session, and keep the one that comes back."""
+        """Send a request with the cookie of the session, and keep a new cookie."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.request(method, path, body, {"Cookie": self.cookie, **FORM, **headers})
         answer = connection.getresponse()
@@ -49,7 +49,7 @@ class Person:
         return self.ask("POST", path, urlencode(form), Origin=f"http://127.0.0.1:{self.port}")
 
     def token(self) -> str:
-        """A token."""
+        """Return a token."""
         reply = self.post("/fws/token")
         assert reply.status == 200, reply
         token: str = json.loads(reply.text)["access_token"]
@@ -62,12 +62,12 @@ class Person:
         assert self.client.header("Sec-WebSocket-Protocol") == "fws"
 
     def send(self, text: str | bytes) -> None:
-        """Send a message as it is."""
+        """Send a message unchanged."""
         assert self.client is not None
         self.client.send(text)
 
     def enter(self, room: str) -> None:
-        """Ask to be let into a room."""
+        """Ask to enter a room."""
         self.send(json.dumps({"type": "enter", "room": room}))
 
     def say(self, text: str) -> None:
@@ -75,7 +75,7 @@ class Person:
         self.send(json.dumps({"type": "say", "text": text}))
 
     def hear(self, kind: str) -> Content:
-        """The next message of a type, over all others."""
+        """Return the next message of a type, ignoring others."""
         assert self.client is not None
         while True:
             received = json.loads(self.client.receive())
@@ -84,11 +84,11 @@ class Person:
                 return content
 
     def see(self, *people: str) -> None:
-        """Wait until just these are in the room."""
+        """Wait until exactly these people are in the room."""
         while self.hear("people")["people"] != list(people):
             pass
 
     def drop(self) -> None:
-        """Go away without a word."""
+        """Drop the connection without a Close."""
         if self.client is not None:
             self.client.drop()

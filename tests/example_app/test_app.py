@@ -1,4 +1,4 @@
-"""The Flask application's views, asked as a browser and as a page of another site ask."""
+"""The views of the Flask application, for browsers and for pages of other sites."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .conftest import SCRIPT, Meet
 
 @pytest.fixture
 def client() -> FlaskClient:
-    """A browser, without a server of WebSockets."""
+    """Return a client of the views, without WebSockets."""
     return create_app({"FWS_SIGNING_KEY": "k" * 32}).test_client()
 
 
-def test_who_is_not_logged_in_is_led_to_the_form(client: FlaskClient) -> None:
+def test_without_a_log_in_the_chat_redirects_to_the_form(client: FlaskClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.location) == (303, "/login")
     form = client.get("/login").text
@@ -30,7 +30,7 @@ def test_who_is_not_logged_in_is_led_to_the_form(client: FlaskClient) -> None:
     assert "Ada and Grace" in form
 
 
-def test_who_logs_in_sees_the_chat_and_who_logs_out_does_not(client: FlaskClient) -> None:
+def test_the_chat_is_shown_from_log_in_to_log_out(client: FlaskClient) -> None:
     answer = client.post("/login", data={"name": "  Ada \t L. "})
     assert (answer.status_code, answer.location) == (303, "/")
     assert 'data-name="Ada L."' in client.get("/").text
@@ -48,7 +48,7 @@ def test_names_that_can_not_be_shown_are_refused(name: str, client: FlaskClient)
     assert "Set-Cookie" not in answer.headers
 
 
-def test_a_name_is_no_markup(client: FlaskClient) -> None:
+def test_a_name_is_escaped(client: FlaskClient) -> None:
     client.post("/login", data={"name": "\"'><script>1</script>"})
     page = client.get("/").text
     assert "<script>1" not in page
@@ -57,20 +57,20 @@ def test_a_name_is_no_markup(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/announce"])
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil", "x"])
-def test_pages_of_other_sites_can_post_nothing(path: str, origin: str, client: FlaskClient) -> None:
+def test_posts_from_other_sites_are_refused(path: str, origin: str, client: FlaskClient) -> None:
     client.post("/login", data={"name": "Ada"})
     answer = client.post(path, data={"name": "Eve", "text": "x"}, headers={"Origin": origin})
     assert answer.status_code == 403
     assert 'data-name="Ada"' in client.get("/").text
 
 
-def test_the_cookie_is_kept_from_scripts_and_other_sites(client: FlaskClient) -> None:
+def test_scripts_and_other_sites_do_not_get_the_cookie(client: FlaskClient) -> None:
     cookie = client.post("/login", data={"name": "Ada"}).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
 
 
-def test_a_token_says_who_one_is_and_which_rooms_are_open(client: FlaskClient) -> None:
+def test_a_token_contains_the_name_and_the_open_rooms(client: FlaskClient) -> None:
     assert client.post("/fws/token").status_code == 401
     for name, rooms in (("Ada", ["lobby", "garden", "staff"]), ("ada", ["lobby", "garden"])):
         client.post("/login", data={"name": name})
@@ -92,7 +92,7 @@ def test_every_answer_is_safe_to_show(path: str, client: FlaskClient) -> None:
     assert headers.getlist("Cache-Control") == [kept]
 
 
-def test_an_announcement_comes_to_everybody_in_all_rooms(port: int, meet: Meet) -> None:
+def test_an_announcement_reaches_all_rooms(port: int, meet: Meet) -> None:
     people = [meet(port, "Ada", "staff"), meet(port, "Linus", "garden"), meet(port, "Eve", None)]
     assert people[1].post("/announce", text=" Tea is ready. ").status == 204
     for each in people:
@@ -101,17 +101,17 @@ def test_an_announcement_comes_to_everybody_in_all_rooms(port: int, meet: Meet) 
 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 201])
-def test_an_announcement_has_a_length(text: str, client: FlaskClient) -> None:
+def test_the_length_of_an_announcement_is_limited(text: str, client: FlaskClient) -> None:
     client.post("/login", data={"name": "Ada"})
     answer = client.post("/announce", data={"text": text})
     assert (answer.status_code, answer.text) == (400, "An announcement has 1 to 200 characters.")
 
 
-def test_nobody_announces_without_a_name(client: FlaskClient) -> None:
+def test_an_announcement_needs_a_log_in(client: FlaskClient) -> None:
     assert client.post("/announce", data={"text": "x"}).status_code == 401
 
 
-def test_log_out_ends_all_connections_of_that_name_alone(port: int, meet: Meet) -> None:
+def test_log_out_ends_only_the_connections_of_that_name(port: int, meet: Meet) -> None:
     one, other, linus = meet(port, "Ada"), meet(port, "Ada"), meet(port, "Linus")
     linus.see("Ada", "Linus")
     one.post("/logout")
@@ -171,11 +171,13 @@ def test_a_session_outlives_the_server_if_the_key_does(start: Start, meet: Meet)
     assert "SECRET_KEY" not in first.output
 
 
-def test_without_secrets_the_log_says_what_that_means(server: Command) -> None:
-    server.wait_for(r"WARNING SECRET_KEY not set: random values are used, and log-ins end with this process\n")
+def test_missing_secrets_are_logged_with_their_consequence(server: Command) -> None:
+    server.wait_for(
+        r"WARNING SECRET_KEY not set: random values are used, and log-ins end with this process\n"
+    )
     server.wait_for(r"WARNING no signing key: ")
 
 
-def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="did you mean FWS_PATH"):
         create_app({"FWS_PAHT": "/x"})

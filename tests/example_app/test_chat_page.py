@@ -1,4 +1,4 @@
-"""chat.js in a real browser: what is said, who is there, rooms and announcements."""
+"""chat.js in a real browser: messages, people, rooms and announcements."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_two_people_chat_with_each_other(port: int, window: Open) -> None:
     assert grace.complaints == []
 
 
-def test_own_messages_stand_right_and_others_left_with_their_times(
+def test_own_messages_are_on_the_right_and_all_have_times(
     port: int, window: Open, meet: Meet
 ) -> None:
     ada = window(port, "Ada")
@@ -56,14 +56,14 @@ def test_own_messages_stand_right_and_others_left_with_their_times(
     assert len(times) == 2
 
 
-def test_own_words_from_another_window_are_own_too(port: int, window: Open) -> None:
+def test_messages_from_another_window_of_the_user_are_own(port: int, window: Open) -> None:
     one, other = window(port, "Ada"), window(port, "Ada")
     other.say("from here")
     wait_until(lambda: one.messages == other.messages == [Shown(True, "You", "from here")])
     assert one.people == ["Ada (you)"]
 
 
-def test_whatever_comes_is_shown_as_text(port: int, window: Open, meet: Meet) -> None:
+def test_all_content_is_shown_as_text(port: int, window: Open, meet: Meet) -> None:
     name = "<i>Eve</i>"
     said = ["<b>x</b><img src=x>", "<script>1</script>", "a\n b", '{"type": "people"}']
     ada, eve = window(port, "Ada"), meet(port, name)
@@ -82,9 +82,7 @@ def test_whatever_comes_is_shown_as_text(port: int, window: Open, meet: Meet) ->
     assert ada.complaints == []
 
 
-def test_who_is_here_moves_when_somebody_comes_and_goes(
-    port: int, window: Open, meet: Meet
-) -> None:
+def test_the_list_of_people_follows_joins_and_leaves(port: int, window: Open, meet: Meet) -> None:
     ada, grace = window(port, "Ada"), window(port, "Grace")
     wait_until(lambda: ada.people == ["Ada (you)", "Grace"])
     wait_until(lambda: grace.people == ["Ada", "Grace (you)"])
@@ -100,7 +98,7 @@ def test_who_is_here_moves_when_somebody_comes_and_goes(
     assert ada.notes[3:] == ["Linus joined."]
 
 
-def test_rooms_are_changed_with_a_button_and_a_refusal_is_said(port: int, window: Open) -> None:
+def test_rooms_are_changed_with_a_button_and_a_refusal_is_shown(port: int, window: Open) -> None:
     linus = window(port, "Linus")
     wait_until(lambda: linus.room == "lobby")
     linus.say("in the lobby")
@@ -128,7 +126,7 @@ def test_a_window_comes_back_to_its_room(port: int, window: Open) -> None:
     assert ada.notes == ["The room cellar is not open to you.", "You are in the lobby."]
 
 
-def test_what_is_refused_comes_back_to_be_changed(port: int, window: Open) -> None:
+def test_a_refused_message_returns_to_the_field(port: int, window: Open) -> None:
     ada = window(port, "Ada")
     ada.say("GOOD MORNING")
     wait_until(lambda: ada["hint"].text == "Please don't shout: it is all in capitals.")
@@ -159,7 +157,7 @@ def test_an_announcement_is_posted_and_shown_in_all_windows(port: int, window: O
     wait_until(lambda: ada["announce-hint"].text == "An announcement has 1 to 200 characters.")
 
 
-def test_what_is_no_message_of_the_chat_is_a_note_or_nothing(
+def test_other_messages_are_notes_or_ignored(
     start: Start, window: Open, meet: Meet, tmp_path: Path
 ) -> None:
     (tmp_path / "noise.py").write_text(NOISE)

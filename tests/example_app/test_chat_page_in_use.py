@@ -1,4 +1,4 @@
-"""The page in a real browser: reading, writing and finding one's way, on any screen."""
+"""The page in a real browser: reading, writing and navigation, on any screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = needs_chromium
 TOP = "return document.getElementById('log').scrollTop"
 
 
-def test_only_the_last_500_entries_are_kept_and_that_is_said(
+def test_only_the_last_500_entries_are_kept_and_the_page_says_so(
     port: int, window: Open, meet: Meet
 ) -> None:
     ada, other = window(port, "Ada"), meet(port, "Linus")
@@ -32,7 +32,9 @@ def test_only_the_last_500_entries_are_kept_and_that_is_said(
     assert ada["older"].is_displayed()
 
 
-def test_new_messages_do_not_pull_a_reader_away(port: int, window: Open, meet: Meet) -> None:
+def test_new_messages_do_not_scroll_while_the_user_reads(
+    port: int, window: Open, meet: Meet
+) -> None:
     ada, other = window(port, "Ada"), meet(port, "Linus")
     for number in range(40):
         other.say(f"message {number}")
@@ -48,7 +50,9 @@ def test_new_messages_do_not_pull_a_reader_away(port: int, window: Open, meet: M
     assert not ada["newer"].is_displayed()
 
 
-def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(port: int, window: Open) -> None:
+def test_everything_works_with_the_keyboard_and_the_focus_is_visible(
+    port: int, window: Open
+) -> None:
     ada = window(port, "Ada")
     reached = []
     for _ in range(9):
@@ -74,7 +78,7 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_seen(port: int, wind
     wait_until(lambda: ada.browser.switch_to.active_element == ada["name"])
 
 
-def test_parts_have_the_names_and_roles_that_screen_readers_tell(port: int, window: Open) -> None:
+def test_parts_have_names_and_roles_for_screen_readers(port: int, window: Open) -> None:
     ada = window(port, "Ada")
     told = {name: (ada[name].aria_role, ada[name].accessible_name) for name in
             ("log", "text", "send", "people", "announcement", "rooms")}  # fmt: skip

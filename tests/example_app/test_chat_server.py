@@ -1,4 +1,4 @@
-"""The example's server, started as its users start it."""
+"""The server of the example, as a program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_it_prints_a_link_to_the_status_page_that_works_once(start: Start, meet:
     assert ada.ask("GET", link).status == 401
 
 
-def test_it_ends_well_when_told_to(start: Start, meet: Meet) -> None:
+def test_it_ends_cleanly_on_a_signal(start: Start, meet: Meet) -> None:
     chat = start(SCRIPT, "-p", "0")
     ada = meet(chat.port(), "Ada")
     ada.see("Ada")
@@ -54,7 +54,7 @@ def test_more_filters_can_join(start: Start, meet: Meet) -> None:
     command.wait_for(r"--MESSAGE--\n\w+ => \{'type': 'say', 'text': 'hello'\}\n")
 
 
-def test_nobody_connects_without_a_token(start: Start) -> None:
+def test_a_connection_needs_a_token(start: Start) -> None:
     port = start(SCRIPT, "-p", "0", environ={"FWS_TOKEN_TIMEOUT": "1"}).port()
     client = Client(port, "/ws")
     client.send('{"type": "say", "text": "hello"}')
@@ -62,7 +62,7 @@ def test_nobody_connects_without_a_token(start: Start) -> None:
     client.drop()
 
 
-def test_flags_go_over_the_application_and_that_over_the_environment(start: Start) -> None:
+def test_flags_override_the_application_and_it_overrides_the_environment(start: Start) -> None:
     environ = {"FWS_PATH": "/from-environment", "FWS_AUTH": "off", **KEYS}
     command = start(SCRIPT, "-p", "0", "--path", "/chat", "--log_format", "json", environ=environ)
     port = int(command.wait_for(r"serving on ws://\S+:(\d+)/")[1])
@@ -90,7 +90,7 @@ def test_help_shows_the_flags(start: Start) -> None:
         (["-key", "key.pem"], "-cert"),
     ],
 )
-def test_what_can_not_work_is_told_in_one_line_with_status_2(
+def test_an_error_is_one_line_with_status_2(
     arguments: list[str], says: str, start: Start, serve: Serve
 ) -> None:
     busy = serve().server_port

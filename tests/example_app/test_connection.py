@@ -1,4 +1,4 @@
-"""connection.js in a real browser: tokens, and how the page stays connected."""
+"""connection.js in a real browser: tokens and reconnections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _openings(server: Command) -> int:
     return server.output.count(" open ")
 
 
-def test_it_says_when_the_server_is_gone_and_comes_back_with_it(start: Start, window: Open) -> None:
+def test_it_shows_that_the_server_is_gone_and_reconnects(start: Start, window: Open) -> None:
     server = start(SCRIPT, "-p", "0", environ=KEYS)
     ada, grace = (window(server.port(), name) for name in ("Ada", "Grace"))
     ada.enter("garden")
@@ -62,7 +62,7 @@ def test_it_says_when_the_server_is_gone_and_comes_back_with_it(start: Start, wi
     assert ada["text"].get_property("value") == ""
 
 
-def test_a_connection_lost_without_a_word_comes_back_too(start: Start, window: Open) -> None:
+def test_a_connection_lost_without_a_close_reconnects(start: Start, window: Open) -> None:
     server = start(SCRIPT, "-p", "0", environ=KEYS)
     ada = window(server.port(), "Ada")
     server.process.kill()
@@ -106,7 +106,7 @@ def test_log_out_ends_the_other_windows_too(port: int, window: Open) -> None:
     assert grace.state == "Online"
 
 
-def test_who_is_logged_in_elsewhere_with_the_same_name_comes_back(
+def test_a_log_out_elsewhere_with_the_same_name_is_survived(
     port: int, window: Open, meet: Meet
 ) -> None:
     ada, elsewhere = window(port, "Ada"), meet(port, "Ada")
@@ -117,13 +117,13 @@ def test_who_is_logged_in_elsewhere_with_the_same_name_comes_back(
 
 @pytest.fixture
 def closing(start: Start, tmp_path: Path) -> Command:
-    """A server that closes a connection with a code when asked to: `close 1008`."""
+    """Start a server that closes a connection with a code on request: `close 1008`."""
     (tmp_path / "closer.py").write_text(CLOSER)
     return start(SCRIPT, "-p", "0", "-f", "closer", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("code", [1008, 4403])
-def test_a_close_that_says_stay_away_is_heeded_until_the_user_asks(
+def test_after_a_final_close_code_only_the_user_reconnects(
     code: int, closing: Command, window: Open
 ) -> None:
     ada = window(closing.port(), "Ada")
@@ -141,7 +141,9 @@ def test_a_close_that_says_stay_away_is_heeded_until_the_user_asks(
 
 
 @pytest.mark.parametrize("code", [1012, 1013])
-def test_a_close_that_says_come_back_is_followed(code: int, closing: Command, window: Open) -> None:
+def test_after_a_temporary_close_code_it_reconnects(
+    code: int, closing: Command, window: Open
+) -> None:
     ada = window(closing.port(), "Ada")
     ada.say(f"close {code}")
     wait_until(lambda: _openings(closing) == 2)
@@ -159,7 +161,7 @@ def test_a_new_token_is_tried_once(closing: Command, window: Open) -> None:
     assert _openings(closing) == 2
 
 
-def test_what_may_have_been_lost_is_said(server: Command, window: Open) -> None:
+def test_messages_that_may_be_lost_are_named(server: Command, window: Open) -> None:
     ada = window(server.port(), "Ada")
     server.process.send_signal(19)  # SIGSTOP: it takes what is sent, and doesn't answer
     ada.say("into the void")

@@ -1,4 +1,4 @@
-"""What the filters do with messages, and what they say to those that they stop."""
+"""The filters of the chat, and their answers to refused messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from example_app.filters import LONGEST_TEXT
 from .conftest import Meet
 
 
-def test_what_is_said_comes_to_all_in_the_room_with_the_name_of_the_token(
-    port: int, meet: Meet
-) -> None:
+def test_a_message_reaches_the_room_with_the_name_in_the_token(port: int, meet: Meet) -> None:
     ada, linus = meet(port, "Ada"), meet(port, "Linus")
     ada.send('{"type": "say", "text": "Hello!", "name": "Linus", "yours": 1}')
     heard = {"type": "said", "name": "Ada", "text": "Hello!"}
@@ -32,7 +30,7 @@ def test_what_is_said_comes_to_all_in_the_room_with_the_name_of_the_token(
         ("1234567890!", "1234567890!"),
     ],
 )
-def test_shortcodes_are_replaced_and_blanks_cut(
+def test_shortcodes_are_replaced_and_spaces_are_stripped(
     said: str, heard: str, port: int, meet: Meet
 ) -> None:
     ada = meet(port, "Ada")
@@ -49,7 +47,7 @@ def test_shortcodes_are_replaced_and_blanks_cut(
         ("GOOD MORNING", "Please don't shout: it is all in capitals."),
     ],
 )
-def test_manners_stop_a_message_and_say_why(said: str, why: str, port: int, meet: Meet) -> None:
+def test_a_bad_message_is_refused_with_a_reason(said: str, why: str, port: int, meet: Meet) -> None:
     ada, linus = meet(port, "Ada"), meet(port, "Linus")
     ada.say(said)
     assert ada.hear("refused") == {"type": "refused", "what": "say", "why": why}
@@ -57,7 +55,7 @@ def test_manners_stop_a_message_and_say_why(said: str, why: str, port: int, meet
     assert linus.hear("said")["text"] == "something else"
 
 
-def test_the_same_twice_is_stopped_for_who_said_it(port: int, meet: Meet) -> None:
+def test_a_repeated_message_of_one_sender_is_refused(port: int, meet: Meet) -> None:
     ada, linus = meet(port, "Ada"), meet(port, "Linus")
     for _ in range(2):
         ada.say("hello")
@@ -82,7 +80,7 @@ def test_the_same_twice_is_stopped_for_who_said_it(port: int, meet: Meet) -> Non
         ('{"type": "enter", "room": 1}', "enter", "The text 'room' is missing."),
     ],
 )
-def test_what_is_no_message_is_refused_and_the_connection_stays(
+def test_a_malformed_message_is_refused_and_the_connection_stays(
     sent: str | bytes, what: str | None, why: str, port: int, meet: Meet
 ) -> None:
     ada = meet(port, "Ada")
@@ -92,7 +90,7 @@ def test_what_is_no_message_is_refused_and_the_connection_stays(
     assert ada.hear("said")["text"] == "still here"
 
 
-def test_who_is_in_no_room_can_not_speak(port: int, meet: Meet) -> None:
+def test_a_message_needs_a_room(port: int, meet: Meet) -> None:
     ada = meet(port, "Ada", None)
     ada.say("hello")
     assert ada.hear("refused")["why"] == "Enter a room first."

@@ -1,4 +1,4 @@
-"""Rooms: who may enter, and who is there."""
+"""Rooms: access, and the list of people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..clients import Command
 from .conftest import Meet
 
 
-def test_who_enters_sees_who_is_there_and_is_seen(port: int, meet: Meet) -> None:
+def test_entering_shows_the_people_and_oneself_to_them(port: int, meet: Meet) -> None:
     ada = meet(port, "Ada")
     assert ada.hear("people") == {"type": "people", "room": "lobby", "people": ["Ada"]}
     linus = meet(port, "linus")
@@ -16,7 +16,7 @@ def test_who_enters_sees_who_is_there_and_is_seen(port: int, meet: Meet) -> None
         each.see("Ada", "linus")
 
 
-def test_who_leaves_is_gone_for_the_others(port: int, meet: Meet) -> None:
+def test_leaving_removes_a_name_from_the_lists(port: int, meet: Meet) -> None:
     ada, linus, grace = (meet(port, name) for name in ("Ada", "Linus", "Grace"))
     ada.see("Ada", "Grace", "Linus")
     linus.drop()
@@ -40,7 +40,7 @@ def test_several_windows_of_one_person_are_one_name_until_the_last_closes(
     ada.see("Ada")
 
 
-def test_one_is_in_one_room_at_a_time_and_hears_that_alone(port: int, meet: Meet) -> None:
+def test_a_connection_is_in_one_room_and_gets_only_its_messages(port: int, meet: Meet) -> None:
     ada, linus = meet(port, "Ada"), meet(port, "Linus")
     ada.see("Ada", "Linus")
     linus.enter("garden")
@@ -64,14 +64,14 @@ def test_the_staff_room_is_for_staff(port: int, meet: Meet) -> None:
     assert linus.hear("said")["text"] == "still in the lobby"
 
 
-def test_no_room_but_those_of_the_table_can_be_entered(port: int, meet: Meet) -> None:
+def test_only_the_listed_rooms_can_be_entered(port: int, meet: Meet) -> None:
     linus = meet(port, "Linus", None)
     for room in ("", "*", "cellar", "subject:Ada", "x" * 9000):
         linus.enter(room)
         assert linus.hear("refused")["what"] == "enter"
 
 
-def test_nothing_is_left_of_who_has_gone(server: Command, meet: Meet) -> None:
+def test_a_closed_connection_leaves_nothing_behind(server: Command, meet: Meet) -> None:
     for number in range(20):
         one = meet(server.port(), f"Person {number}", "garden")
         one.hear("people")

@@ -1,4 +1,4 @@
-"""The page's files: what they load, what they do with others' texts, and the colours."""
+"""The files of the page: their requests, their handling of untrusted text, and colours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _pages() -> list[str]:
     return [log_in, client.get("/").text]
 
 
-def test_pages_load_nothing_but_the_files_there_are() -> None:
+def test_pages_load_only_existing_files() -> None:
     client = create_app({"FWS_SIGNING_KEY": "k" * 32}).test_client()
     for page in _pages():
         loaded = set(re.findall(r'(?:src|href)="([^"]*)"', page)) - {"/fws/status"}
@@ -45,7 +45,7 @@ def test_pages_need_nothing_inline() -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_scripts_make_no_markup_of_what_they_get(name: str) -> None:
+def test_scripts_make_no_markup_of_data(name: str) -> None:
     assert not re.search(
         r"\.(inner|outer)HTML|insertAdjacent|document\.write|eval\(", SCRIPTS[name]
     )
@@ -56,7 +56,7 @@ def test_templates_leave_no_text_unescaped(name: str) -> None:
     assert not re.search(r"\|\s*safe|autoescape", TEMPLATES[name])
 
 
-def test_it_reconnects_after_the_codes_that_the_catalogue_names() -> None:
+def test_it_reconnects_after_the_codes_of_the_catalogue() -> None:
     codes = re.search(r"RECONNECT = new Set\(\[([\d, ]+)\]\)", SCRIPTS["connection.js"])
     assert codes is not None
     assert {int(code) for code in codes[1].split(",")} == {c for c in CloseCode if c.reconnect}
@@ -98,7 +98,7 @@ _SHAPES = [("control-line", "surface"), ("focus", "surface"), ("accent", "surfac
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("pairs", "least"), [(_TEXT, 4.5), (_SHAPES, 3.0)], ids=["text", "shapes"])
-def test_all_can_be_told_from_what_is_behind_it(
+def test_colours_have_enough_contrast(
     scheme: str, pairs: list[tuple[str, str]], least: float
 ) -> None:
     colours = _colours(scheme)

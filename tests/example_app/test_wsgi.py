@@ -1,4 +1,4 @@
-"""wsgi.py under all that it names: gunicorn with two workers, and flask's command."""
+"""wsgi.py under gunicorn with two workers, and under the flask command."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_browser_chats_over_gunicorn(
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_who_is_here_and_announcements_work_over_gunicorn(
+def test_the_list_of_people_and_announcements_work_over_gunicorn(
     worker: str, start: Start, meet: Meet, tmp_path: Path
 ) -> None:
     port = _gunicorn(start, worker, tmp_path)

@@ -1,4 +1,4 @@
-"""Filters join their chains by being defined, and a chain runs them in order."""
+"""The definition of a filter adds it to its chain, which runs its filters in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fws_gevent.filters.base import FilterBase, FilterMeta, StopChain
 
 
 def chain() -> Any:
-    """A chain of this test alone."""
+    """Return a chain of this test."""
 
     class A(FilterBase):
         pass
@@ -22,7 +22,7 @@ def chain() -> Any:
 
 
 def link(of: Any, function: Callable[..., Any], name: str = "Link") -> Any:
-    """A filter of the chain `of`, with `function` as its `filter`."""
+    """Define a filter of the chain `of`, with `function` as its `filter`."""
     return type(of)(name, (of,), {"filter": classmethod(function)})
 
 
@@ -177,7 +177,7 @@ def test_a_mixin_may_bring_the_filter() -> None:
     assert a.run("ws") == "mixed"
 
 
-def test_what_a_filter_returns_is_handed_on_and_none_leaves_the_data() -> None:
+def test_a_result_is_passed_on_and_none_keeps_the_data() -> None:
     a = chain()
     for function in (
         lambda cls, ws, data: data + "b",
@@ -190,13 +190,13 @@ def test_what_a_filter_returns_is_handed_on_and_none_leaves_the_data() -> None:
 
 
 @pytest.mark.parametrize("value", ["", 0, False, []])
-def test_an_empty_value_is_handed_on_as_well(value: object) -> None:
+def test_an_empty_result_is_passed_on(value: object) -> None:
     a = chain()
     link(a, lambda cls, ws, data: value)
     assert a.run("ws", "data") == value
 
 
-def test_stop_chain_ends_the_chain_and_keeps_what_was_left() -> None:
+def test_stop_chain_ends_the_chain_and_keeps_the_data() -> None:
     def stop(cls: Any, web_socket_instance: Any, data: Any) -> None:
         raise StopChain
 
@@ -208,7 +208,7 @@ def test_stop_chain_ends_the_chain_and_keeps_what_was_left() -> None:
     assert a.run("ws", "x") == "xb"
 
 
-def test_what_a_filter_raises_is_raised_by_run() -> None:
+def test_run_raises_the_exceptions_of_filters() -> None:
     def fail(cls: Any, web_socket_instance: Any) -> None:
         raise LookupError("filter's own")
 
@@ -233,9 +233,7 @@ async def asynchronous(cls: Any, web_socket_instance: Any, data: Any) -> None: .
         pytest.param(staticmethod(lambda: None), "filter()", id="static, no argument"),
     ],
 )
-def test_a_filter_that_none_could_call_is_refused_by_name_and_does_not_join(
-    definition: Any, says: str
-) -> None:
+def test_a_filter_with_a_wrong_signature_is_refused_by_name(definition: Any, says: str) -> None:
     a = chain()
     with pytest.raises(FilterDefinitionError) as caught:
         type(a)("Wrong", (a,), {"filter": definition, "__module__": "its.module"})

@@ -1,4 +1,4 @@
-"""The filters that come with the project, in real servers with real clients."""
+"""The bundled filters, in real servers with real clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Printed = Callable[[str], None]
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
-    """Waits for what is printed next on standard output."""
+    """Return a function that waits for a text on standard output."""
 
     def wait(text: str) -> None:
         so_far = ""
@@ -143,7 +143,7 @@ def test_just_a_whole_message_of_that_form_is_a_token(
         assert client.receive() == f"Successfully registered with broadcast group: {name}"
 
 
-# What comes from outside.
+# Consumer events.
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_just_a_whole_message_of_that_form_is_a_token(
         ("", ""),
     ],
 )
-def test_what_comes_from_outside_goes_to_everybody(
+def test_consumer_events_go_to_all_connections(
     data: str | bytes, received: str | bytes, serve: Serve, connect: Connect
 ) -> None:
     server = serve([BroadcastPubSubFilter])
@@ -166,7 +166,7 @@ def test_what_comes_from_outside_goes_to_everybody(
 
 
 @pytest.mark.parametrize("data", [{"type": "subscribe", "data": 1}, {"data": None}, {}])
-def test_what_is_no_message_is_passed_over(
+def test_events_without_data_are_ignored(
     data: dict[str, object], serve: Serve, connect: Connect
 ) -> None:
     server = serve([BroadcastPubSubFilter])
@@ -177,10 +177,10 @@ def test_what_is_no_message_is_passed_over(
     assert not any(server.node.events.chains["consumer"].failures.values())
 
 
-# What is printed.
+# Printed events.
 
 
-def test_messages_are_printed_with_who_sent_them(
+def test_messages_are_printed_with_their_connection(
     printed: Printed, serve: Serve, connect: Connect
 ) -> None:
     server = serve([StdoutMessageFilter])
@@ -203,7 +203,7 @@ def test_raw_data_is_printed_as_it_is_on_the_wire(
     printed(f"--RAWDATA--\n{frame(9)[:3]!r}\n")
 
 
-def test_what_comes_from_outside_is_printed(printed: Printed, serve: Serve) -> None:
+def test_consumer_events_are_printed(printed: Printed, serve: Serve) -> None:
     server = serve([StdoutPubSubFilter])
     server.queue.put({"type": "message", "data": "hello"})
     printed("--PUBSUB--\n{'type': 'message', 'data': 'hello'}\n")

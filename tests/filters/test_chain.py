@@ -1,4 +1,4 @@
-"""A chain of one server: what it does with the events and with what filters raise."""
+"""A chain of one node: its events, the exceptions of its filters, and its counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rescued = list[tuple[Any, BaseException]]
 
 
 class Bench:
-    """A chain with what a server gives it: a place to compute in and someone to rescue."""
+    """Return a chain with its means to run filters in threads and to handle failures."""
 
     def __init__(self, *functions: Callable[..., Any], **options: Any) -> None:
         class A(FilterBase):
@@ -63,7 +63,7 @@ def log(
     return caplog
 
 
-def test_filters_get_what_the_one_before_left() -> None:
+def test_filters_get_the_data_of_the_one_before() -> None:
     bench = Bench(add("b"), lambda cls, ws, data: None, lambda cls, ws: None, add("c"))
     assert bench.receive() == "abc"
     assert bench.receive("x") == "xbc"
@@ -88,7 +88,7 @@ def test_two_servers_count_apart() -> None:
     assert other.stops.total() == 0
 
 
-def test_stop_chain_ends_the_event_is_counted_and_harms_nobody(
+def test_stop_chain_ends_the_event_and_is_counted(
     log: pytest.LogCaptureFixture,
 ) -> None:
     bench = Bench(add("b"), raising(StopChain()), add("c"))
@@ -117,7 +117,7 @@ def test_a_filter_that_raises_stops_the_chain_and_its_connection_is_rescued(
     assert record.exc_info[1] is error
 
 
-def test_a_filter_that_says_skip_is_passed_over_when_it_raises(
+def test_after_a_skipped_failure_the_chain_continues(
     log: pytest.LogCaptureFixture,
 ) -> None:
     bench = Bench(add("b"), raising(ValueError("x")), add("c"), on_error="skip")
@@ -134,7 +134,7 @@ def test_skip_does_not_keep_a_chain_from_being_stopped() -> None:
 
 
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
-def test_ctrl_c_is_let_through(on_error: str) -> None:
+def test_ctrl_c_is_not_caught(on_error: str) -> None:
     error = KeyboardInterrupt()
     bench = Bench(raising(error), on_error=on_error)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -144,7 +144,7 @@ def test_ctrl_c_is_let_through(on_error: str) -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), gevent.GreenletExit(), gevent.Timeout(1)])
-def test_what_would_end_a_program_or_a_greenlet_is_the_filters_failure(
+def test_exceptions_that_end_a_program_or_greenlet_are_failures(
     error: BaseException,
 ) -> None:
     bench = Bench(raising(error))
@@ -173,7 +173,7 @@ def test_only_filters_that_ask_for_it_are_offloaded() -> None:
     assert bench.offloaded == [("ws", "a"), ("ws", "ab")]
 
 
-def test_what_an_offloaded_filter_raises_is_treated_as_ever() -> None:
+def test_exceptions_of_offloaded_filters_are_handled_alike() -> None:
     error = ValueError("x")
     bench = Bench(raising(error), offload=True)
     bench.receive()
@@ -207,7 +207,7 @@ def test_filters_that_share_one_function_each_run() -> None:
     assert C in A.filters
 
 
-# What it counts.
+# Counts.
 
 
 def failing(cls: Any, web_socket_instance: Any, data: Any) -> None:
@@ -259,7 +259,7 @@ def test_ends_in_several_filters_add_up() -> None:
 
 @pytest.mark.parametrize("error", [GroupRefused("room"), GroupNameInvalid("a group's name …")])
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
-def test_a_refused_group_stops_the_chain_tells_the_connection_and_is_no_failure(
+def test_a_refused_group_stops_the_chain_and_is_not_a_failure(
     on_error: str, error: Exception, log: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(raising(error), add("b"), on_error=on_error)
@@ -285,7 +285,7 @@ def test_one_event_in_64_is_measured_and_the_latest_are_kept(offload: bool) -> N
     assert [len(bench.chain.samples[each]) for each in bench.filters] == [256, 256, 256]
 
 
-def test_an_event_that_is_measured_is_treated_as_any() -> None:
+def test_a_measured_event_is_handled_like_any_other() -> None:
     def picky(cls: Any, web_socket_instance: Any, data: Any) -> Any:
         if data == "stop":
             raise StopChain

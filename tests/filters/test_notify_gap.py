@@ -1,4 +1,4 @@
-"""The bundled filter that tells clients of a gap."""
+"""The bundled filter that notifies clients of a gap."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def test_it_is_a_filter_of_gaps() -> None:
 
 
 @pytest.mark.parametrize("group", ["room", "*", 'with "quotes" and grüße'])
-def test_a_groups_members_are_told_alone(group: str, serve: Serve, connect: Connect) -> None:
+def test_only_the_members_of_the_group_get_the_notice(
+    group: str, serve: Serve, connect: Connect
+) -> None:
     server = serve([Join, NotifyGapFilter])
     member, other = join(connect(server), group), join(connect(server), "other")
     server.node.events.gap_route.tell(server.node, {"group": group, "reason": "lost"})
@@ -49,7 +51,7 @@ def test_a_groups_members_are_told_alone(group: str, serve: Serve, connect: Conn
     assert member.receive() == other.receive() == "next"
 
 
-def test_without_a_group_everybody_is_told(serve: Serve, connect: Connect) -> None:
+def test_without_a_group_all_connections_get_the_notice(serve: Serve, connect: Connect) -> None:
     server = serve([Join, NotifyGapFilter])
     clients = [join(connect(server), "room"), connect(server)]
     server.node.events.gap_route.tell(server.node, {"group": None, "reason": "trimmed"})
@@ -57,7 +59,7 @@ def test_without_a_group_everybody_is_told(serve: Serve, connect: Connect) -> No
         assert notice(client) == {"fws": "gap", "group": None, "reason": "trimmed"}
 
 
-def test_what_redis_has_lost_is_told_on_each_node_once_and_before_the_next_message(
+def test_each_node_sends_the_notice_once_before_the_next_message(
     redis_server: RedisProcess, serve: Serve, connect: Connect
 ) -> None:
     servers = [
@@ -81,7 +83,7 @@ def test_what_redis_has_lost_is_told_on_each_node_once_and_before_the_next_messa
         assert client.receive() == "last"
 
 
-def test_nobody_on_other_nodes_hears_of_a_gap_that_is_one_nodes_own(
+def test_a_gap_of_one_node_is_not_told_on_others(
     redis_server: RedisProcess, serve: Serve, connect: Connect
 ) -> None:
     one, two = (

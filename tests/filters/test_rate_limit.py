@@ -1,4 +1,4 @@
-"""The bundled filter that closes who sends more than the rates allow."""
+"""The bundled filter that closes connections which exceed the rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..waiting import until
 TOO_MANY = (1008, "more messages than the rate allows")
 
 FEW: dict[str, Any] = {"message_rate": 0.001, "rate_burst": 3000.0}
-"""Three messages at once, and hardly one more."""
+"""Three messages at once are allowed, and hardly a fourth."""
 
 
 class Echo(WebSocketMessageFilter):
@@ -28,13 +28,13 @@ class Echo(WebSocketMessageFilter):
 
 
 def echoes(client: Client, count: int, message: str | bytes = "x") -> bool:
-    """Whether so many messages come back, which are sent at once."""
+    """Return whether so many messages, sent at once, come back."""
     one = frame(1, message.encode()) if isinstance(message, str) else frame(2, message)
     client.raw(one * count)
     return all(client.receive() == message for _ in range(count))
 
 
-def test_who_sends_more_than_is_allowed_is_closed_and_the_rest_is_not_looked_at(
+def test_too_many_messages_close_the_connection_and_the_rest_is_ignored(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve([RateLimitFilter, Echo], **FEW)
@@ -60,14 +60,14 @@ def test_bytes_count_for_text_as_they_are_on_the_wire(serve: Serve, connect: Con
         assert client.frame().close == TOO_MANY
 
 
-def test_pings_are_no_messages(serve: Serve, connect: Connect) -> None:
+def test_pings_are_not_counted(serve: Serve, connect: Connect) -> None:
     client = connect(serve([RateLimitFilter, Echo], **FEW))
     for _ in range(5):
         greeted(client)
     assert echoes(client, 3)
 
 
-def test_those_of_an_address_share_what_they_may(serve: Serve, connect: Connect) -> None:
+def test_the_connections_of_an_address_share_a_rate(serve: Serve, connect: Connect) -> None:
     server = serve([RateLimitFilter, Echo], **FEW, shared_rate=2.0, trusted_proxies=("127.0.0.1",))
 
     def at(address: str) -> Client:
@@ -80,7 +80,7 @@ def test_those_of_an_address_share_what_they_may(serve: Serve, connect: Connect)
     assert echoes(at("192.0.2.2"), 3)
 
 
-def test_those_of_a_subject_share_what_they_may(serve: Serve, connect: Connect) -> None:
+def test_the_connections_of_a_subject_share_a_rate(serve: Serve, connect: Connect) -> None:
     server = serve(
         [RateLimitFilter, Echo], **FEW, shared_rate=2.0, trusted_proxies=("127.0.0.1",),
         auth="required", signing_key=SECRET,
@@ -108,7 +108,7 @@ def test_without_the_filter_nothing_is_counted(serve: Serve, connect: Connect) -
 
 
 @pytest.mark.parametrize("message", ["", b""])
-def test_an_empty_message_is_one(message: str | bytes, serve: Serve, connect: Connect) -> None:
+def test_an_empty_message_counts(message: str | bytes, serve: Serve, connect: Connect) -> None:
     client = connect(serve([RateLimitFilter, Echo], **FEW))
     assert echoes(client, 3, message)
     client.send(message)

@@ -23,7 +23,7 @@ from ..conftest import Connect, Serve
 
 
 def link(base: Any = WebSocketMessageFilter, answer: object = None) -> Any:
-    """A filter that is defined here, and returns `answer`."""
+    """Define a filter that returns `answer`."""
     return type(base)("Link", (base,), {"filter": classmethod(lambda cls, ws, data: answer)})
 
 

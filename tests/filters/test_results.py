@@ -1,4 +1,4 @@
-"""What filters return and leave of a message: it goes on as what it is, or is their own fault."""
+"""The results of filters, and messages that filters change in place."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RETURNED: list[Edit] = [
 
 
 def filter_that(edit: Edit, **options: Any) -> type[WebSocketMessageFilter]:
-    """A filter of messages that returns what `edit` does."""
+    """Define a filter of messages that returns the result of `edit`."""
 
     def run(cls: Any, web_socket_instance: Any, data: Any = None) -> Any:
         return edit(data)
@@ -59,7 +59,7 @@ def filter_that(edit: Edit, **options: Any) -> type[WebSocketMessageFilter]:
 
 
 @pytest.mark.parametrize("edit", [*IN_PLACE, *RETURNED])
-def test_a_text_that_a_filter_broke_goes_to_nobody_and_is_that_filters_fault(
+def test_a_text_that_a_filter_broke_is_not_sent_and_counts_as_its_failure(
     edit: Edit, serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     editing = filter_that(edit)
@@ -96,7 +96,7 @@ def test_a_text_that_is_not_utf8_does_not_leave_from_within_a_filter(
     assert any("Sending failed on <Connection" in line for line in caplog.messages)
 
 
-def test_with_skip_the_chain_goes_on_with_what_there_was(serve: Serve, connect: Connect) -> None:
+def test_with_skip_the_chain_continues_with_the_data_before(serve: Serve, connect: Connect) -> None:
     server = serve([filter_that(lambda data: data[:3], on_error="skip"), BroadcastMessageFilter])
     sender, other = connect(server), connect(server)
     sender.send(TEXT)
@@ -138,7 +138,7 @@ def test_a_text_stays_a_text_and_binary_stays_binary(
     assert seen == [(False, text), (binary, text)]
 
 
-def test_other_values_are_handed_on_as_they_are() -> None:
+def test_other_values_are_passed_on_unchanged() -> None:
     for value in (5, {"a": 1}, ["a"], object()):
         assert message(value, checked_message(b"a")) is value
         assert any_value(value, None) is value
@@ -152,7 +152,7 @@ def test_bytes_in_place_of_another_value_are_binary() -> None:
     assert type(message("a", {"a": 1})) is CheckedMessage
 
 
-def test_an_edit_that_leaves_a_text_makes_it_fit_to_be_sent() -> None:
+def test_a_changed_text_is_checked_once_and_sent() -> None:
     changed = checked_message(b"abc")
     changed += b"d"
     assert type(message(changed, changed)) is CheckedMessage
@@ -161,7 +161,7 @@ def test_an_edit_that_leaves_a_text_makes_it_fit_to_be_sent() -> None:
 
 
 @pytest.mark.parametrize("result", ["text", 5, ["a"], {"a": 1}, object(), True])
-def test_raw_data_that_is_no_bytes_closes_with_1011_and_the_log_names_the_filter(
+def test_raw_data_other_than_bytes_closes_with_1011_and_the_log_names_the_filter(
     result: Any, serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Wrong(WebSocketDataFilter):

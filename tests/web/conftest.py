@@ -22,7 +22,7 @@ MakeSite = Callable[..., Site]
 
 @pytest.fixture
 def clients_file(tmp_path: Path) -> str:
-    """The file of the clients that `sites` knows the secrets of."""
+    """Return the file of the clients whose secrets are in `sites`."""
     path = tmp_path / "clients.json"
     path.write_text(CLIENTS)
     return str(path)
@@ -30,7 +30,7 @@ def clients_file(tmp_path: Path) -> str:
 
 @pytest.fixture
 def make_site(clients_file: str) -> Iterator[MakeSite]:
-    """Starts a site: make_site([Echo], token_rate=5); auth is required, and a key is set."""
+    """Return a function that starts a site: make_site([Echo], token_rate=5). Auth is required."""
     sites: list[Site] = []
 
     def make(filters: Sequence[type[FilterBase]] = (), **settings: Any) -> Site:
@@ -54,5 +54,5 @@ def make_site(clients_file: str) -> Iterator[MakeSite]:
 
 @pytest.fixture
 def site(make_site: MakeSite) -> Site:
-    """A site with the usual settings, and without filters."""
+    """Return a site with the usual settings, and without filters."""
     return make_site()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a secret in a request, said to a server that runs elsewhere."""
+"""Requests with secrets that fail in every way, to a server in another process."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Obeys(WebSocketMessageFilter):
 
 
 class Provoker:
-    """Says all of it to one port; `secrets` are those that it made on the way."""
+    """The requests to one port; `secrets` collects the secrets in them."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -94,7 +94,7 @@ class Provoker:
         return ask(self.port, "POST", f"/fws/{path}", body, {"Content-Type": FORM, **headers})
 
     def token(self) -> tuple[str, str]:
-        """An access and a refresh token."""
+        """Return an access token and a refresh token."""
         found = self.post("token", {"offline": "1"}).json
         return self._keep(found["access_token"]), self._keep(found["refresh_token"])
 
@@ -102,17 +102,17 @@ class Provoker:
         return self._keep(self.post("ticket").json["ticket"])
 
     def raw(self, data: bytes) -> bytes:
-        """Send bytes, and read what comes until the end."""
+        """Send bytes, and read until the end."""
         with open_socket(self.port) as client:
             with contextlib.suppress(OSError):  # it may have hung up by then
                 client.sendall(data)
                 client.shutdown(1)
             return read_to_end(client)
 
-    # What goes wrong.
+    # Failures.
 
     def all(self) -> None:
-        """All of it."""
+        """Send all requests."""
         self.forms()
         self.pages()
         for request in self.bad_upgrades():
@@ -188,7 +188,7 @@ class Provoker:
             yield good.replace(before, after, 1)
 
     def malformed(self) -> Iterator[bytes]:
-        """Requests that no application sees."""
+        """Send requests that don't reach the application."""
         access, _ = self.token()
         token = f"Authorization: {bearer(access)}"
         good = upgrade(self.port, f"/ws?ticket={self.ticket()}")
@@ -204,7 +204,7 @@ class Provoker:
         yield upgrade(self.port, f"/ws?ticket={self.ticket()}")[:-30]
 
     def illegible(self) -> Iterator[bytes]:
-        """Requests with lines that can't be taken apart, which gunicorn and gevent quote."""
+        """Send requests with malformed lines, which gunicorn and gevent quote."""
         access, _ = self.token()
         token = f"Authorization: {bearer(access)}"
         good = upgrade(self.port, f"/ws?ticket={self.ticket()}")

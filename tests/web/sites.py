@@ -1,4 +1,4 @@
-"""A site under test, and what a program says to it over HTTP."""
+"""A site under test, and requests to it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 class Answer(NamedTuple):
-    """What came back; header names in lower case."""
+    """An answer; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body, which is JSON."""
+        """The JSON of the body."""
         assert self.headers["content-type"] == "application/json", self
         return json.loads(self.body)
 
@@ -90,29 +90,29 @@ class Site:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
     ) -> Answer:
-        """One request on a connection of its own."""
+        """Send a request on a new connection."""
         return ask(self.port, method, path, body, headers)
 
     def get(self, path: str, **headers: str) -> Answer:
-        """GET; `_` in the names of headers stands for `-`."""
+        """Send a GET; `_` in the names of headers stands for `-`."""
         return self.ask("GET", path, headers=_named(headers))
 
     def post(self, path: str, fields: Fields = (), **headers: str) -> Answer:
-        """POST of a form; `_` in the names of headers stands for `-`."""
+        """POST a form; `_` in the names of headers stands for `-`."""
         given = {"Content-Type": FORM, **_named(headers)}
         return self.ask("POST", path, urlencode(fields).encode(), given)
 
     def token(self, subject: str = "ada", *groups: str, scope: str = "", ttl: float = 60) -> str:
-        """A token of this site's."""
+        """Return a token of this site."""
         return self.fws.issue_token(subject, groups, scope, ttl)
 
     def tokens(self, subject: str = "ada", scope: str = "") -> TokenResponse:
-        """A token and a refresh token of this site's."""
+        """Return a token and a refresh token of this site."""
         with self.app.test_request_context():
             return self.fws.issue_tokens(subject, ["room:*"], scope)
 
     def dial(self, connect: Connect, token: str | None = None, path: str = "/ws") -> Client:
-        """A client, with a token if it is to bring one."""
+        """Open a WebSocket, with a token if one is given."""
         headers = [] if token is None else [f"Authorization: {bearer(token)}"]
         return connect(self.port, path, headers=headers)
 
@@ -124,7 +124,7 @@ def ask(
     body: bytes | None = None,
     headers: Mapping[str, str] = {},
 ) -> Answer:
-    """One request to a port of this machine."""
+    """Send a request to a port of this machine."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, path, body, dict(headers))
@@ -136,18 +136,18 @@ def ask(
 
 
 def basic(client_id: str, secret: str) -> str:
-    """Authorization as RFC 6749 §2.3.1 has it: both form-encoded before they are joined."""
+    """Return an Authorization for Basic, with form-encoded parts (RFC 6749 §2.3.1)."""
     coded = urlencode([(client_id, secret)]).replace("=", ":", 1)
     return "Basic " + base64.b64encode(coded.encode()).decode()
 
 
 def bearer(token: str) -> str:
-    """Authorization with a token."""
+    """Return an Authorization with a token."""
     return f"Bearer {token}"
 
 
 def login(name: str = "billing") -> str:
-    """Authorization of a client that is known."""
+    """Return the Authorization of a known client."""
     return basic(name, SECRETS[name])
 
 

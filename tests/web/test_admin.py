@@ -1,4 +1,4 @@
-"""Who may look at the status page."""
+"""Access to the status page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def token(scope: str, key: str = KEY) -> str:
 
 
 @pytest.mark.parametrize("method", ["scrypt", "pbkdf2:sha256:1000"])
-def test_the_password_lets_in_and_no_other(method: str) -> None:
+def test_only_the_password_opens_the_page(method: str) -> None:
     hashed = generate_password_hash(PASSWORD, method)
     made = admin(admin_password=hashed)
     assert made.log_in(PASSWORD) is not None
@@ -40,23 +40,23 @@ def test_the_password_lets_in_and_no_other(method: str) -> None:
         assert not made.log_in(wrong.encode("utf-8", "replace").decode())
 
 
-def test_a_password_with_dots_is_one() -> None:
+def test_a_password_may_have_dots() -> None:
     assert admin(admin_password=generate_password_hash("a.b.c"), signing_key=KEY).log_in("a.b.c")
 
 
-def test_nothing_endless_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_very_long_secret_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = admin(admin_password=HASH)
     monkeypatch.setattr("fws_gevent.web.admin.check_password_hash", lambda *_: 1 / 0)
     assert not made.log_in("x" * 8193)
 
 
-def test_without_a_password_there_is_none() -> None:
+def test_without_a_password_no_secret_opens_the_page() -> None:
     made = admin(signing_key=KEY)
     assert not made.log_in("")
     assert not made.log_in(PASSWORD)
 
 
-def test_a_token_with_the_scope_lets_in() -> None:
+def test_a_token_with_the_scope_is_a_log_in() -> None:
     made = admin(signing_key=KEY)
     assert made.log_in(token("publish status"))
     assert not made.log_in(token("publish"))
@@ -75,7 +75,7 @@ def test_a_token_with_the_scope_lets_in() -> None:
         ({"signing_key": KEY, "admin_password": HASH}, False, True),
     ],
 )
-def test_there_is_a_link_only_where_there_is_no_other_way(
+def test_there_is_a_link_only_without_a_password_and_a_key(
     settings: dict[str, str], link: bool, form: bool
 ) -> None:
     made = admin(**settings)
@@ -109,7 +109,7 @@ def test_each_start_has_another_link() -> None:
     assert admin().link_secret != admin().link_secret
 
 
-def test_a_cookie_is_worth_what_the_page_needs_until_it_ends() -> None:
+def test_a_cookie_is_a_log_in_until_it_ends() -> None:
     made = admin()
     claims = made.claims_of_cookie(made.cookie(made.new_log_in()))
     assert claims is not None
@@ -118,7 +118,7 @@ def test_a_cookie_is_worth_what_the_page_needs_until_it_ends() -> None:
     assert claims.expires_at - claims["iat"] == pytest.approx(SESSION, abs=60)
 
 
-def test_what_is_no_cookie_of_ours_is_worth_nothing() -> None:
+def test_a_forged_cookie_is_not_a_log_in() -> None:
     made = admin(signing_key=KEY)
     cookie = made.cookie(made.new_log_in())
     changed = cookie[:-9] + ("A" if cookie[-9] != "A" else "B") + cookie[-8:]
@@ -134,7 +134,7 @@ def test_a_cookie_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["admin_password", "signing_key"])
-def test_cookies_last_as_long_as_the_secret_that_they_are_made_with(name: str) -> None:
+def test_cookies_last_as_long_as_the_secret_they_are_made_with(name: str) -> None:
     first, other = {"admin_password": (HASH, generate_password_hash(PASSWORD)),
                     "signing_key": (KEY, KEY[::-1])}[name]  # fmt: skip
     maker = admin(**{name: first})
@@ -144,7 +144,7 @@ def test_cookies_last_as_long_as_the_secret_that_they_are_made_with(name: str) -
     assert admin().claims_of_cookie(cookie) is None
 
 
-def test_a_cookie_ends_with_the_token_that_it_was_got_with() -> None:
+def test_a_cookie_ends_with_the_token_of_its_log_in() -> None:
     made = admin(signing_key=KEY)
     issued = made._tokens.issue("ada", (), "status publish", 60, "family of ada")
     found = made.log_in(issued)
@@ -164,7 +164,7 @@ def test_a_cookie_ends_with_the_token_that_it_was_got_with() -> None:
         assert made.claims_of_cookie(cookie) is None
 
 
-def test_a_log_out_ends_one_log_in_and_no_token() -> None:
+def test_a_log_out_ends_one_log_in_and_keeps_the_token() -> None:
     made = admin(signing_key=KEY, admin_password=HASH)
     issued = token("status")
     for found in (made.new_log_in(), made.log_in(issued)):
@@ -179,7 +179,7 @@ def test_a_log_out_ends_one_log_in_and_no_token() -> None:
     assert made._tokens.counts["revoked"] == 2
 
 
-def test_several_processes_that_share_nothing_leave_a_log_out_to_the_browser() -> None:
+def test_without_a_shared_store_only_the_browser_forgets_a_log_in() -> None:
     made = admin(signing_key=KEY)
     made._tokens.several_processes = True
     made.log_out(made.cookie(made.new_log_in()))
@@ -202,7 +202,7 @@ def test_another_password_or_key_ends_all_cookies(changed: str, tmp_path: Path) 
     assert admin(**given).claims_of_cookie(cookie) is None
 
 
-def test_a_key_for_this_run_ends_the_cookies_that_its_tokens_got() -> None:
+def test_cookies_of_tokens_of_a_random_key_end_with_the_process() -> None:
     made, restarted = admin(admin_password=HASH), admin(admin_password=HASH)
     made._tokens.keys = restarted._tokens.keys = KeyRing.for_this_run()
     by_token = made.log_in(made._tokens.issue("ada", (), "status"))

@@ -1,4 +1,4 @@
-"""Answers for programs, whatever the application does with errors of its own."""
+"""Answers for programs, also in applications with error pages of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def app() -> Flask:
     return Flask("answers")
 
 
-def test_an_answer_is_json_that_no_cache_keeps(app: Flask) -> None:
+def test_an_answer_is_json_and_is_not_cached(app: Flask) -> None:
     with app.test_request_context():
         made = answer({"a": [1]}, 202, Retry_After="5")
     assert (made.status_code, made.get_json()) == (202, {"a": [1]})
@@ -33,7 +33,7 @@ def test_a_refusal_is_raised_with_its_answer(app: Flask) -> None:
     assert made.headers["Retry-After"] == "1"
 
 
-def test_the_challenge_of_bearer_says_why_unless_nobody_asked(app: Flask) -> None:
+def test_the_bearer_challenge_has_a_reason_if_a_token_was_sent(app: Flask) -> None:
     with app.test_request_context():
         with pytest.raises(Refused) as known:
             refuse_bearer(403, "insufficient_scope", "why")
@@ -44,7 +44,7 @@ def test_the_challenge_of_bearer_says_why_unless_nobody_asked(app: Flask) -> Non
     assert nobody.value.get_response().headers["WWW-Authenticate"] == 'Bearer realm="fws"'
 
 
-def test_the_applications_error_pages_do_not_get_in_between(site: Site) -> None:
+def test_error_pages_of_the_application_do_not_replace_answers(site: Site) -> None:
     def page(error: Exception) -> tuple[str, int]:
         return "the application's own", getattr(error, "code", None) or 500
 

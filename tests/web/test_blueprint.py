@@ -1,4 +1,4 @@
-"""What there is under /fws/, beside an application of whatever sort."""
+"""The pages under /fws/, beside applications of each kind."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_pages_are_only_read(name: str, site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(POSTS))
-def test_what_changes_something_is_only_posted(name: str, site: Site) -> None:
+def test_changes_need_post(name: str, site: Site) -> None:
     assert site.get(f"/fws/{name}").status == 405
 
 

@@ -1,4 +1,4 @@
-"""Filters of a Flask application have its context, and what it asks for at the end is done."""
+"""Filters run in the context of their Flask application, which is torn down after each event."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CHAINS: dict[str, type[FilterBase]] = {
 def filter_of(
     base: type[FilterBase], function: Callable[[Any, Any], Any], **attributes: Any
 ) -> type[FilterBase]:
-    """A filter that is in no chain but the one that it is given to."""
+    """Define a filter with `function`."""
 
     def call(cls: Any, web_socket_instance: Any, data: Any) -> None:
         function(web_socket_instance, data)
@@ -58,7 +58,7 @@ def filter_of(
 
 
 def site(run: Make, app: Flask, filters: list[type[FilterBase]]) -> FilteredWebSocketServer:
-    """A server behind an application with the extension."""
+    """Return the server of an application with the extension."""
     FilteredWebSocket(app, filters=filters)
     return run(app)
 
@@ -126,7 +126,7 @@ def test_connect_filters_have_the_request(run: Make, connect: Connect) -> None:
     client.drop()
 
 
-def test_a_context_that_nobody_uses_is_not_made(run: Make, connect: Connect) -> None:
+def test_an_unused_context_is_not_made(run: Make, connect: Connect) -> None:
     pushed: list[Any] = []
     app = flask_app()
     echo = filter_of(WebSocketMessageFilter, lambda ws, data: ws.send(data))
@@ -143,7 +143,7 @@ def test_a_context_that_nobody_uses_is_not_made(run: Make, connect: Connect) -> 
         until(lambda: len(pushed) == 2)
 
 
-def test_a_context_is_one_events(run: Make, connect: Connect) -> None:
+def test_each_event_has_its_own_context(run: Make, connect: Connect) -> None:
     def count(ws: Any, data: Any) -> None:
         g.count = g.get("count", 0) + 1
         gevent.sleep(0.01)
@@ -169,7 +169,7 @@ def test_url_for_works_where_the_name_of_the_server_is_known(run: Make, connect:
 
 
 @pytest.mark.parametrize("offload", [False, True])
-def test_a_session_of_flask_sqlalchemy_is_one_events_and_is_returned(
+def test_each_event_has_a_session_of_flask_sqlalchemy_that_is_returned(
     run: Make, connect: Connect, offload: bool
 ) -> None:
     app = flask_app()
@@ -262,7 +262,7 @@ def test_outside_of_the_event_there_is_no_context() -> None:
     assert not current_app
 
 
-def test_a_server_of_its_own_has_no_context_to_make(serve: Serve, connect: Connect) -> None:
+def test_a_server_without_an_application_makes_no_context(serve: Serve, connect: Connect) -> None:
     look = filter_of(WebSocketMessageFilter, lambda ws, data: ws.send(str(bool(current_app))))
     server = serve([look])
     client = connect(server)

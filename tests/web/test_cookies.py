@@ -1,4 +1,4 @@
-"""The one parser of cookies."""
+"""The parser of cookies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from fws_gevent.web.cookies import cookie_of
         (["a=\u2603"], "?"),
     ],
 )
-def test_the_first_of_that_name_is_found_among_whatever_else_there_is(
+def test_the_first_cookie_of_the_name_is_found_among_others(
     headers: list[str], found: str | None
 ) -> None:
     assert cookie_of(headers, "a") == found

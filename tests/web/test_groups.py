@@ -1,4 +1,4 @@
-"""GET /fws/groups/<group>: who is in a group, on all nodes, for those who may know."""
+"""GET /fws/groups/<group>: the members of a group on all nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .sites import Answer, Site, basic, bearer, login
 
 @pytest.fixture
 def join_all() -> type[WebSocketConnectFilter]:
-    """Has connections join the groups that their tokens grant."""
+    """Joins the groups that the token of a new connection grants."""
 
     class JoinAll(WebSocketConnectFilter):
         @classmethod
@@ -45,7 +45,7 @@ def members(site: Site, group: str, authorization: str | None = None) -> Answer:
 
 
 @pytest.mark.parametrize("group", ["room", "room:a/b c", "grüße %2F {x}", "/a", "//a//b/"])
-def test_count_and_members_are_told(
+def test_the_answer_has_count_and_members(
     group: str, make_site: MakeSite, connect: Connect, join_all: Any
 ) -> None:
     site = make_site([join_all])
@@ -60,7 +60,7 @@ def test_count_and_members_are_told(
     until(lambda: members(site, group).json == {"group": group, "count": 0, "members": []})
 
 
-def test_who_may_join_a_group_may_know_it_and_nobody_else(site: Site) -> None:
+def test_the_members_are_shown_to_tokens_that_grant_the_group(site: Site) -> None:
     for asking in (site.token("ada", "room:*"), site.token("ada", "room:a"),
                    site.token("ada", "*")):  # fmt: skip
         assert members(site, "room:a", bearer(asking)).status == 200
@@ -85,7 +85,7 @@ def test_a_subjects_group_is_shown_to_others_by_scope_and_pattern_alone(site: Si
     assert members(site, "subject:client:paper", login("paper")).status == 200
 
 
-def test_without_a_token_or_with_a_bad_one_nobody_is_told(site: Site) -> None:
+def test_without_a_valid_token_the_members_are_not_shown(site: Site) -> None:
     answer = site.get("/fws/groups/room")
     assert answer.refusal == (401, "invalid_token")
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -96,7 +96,7 @@ def test_without_a_token_or_with_a_bad_one_nobody_is_told(site: Site) -> None:
     assert members(site, "room", bearer(revoked)).refusal == (401, "invalid_token")
 
 
-def test_a_long_list_is_cut_but_counted(
+def test_a_long_list_is_shortened_and_counted_in_full(
     make_site: MakeSite, connect: Connect, join_all: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "LISTED", 2)
@@ -108,7 +108,7 @@ def test_a_long_list_is_cut_but_counted(
     assert len(found["members"]) == 2
 
 
-def test_the_members_of_all_nodes_are_told_by_each(
+def test_each_node_lists_the_members_of_all_nodes(
     redis_server: RedisProcess, make_site: MakeSite, connect: Connect, join_all: Any
 ) -> None:
     one, two = sites = [make_site([join_all], redis_url=redis_server.url) for _ in range(2)]
@@ -123,7 +123,7 @@ def test_the_members_of_all_nodes_are_told_by_each(
         assert sorted(found, key=lambda each: str(each["subject"])) == listed
 
 
-def test_while_redis_is_away_it_says_so(
+def test_while_redis_is_away_the_answer_is_503(
     start_redis: StartRedis, make_site: MakeSite, connect: Connect, join_all: Any
 ) -> None:
     process = start_redis()
@@ -141,12 +141,12 @@ def test_while_redis_is_away_it_says_so(
 
 
 @pytest.mark.parametrize("group", ["a" * 256, "a\tb", "\x00"])
-def test_what_is_no_groups_name_is_a_bad_request(group: str, site: Site) -> None:
+def test_an_invalid_group_name_is_a_bad_request(group: str, site: Site) -> None:
     assert members(site, group).refusal == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("group", ["%FF", "%ED%A0%80", "room%C3"])
-def test_a_name_that_is_not_utf8_is_no_name(group: str, make_site: MakeSite) -> None:
+def test_a_group_name_that_is_not_utf8_is_a_bad_request(group: str, make_site: MakeSite) -> None:
     site = make_site([])
     answer = site.get(f"/fws/groups/{group}", Authorization=bearer(site.token("eve", "*")))
     assert (answer.status, answer.json["error"]) == (400, "invalid_request")

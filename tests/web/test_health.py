@@ -1,4 +1,4 @@
-"""For programs that watch: /fws/healthz, /fws/readyz and /fws/metrics."""
+"""Pages for monitoring: /fws/healthz, /fws/readyz and /fws/metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def series(answer: Answer) -> Series:
-    """The numbers of an answer by their names and labels."""
+    """Return the metrics of an answer by name and labels."""
     assert answer.status == 200, answer
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert answer.headers["cache-control"] == "no-store"
@@ -39,7 +39,7 @@ def series(answer: Answer) -> Series:
 
 
 def numbers(port: int, app: str) -> Callable[..., float | None]:
-    """Looks numbers up: found("connections"), found("tokens_total", what="issued")."""
+    """Return a function that finds metrics: found("tokens_total", what="issued")."""
     found = series(ask(port, "GET", "/fws/metrics"))
 
     def look(name: str, **labels: str) -> float | None:
@@ -50,11 +50,11 @@ def numbers(port: int, app: str) -> Callable[..., float | None]:
 
 @pytest.fixture(autouse=True)
 def _always_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no answer given twice, in this process."""
+    """Let each request render the metrics anew."""
     monkeypatch.setattr("fws_gevent.web.metrics.RESTED", -1)
 
 
-def test_asking_often_renders_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frequent_requests_render_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fws_gevent.web.metrics.RESTED", 1e6)
     first = site.get("/fws/metrics")
     site.token()
@@ -64,7 +64,7 @@ def test_asking_often_renders_once(site: Site, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("auth", ["off", "required"])
-def test_they_are_public_and_say_nothing_more(auth: str, make_site: MakeSite) -> None:
+def test_they_are_public_and_contain_nothing_else(auth: str, make_site: MakeSite) -> None:
     site = make_site(auth=auth)
     for path, text in (("healthz", b"ok\n"), ("readyz", b"ready\n")):
         answer = site.get(f"/fws/{path}")
@@ -105,7 +105,7 @@ def test_with_a_background_task_that_fails_it_is_healthy_and_not_ready(site: Sit
 
 @pytest.fixture
 def busy(make_site: MakeSite) -> Site:
-    """A site with a filter that does what it is told."""
+    """Return a site with filters that obey messages."""
 
     class Obey(WebSocketMessageFilter):
         @classmethod
@@ -199,7 +199,7 @@ class Echo(WebSocketMessageFilter):
 def workers(
     start: Start, identity: Identity, home: Path, worker: str, *more: str, **environ: str
 ) -> Running:
-    """Two workers that serve the application."""
+    """Start two workers with the application."""
     (home / "several.py").write_text(APPLICATION)
     given: dict[str, Any] = dict(environ)
     found = run(start, identity, home, "-k", worker, "-w", "2", *more, "several:app", **given)

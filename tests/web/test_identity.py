@@ -1,4 +1,4 @@
-"""Who sends a request: clients, tokens, and where they came from."""
+"""The sender of a request: clients, tokens and addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIELDS = {"token": "rubbish", "data": "hello", "group": "bills"}
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nobody_is_told_to_bring_a_token(path: str, site: Site) -> None:
+def test_a_request_without_credentials_is_asked_for_a_token(path: str, site: Site) -> None:
     answer = site.post(f"/fws/{path}", FIELDS)
     assert answer.refusal == (401, "invalid_token")
     # No error code for who has no credentials at all (RFC 6750 §3.1).
@@ -33,7 +33,7 @@ def test_nobody_is_told_to_bring_a_token(path: str, site: Site) -> None:
         ("forged", "the token's signature doesn't fit"),
     ],
 )
-def test_a_bad_token_is_told_why(
+def test_an_invalid_token_is_refused_with_a_reason(
     path: str, token: str, why: str, site: Site, make_site: MakeSite
 ) -> None:
     if token == "revoked":
@@ -51,7 +51,7 @@ def test_a_bad_token_is_told_why(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_wrong_secret_is_told_by_what_to_prove_it(path: str, site: Site) -> None:
+def test_a_wrong_secret_is_answered_with_the_scheme_to_use(path: str, site: Site) -> None:
     for answer in (
         site.post(f"/fws/{path}", FIELDS, Authorization=basic("billing", "wrong")),
         site.post(f"/fws/{path}", {**FIELDS, "client_id": "billing", "client_secret": "wrong"}),
@@ -61,7 +61,7 @@ def test_a_wrong_secret_is_told_by_what_to_prove_it(path: str, site: Site) -> No
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_client_proves_itself_by_basic_or_by_form_but_not_by_both(path: str, site: Site) -> None:
+def test_a_client_authenticates_by_basic_or_by_form_but_not_both(path: str, site: Site) -> None:
     proof = {"client_id": "billing", "client_secret": SECRETS["billing"]}
     assert site.post(f"/fws/{path}", FIELDS, Authorization=login()).status == 200
     assert site.post(f"/fws/{path}", {**FIELDS, **proof}).status == 200
@@ -70,21 +70,21 @@ def test_a_client_proves_itself_by_basic_or_by_form_but_not_by_both(path: str, s
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_token_is_as_good_as_a_client(path: str, site: Site) -> None:
+def test_a_token_identifies_like_a_client(path: str, site: Site) -> None:
     token = site.token("ada", "bills", scope=path)
     assert site.post(f"/fws/{path}", FIELDS, Authorization=bearer(token)).status == 200
     assert site.post(f"/fws/{path}", FIELDS, Authorization=f"bearer {token}").status == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_token_elsewhere_does_not_count(path: str, site: Site) -> None:
+def test_a_token_outside_of_authorization_is_ignored(path: str, site: Site) -> None:
     token = site.token(scope=path)
     fields = {**FIELDS, "access_token": token}
     assert site.post(f"/fws/{path}?access_token={token}", fields).status == 401
 
 
 @pytest.mark.parametrize("path", ["token", *PATHS])
-def test_a_parameter_twice_is_refused_before_anything_else(path: str, site: Site) -> None:
+def test_a_repeated_parameter_is_refused_first(path: str, site: Site) -> None:
     answer = site.post(f"/fws/{path}", [("token", "a"), ("token", "b")])
     assert answer.refusal == (400, "invalid_request")
 
@@ -95,7 +95,7 @@ def test_another_content_type_is_refused(path: str, site: Site) -> None:
     assert answer.refusal == (400, "invalid_request")
 
 
-# What trusted proxies say, where another server than ours has parsed the request.
+# Trusted proxies, where another server has parsed the request.
 
 
 @pytest.fixture
@@ -113,13 +113,15 @@ def post(client: FlaskClient, peer: str, **headers: str) -> int:
     return answer.status_code
 
 
-def test_the_host_of_a_trusted_proxy_counts_for_the_origin(behind_proxy: FlaskClient) -> None:
+def test_the_origin_is_compared_with_the_host_from_a_trusted_proxy(
+    behind_proxy: FlaskClient,
+) -> None:
     said = {"Origin": "https://app.example", "X_Forwarded_Host": "app.example"}
     assert post(behind_proxy, "10.0.0.1", **said) == 200
     assert post(behind_proxy, "192.0.2.1", **said) == 403
 
 
-def test_the_rate_is_the_clients_whatever_proxy_it_comes_by(behind_proxy: FlaskClient) -> None:
+def test_the_rate_is_counted_by_client_behind_any_trusted_proxy(behind_proxy: FlaskClient) -> None:
     for peer in ("10.0.0.1", "10.0.0.2"):
         assert post(behind_proxy, peer, X_Forwarded_For="192.0.2.7") == 200
     assert post(behind_proxy, "10.0.0.3", X_Forwarded_For="192.0.2.7") == 429
@@ -127,12 +129,12 @@ def test_the_rate_is_the_clients_whatever_proxy_it_comes_by(behind_proxy: FlaskC
     assert post(behind_proxy, "10.0.0.3", X_Forwarded_For="evil, 192.0.2.7") == 429
 
 
-def test_a_stranger_cannot_pass_for_another(behind_proxy: FlaskClient) -> None:
+def test_an_untrusted_proxy_cannot_name_another_client(behind_proxy: FlaskClient) -> None:
     statuses = [post(behind_proxy, "192.0.2.9", X_Forwarded_For=f"192.0.2.{n}") for n in range(3)]
     assert statuses == [200, 200, 429]
 
 
-def test_a_proxy_is_the_one_that_is_trusted_in_either_spelling(behind_proxy: FlaskClient) -> None:
+def test_a_trusted_proxy_is_recognized_in_either_spelling(behind_proxy: FlaskClient) -> None:
     said = {"Origin": "https://app.example", "X_Forwarded_Host": "app.example"}
     assert post(behind_proxy, "::ffff:10.0.0.1", **said) == 200
     assert post(behind_proxy, "::ffff:192.0.2.1", **said) == 403

@@ -28,7 +28,7 @@ from .sites import Site, bearer
 
 
 def log_in(site: Site, token: str | None = None) -> str:
-    """The cookie of who logged in, by a token if it is given."""
+    """Return the cookie of a log-in, by a token if one is given."""
     admin = site.fws.web.admin
     made = admin.new_log_in() if token is None else admin.log_in(token)
     assert made is not None
@@ -36,31 +36,31 @@ def log_in(site: Site, token: str | None = None) -> str:
 
 
 def refused(site: Site, *headers: str, query: str = "") -> Answer:
-    """The answer to a request for the WebSocket, which is no 101."""
+    """Return the answer to an upgrade request that is refused."""
     return exchange(site.server, upgrade(site.port, LIVE + query, headers))[0]
 
 
 def watch(site: Site, connect: Connect, *headers: str) -> Client:
-    """A client with a cookie, unless the headers say who it is."""
+    """Open the WebSocket with a cookie, or with the given headers."""
     given = headers or (f"Cookie: a=b; fws_status={log_in(site)}",)
     return connect(site.port, LIVE, headers=given)
 
 
 def told(client: Client) -> dict[str, Any]:
-    """The next snapshot."""
+    """Return the next snapshot."""
     found: dict[str, Any] = json.loads(client.receive())
     return found
 
 
 def other(client: Client) -> Frame:
-    """The next frame that is no snapshot."""
+    """Return the next frame that is not a snapshot."""
     while (got := client.frame()).opcode == 1:
         json.loads(got.payload)
     return got
 
 
 def look(site: Site) -> None:
-    """What happens every two seconds."""
+    """Do at once the work of every two seconds."""
     site.server.node.statistics.on_due()
 
 
@@ -78,7 +78,7 @@ def look(site: Site) -> None:
         ["Sec-WebSocket-Protocol: fws, fws.bearer.a.b.c"],
     ],
 )
-def test_who_may_not_look_is_refused(headers: list[str], site: Site) -> None:
+def test_a_connection_without_access_is_refused(headers: list[str], site: Site) -> None:
     answer = refused(site, *headers)
     assert answer.status == 401
     assert answer.headers["www-authenticate"].startswith('Bearer realm="fws"')
@@ -89,12 +89,12 @@ def test_a_token_without_the_scope_is_refused(site: Site) -> None:
     assert refused(site, f"Authorization: {bearer(token)}").status == 401
 
 
-def test_a_bad_token_is_not_made_good_by_a_cookie(site: Site) -> None:
+def test_an_invalid_token_is_refused_despite_a_cookie(site: Site) -> None:
     cookie = f"Cookie: fws_status={log_in(site)}"
     assert refused(site, cookie, "Authorization: Bearer rubbish").status == 401
 
 
-def test_a_ticket_opens_nothing_here(site: Site) -> None:
+def test_a_ticket_does_not_open_it(site: Site) -> None:
     ticket = site.fws.issue_ticket("ada")
     assert refused(site, query=f"?ticket={ticket}").status == 401
     site.fws.tokens.redeem(ticket)  # and is not used up
@@ -106,7 +106,7 @@ def test_pages_of_other_sites_are_refused(origin: str, site: Site) -> None:
     assert refused(site, cookie, f"Origin: {origin}").status == 403
 
 
-def test_without_a_log_in_it_is_closed_even_where_anybody_may_connect(make_site: MakeSite) -> None:
+def test_without_a_log_in_it_is_closed_also_with_auth_off(make_site: MakeSite) -> None:
     assert refused(make_site(auth="off", signing_key=None)).status == 401
 
 
@@ -123,9 +123,7 @@ def test_a_token_with_the_scope_opens_it(header: str, site: Site, connect: Conne
     assert told(client)["state"] == "serving"
 
 
-def test_the_first_message_has_the_history_and_later_ones_have_not(
-    site: Site, connect: Connect
-) -> None:
+def test_only_the_first_message_has_the_history(site: Site, connect: Connect) -> None:
     client = watch(site, connect)
     names = set(site.fws.web.snapshot())
     first = told(client)
@@ -138,7 +136,7 @@ def test_the_first_message_has_the_history_and_later_ones_have_not(
         assert set(told(client)) == names - {"history"}
 
 
-def test_all_who_look_are_told_of_what_happens(site: Site, connect: Connect) -> None:
+def test_all_watchers_get_the_changes(site: Site, connect: Connect) -> None:
     watchers = [watch(site, connect) for _ in range(2)]
     assert [told(each)["connections"]["now"] for each in watchers] == [0, 0]
     site.dial(connect, site.token())
@@ -149,7 +147,7 @@ def test_all_who_look_are_told_of_what_happens(site: Site, connect: Connect) -> 
 
 @pytest.fixture
 def heard() -> list[Any]:
-    """All that a filter of any chain of connections hears."""
+    """Return the events that filters of all chains get."""
     heard: list[Any] = []
     for base in (WebSocketConnectFilter, WebSocketDataFilter, WebSocketMessageFilter,
                  WebSocketDisconnectFilter):  # fmt: skip
@@ -166,9 +164,7 @@ BUSES = (signals.client_connected, signals.data_received, signals.message_receiv
          signals.client_disconnected)  # fmt: skip
 
 
-def test_neither_filters_nor_buses_hear_of_watchers(
-    heard: list[Any], make_site: MakeSite, connect: Connect
-) -> None:
+def test_watchers_cause_no_events(heard: list[Any], make_site: MakeSite, connect: Connect) -> None:
     def on_event(server: Any, web_socket_instance: Any, data: Any) -> None:
         heard.append((server, web_socket_instance.path))
 
@@ -212,7 +208,7 @@ def test_they_are_not_among_the_applications_connections(site: Site, connect: Co
     assert site.fws.disconnect(subject="admin") == 0
 
 
-def test_what_they_say_changes_nothing(site: Site, connect: Connect) -> None:
+def test_messages_of_watchers_are_ignored(site: Site, connect: Connect) -> None:
     token = site.token("ada", scope="status", ttl=60)
     watcher = watch(site, connect, f"Authorization: {bearer(token)}")
     told(watcher)
@@ -225,7 +221,7 @@ def test_what_they_say_changes_nothing(site: Site, connect: Connect) -> None:
     assert connection.token == site.fws.tokens.verify(token)
 
 
-def test_one_whose_token_is_revoked_is_closed(site: Site, connect: Connect) -> None:
+def test_a_revoked_token_closes_its_watcher(site: Site, connect: Connect) -> None:
     token = site.token("ada", scope="status")
     watcher = watch(site, connect, f"Authorization: {bearer(token)}")
     told(watcher)
@@ -233,7 +229,7 @@ def test_one_whose_token_is_revoked_is_closed(site: Site, connect: Connect) -> N
     assert other(watcher).close == (4401, "the token was revoked")
 
 
-def test_one_whose_token_ends_is_closed(site: Site, connect: Connect) -> None:
+def test_an_expired_token_closes_its_watcher(site: Site, connect: Connect) -> None:
     token = site.token("ada", scope="status", ttl=10)
     watcher = watch(site, connect, f"Authorization: {bearer(token)}")
     told(watcher)
@@ -241,7 +237,7 @@ def test_one_whose_token_ends_is_closed(site: Site, connect: Connect) -> None:
     assert other(watcher).close == (4401, "the token has expired")
 
 
-def test_one_who_logs_out_is_closed_and_the_others_are_not(site: Site, connect: Connect) -> None:
+def test_a_log_out_closes_only_its_own_watchers(site: Site, connect: Connect) -> None:
     first, second = (f"Cookie: fws_status={log_in(site)}" for _ in range(2))
     leaving, staying = watch(site, connect, first), watch(site, connect, second)
     told(leaving), told(staying)
@@ -252,7 +248,7 @@ def test_one_who_logs_out_is_closed_and_the_others_are_not(site: Site, connect: 
     assert told(staying)["state"] == "serving"
 
 
-def test_one_whose_cookie_was_got_with_a_token_ends_with_it(site: Site, connect: Connect) -> None:
+def test_a_watcher_ends_with_the_token_of_its_cookie(site: Site, connect: Connect) -> None:
     revoked, of_subject = site.token("ada", scope="status"), site.token("bob", scope="status")
     watchers = [
         watch(site, connect, f"Cookie: fws_status={log_in(site, token)}")
@@ -271,7 +267,7 @@ def test_one_whose_cookie_was_got_with_a_token_ends_with_it(site: Site, connect:
     assert other(watcher).close == (4401, "the token has expired")
 
 
-def test_its_cookie_is_found_among_others_as_on_the_page(site: Site, connect: Connect) -> None:
+def test_its_cookie_is_found_among_others(site: Site, connect: Connect) -> None:
     made = log_in(site)
     for header in (
         f"Cookie: bad[name]=x; fws_status={made}",
@@ -289,7 +285,7 @@ def test_its_cookie_is_found_among_others_as_on_the_page(site: Site, connect: Co
 
 
 @pytest.mark.parametrize("subject", ["admin", "ada"])
-def test_a_cookie_is_no_subjects(subject: str, site: Site, connect: Connect) -> None:
+def test_a_cookie_has_no_subject(subject: str, site: Site, connect: Connect) -> None:
     watcher = watch(site, connect)
     told(watcher)
     site.fws.revoke(subject=subject)
@@ -297,7 +293,7 @@ def test_a_cookie_is_no_subjects(subject: str, site: Site, connect: Connect) -> 
     assert told(watcher)["state"] == "serving"
 
 
-def test_no_more_than_some_may_look(
+def test_the_number_of_watchers_is_limited(
     make_site: MakeSite, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "MAX_WATCHERS", 1)

@@ -1,4 +1,4 @@
-"""The numbers for Prometheus."""
+"""The metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def samples(metrics: Metrics) -> dict[Sample, float]:
-    """What Prometheus' own parser reads."""
+    """Return the metrics that Prometheus' parser reads."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(metrics.render().decode())
@@ -41,7 +41,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def snapshot(**changes: Any) -> dict[str, Any]:
-    """A server's snapshot, with changes."""
+    """Return the snapshot of a server, with changes."""
     return {**Node(Settings()).statistics.snapshot(history=False), **changes}
 
 
@@ -49,7 +49,7 @@ def totals(messages_in: int) -> dict[str, int]:
     return {"messages_in": messages_in, "messages_out": 0, "bytes_in": 0, "bytes_out": 0}
 
 
-def test_it_shows_what_the_server_counted(serve: Serve, connect: Connect) -> None:
+def test_it_has_the_counts_of_the_server(serve: Serve, connect: Connect) -> None:
     server = guarded(serve)
     client = connect(server, headers=bearer(server.tokens.issue("ada", ["room"])))
     for message, answer in (("join room", "joined"), ("hello", "hello"),
@@ -100,7 +100,7 @@ def test_a_gauge_goes_up_and_down() -> None:
         assert value(metrics, "connections", app="chat") == now
 
 
-def test_a_storage_that_is_away_is_told() -> None:
+def test_a_storage_that_is_away_is_shown() -> None:
     metrics = Metrics("chat")
     metrics.update(snapshot(storage={"name": "x", "healthy": False, "shared": True}))
     assert value(metrics, "storage_up", app="chat") == 0
@@ -123,7 +123,7 @@ def test_two_of_one_name_do_not_clash() -> None:
     assert value(two, "messages_received_total", app="chat") != 1
 
 
-def test_clients_choose_no_series() -> None:
+def test_clients_can_not_add_series() -> None:
     node = Node(Settings())
     metrics = Metrics("chat")
     for code in (*CloseCode, *range(3000, 5000)):
@@ -135,7 +135,7 @@ def test_clients_choose_no_series() -> None:
     assert value(metrics, "connections_closed_total", app="chat", code="3xxx") == 1000
 
 
-def test_a_rendering_is_answered_again_while_it_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fresh_rendering_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
     metrics = Metrics("chat", clock)
     assert metrics.last is None

@@ -18,7 +18,7 @@ IN_FORM = {**GRANT, "client_id": "billing", "client_secret": SECRETS["billing"]}
 
 
 def assert_issued(answer: Answer, scope: str) -> dict[str, Any]:
-    """It is an answer of RFC 6749 §5.1, without a refresh token (§4.4.3)."""
+    """Check that it is an answer of RFC 6749 §5.1, without a refresh token (§4.4.3)."""
     assert answer.status == 200
     assert answer.headers["cache-control"] == "no-store"
     content: dict[str, Any] = answer.json
@@ -55,12 +55,12 @@ def test_the_life_of_tokens_is_the_settings(make_site: MakeSite) -> None:
 
 
 @pytest.mark.parametrize("known", ["Bearer nonsense", "Digest username=billing"])
-def test_the_form_counts_beside_other_schemes(known: str, site: Site) -> None:
+def test_the_form_is_used_beside_other_schemes(known: str, site: Site) -> None:
     assert site.post("/fws/token", IN_FORM, Authorization=known).status == 200
 
 
 @pytest.mark.parametrize("given", ["scope", None])
-def test_to_authenticate_in_two_ways_is_an_error(given: str | None, site: Site) -> None:
+def test_two_authentications_are_an_error(given: str | None, site: Site) -> None:
     fields = {**IN_FORM, **({given: "publish"} if given else {})}
     answer = site.post("/fws/token", fields, Authorization=login())
     assert answer.refusal == (400, "invalid_request")
@@ -85,7 +85,7 @@ def test_to_authenticate_in_two_ways_is_an_error(given: str | None, site: Site) 
         ({**GRANT, "client_id": "ünknown", "client_secret": "\ud800\udfffé"}, None),
     ],
 )  # fmt: skip
-def test_a_client_that_fails_to_prove_itself_is_told_how(
+def test_a_failed_authentication_is_answered_with_a_challenge(
     fields: Mapping[str, str], authorization: str | None, site: Site
 ) -> None:
     fields = {name: value.encode("utf-8", "replace").decode() for name, value in fields.items()}
@@ -95,7 +95,7 @@ def test_a_client_that_fails_to_prove_itself_is_told_how(
     assert answer.headers["www-authenticate"] == 'Basic realm="fws"'
 
 
-def test_a_wrong_secret_and_an_unknown_client_are_told_alike(site: Site) -> None:
+def test_a_wrong_secret_and_an_unknown_client_get_the_same_answer(site: Site) -> None:
     wrong, unknown = (
         site.post("/fws/token", GRANT, Authorization=basic(name, "wrong"))
         for name in ("billing", "nobody")
@@ -117,12 +117,12 @@ def test_a_missing_grant_type_is_an_error(fields: Mapping[str, str], site: Site)
 
 
 @pytest.mark.parametrize("name", ["grant_type", "scope", "client_secret", "unheard_of"])
-def test_nothing_may_stand_twice(name: str, site: Site) -> None:
+def test_a_repeated_parameter_is_an_error(name: str, site: Site) -> None:
     fields = [*IN_FORM.items(), ("scope", "publish"), ("unheard_of", "1"), (name, "again")]
     assert site.post("/fws/token", fields).refusal == (400, "invalid_request")
 
 
-def test_unknown_parameters_are_passed_over(site: Site) -> None:
+def test_unknown_parameters_are_ignored(site: Site) -> None:
     assert site.post("/fws/token", {**IN_FORM, "unheard_of": "1"}).status == 200
 
 
@@ -157,13 +157,13 @@ def test_a_body_in_chunks_is_bounded_too(site: Site) -> None:
     [("publish", "publish"), ("introspect publish", "introspect publish"),
      ("publish publish", "publish"), ("  ", ""), ("", "publish revoke introspect")],
 )  # fmt: skip
-def test_less_may_be_asked_for(wanted: str, got: str, site: Site) -> None:
+def test_a_smaller_scope_may_be_requested(wanted: str, got: str, site: Site) -> None:
     content = assert_issued(site.post("/fws/token", {**IN_FORM, "scope": wanted}), got)
     assert site.fws.tokens.verify(content["access_token"]).scope == set(got.split())
 
 
 @pytest.mark.parametrize("wanted", ["status", "publish status", "publish,revoke"])
-def test_more_may_not(wanted: str, site: Site) -> None:
+def test_a_larger_scope_is_refused(wanted: str, site: Site) -> None:
     answer = site.post("/fws/token", {**IN_FORM, "scope": wanted})
     assert answer.refusal == (400, "invalid_scope")
 
@@ -177,7 +177,7 @@ def test_only_post_is_answered(method: str, path: str, site: Site) -> None:
     assert set(answer.headers["allow"].split(", ")) == {"POST", "OPTIONS"}
 
 
-def test_the_query_is_no_form(site: Site) -> None:
+def test_parameters_in_the_query_are_ignored(site: Site) -> None:
     target = "/fws/token?grant_type=client_credentials"
     assert site.post(target, Authorization=login()).refusal == (400, "invalid_request")
 
@@ -192,12 +192,12 @@ def test_without_a_file_there_are_no_clients(make_site: MakeSite) -> None:
     assert site.post("/fws/token", IN_FORM).refusal == (401, "invalid_client")
 
 
-def test_several_processes_issue_tokens_all_the_same(site: Site) -> None:
+def test_several_processes_issue_tokens(site: Site) -> None:
     site.fws.tokens.several_processes = True
     assert_issued(site.post("/fws/token", IN_FORM), "publish revoke introspect")
 
 
-def test_a_clients_token_opens_a_websocket_and_speaks_for_it(site: Site) -> None:
+def test_a_clients_token_opens_a_websocket_as_its_subject(site: Site) -> None:
     token = site.post("/fws/token", IN_FORM).json["access_token"]
     fields = {"token": token}
     answer = site.post("/fws/introspect", fields, Authorization=bearer(token))

@@ -27,7 +27,7 @@ def seen_by(site: Site, authorization: str, token: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("scope", ["", "introspect"])
-def test_an_active_token_is_told_in_full(scope: str, site: Site) -> None:
+def test_an_active_token_is_shown_with_all_claims(scope: str, site: Site) -> None:
     token = site.token("ada", "room:*", scope="publish", ttl=120)
     asking = site.token("bob", scope=scope) if scope else token
     claims = site.fws.tokens.verify(token)
@@ -50,13 +50,13 @@ def test_a_client_with_the_scope_sees_it_too(site: Site) -> None:
     assert seen_by(site, login(), site.token("ada"))["active"] is True
 
 
-def test_to_strangers_it_is_as_if_it_were_not(site: Site) -> None:
+def test_to_others_a_token_is_not_active(site: Site) -> None:
     token = site.token("ada")
     for asking in (bearer(site.token("bob", scope="revoke status publish")), login("plain")):
         assert seen_by(site, asking, token) == INACTIVE
 
 
-def test_what_does_not_count_is_not_active(site: Site, make_site: MakeSite) -> None:
+def test_an_invalid_token_is_not_active(site: Site, make_site: MakeSite) -> None:
     expired = site.token("ada", ttl=50)
     site.clock.set(100)
     revoked = site.token("ada")
@@ -67,7 +67,7 @@ def test_what_does_not_count_is_not_active(site: Site, make_site: MakeSite) -> N
         assert seen_by(site, login(), token) == INACTIVE
 
 
-def test_a_claim_cannot_say_what_only_we_can(site: Site) -> None:
+def test_claims_cannot_replace_fields_of_the_answer(site: Site) -> None:
     now = int(time.time())
     claims = {"iss": "fws", "aud": "fws", "sub": "ada", "iat": now, "exp": now + 60, "jti": "x",
               "active": False, "username": "root", "token_type": "mac"}  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_claim_cannot_say_what_only_we_can(site: Site) -> None:
     assert (found["active"], found["username"], found["token_type"]) == (True, "ada", "Bearer")
 
 
-def test_to_look_counts_as_no_refusal(site: Site) -> None:
+def test_introspection_does_not_count_as_a_refusal(site: Site) -> None:
     introspect(site, login(), token="rubbish")
     assert site.fws.tokens.counts["refused"] == 0
 
@@ -90,6 +90,6 @@ def test_the_type_hint_changes_nothing(site: Site) -> None:
     assert answer.json["active"] is True
 
 
-def test_several_processes_answer_all_the_same(site: Site) -> None:
+def test_several_processes_answer_alike(site: Site) -> None:
     site.fws.tokens.several_processes = True
     assert seen_by(site, login(), site.token())["active"] is True

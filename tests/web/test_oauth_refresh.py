@@ -41,7 +41,7 @@ def test_a_refresh_token_gets_a_new_pair_for_the_same_grant(site: Site) -> None:
     assert is_valid(site, first)
 
 
-def test_each_is_good_for_one_use_and_the_next_goes_on(site: Site) -> None:
+def test_each_works_once_and_its_successor_continues(site: Site) -> None:
     token = site.tokens()["refresh_token"]
     for _ in range(3):
         answer = renew(site, token)
@@ -49,7 +49,7 @@ def test_each_is_good_for_one_use_and_the_next_goes_on(site: Site) -> None:
         token = answer.json["refresh_token"]
 
 
-def test_a_second_use_revokes_all_that_was_issued_from_it(site: Site, connect: Connect) -> None:
+def test_a_second_use_revokes_its_family(site: Site, connect: Connect) -> None:
     first = site.tokens("ada")
     second = renew(site, first["refresh_token"]).json
     third = renew(site, second["refresh_token"]).json
@@ -70,7 +70,7 @@ def test_a_second_use_revokes_all_that_was_issued_from_it(site: Site, connect: C
     assert bystander.receive() == "still there"
 
 
-def test_without_an_answer_a_client_asks_again_and_gets_the_same_one(site: Site) -> None:
+def test_a_retry_gets_the_same_successor(site: Site) -> None:
     token = site.tokens("ada", "publish status")["refresh_token"]
     first = renew(site, token).json
     for scope in ("status", "publish status"):
@@ -98,15 +98,15 @@ def test_of_racing_uses_exactly_one_wins(make_site: MakeSite) -> None:
 
 
 @pytest.mark.parametrize("token", ["rubbish", "a.b.c", "\N{SNOWMAN}", "x" * 5000])
-def test_an_unknown_one_is_no_grant(token: str, site: Site) -> None:
+def test_an_unknown_one_is_an_invalid_grant(token: str, site: Site) -> None:
     assert renew(site, token).refusal == (400, "invalid_grant")
 
 
-def test_an_access_token_is_no_refresh_token(site: Site) -> None:
+def test_an_access_token_is_not_accepted(site: Site) -> None:
     assert renew(site, site.tokens()["access_token"]).refusal == (400, "invalid_grant")
 
 
-def test_an_expired_one_is_no_grant(site: Site) -> None:
+def test_an_expired_one_is_an_invalid_grant(site: Site) -> None:
     token = site.tokens()["refresh_token"]
     site.clock.set(14 * 86400 + 1)
     assert renew(site, token).refusal == (400, "invalid_grant")
@@ -118,7 +118,7 @@ def test_without_one_the_request_is_invalid(fields: dict[str, str], site: Site) 
     assert answer.refusal == (400, "invalid_request")
 
 
-def test_less_may_be_asked_for_once_and_the_rest_stays(site: Site) -> None:
+def test_a_smaller_scope_applies_to_one_renewal_only(site: Site) -> None:
     first = site.tokens("ada", "publish status")
     second = renew(site, first["refresh_token"], scope="status").json
     assert second["scope"] == "status"
@@ -126,13 +126,13 @@ def test_less_may_be_asked_for_once_and_the_rest_stays(site: Site) -> None:
     assert renew(site, second["refresh_token"]).json["scope"] == "publish status"
 
 
-def test_to_ask_for_too_much_is_refused_and_uses_nothing_up(site: Site) -> None:
+def test_a_larger_scope_is_refused_and_keeps_the_token(site: Site) -> None:
     token = site.tokens("ada", "status")["refresh_token"]
     assert renew(site, token, scope="status revoke").refusal == (400, "invalid_scope")
     assert renew(site, token, scope="status").status == 200
 
 
-def test_a_second_use_revokes_whatever_scope_it_asks_for(make_site: MakeSite) -> None:
+def test_a_second_use_revokes_with_any_scope(make_site: MakeSite) -> None:
     site = make_site(refresh_grace=0.0)
     first = site.tokens("ada", "status")
     assert renew(site, first["refresh_token"]).status == 200
@@ -141,14 +141,14 @@ def test_a_second_use_revokes_whatever_scope_it_asks_for(make_site: MakeSite) ->
     assert not is_valid(site, first)
 
 
-def test_no_page_may_use_it_from_another_site_without_having_it(site: Site) -> None:
+def test_a_page_of_another_site_needs_the_token_itself(site: Site) -> None:
     # It is not sent along by browsers, so the Origin says nothing.
     token = site.tokens()["refresh_token"]
     fields = {"grant_type": "refresh_token", "refresh_token": token}
     assert site.post("/fws/token", fields, Origin="https://app.example").status == 200
 
 
-def test_a_revoked_subject_has_none_any_more(site: Site) -> None:
+def test_the_tokens_of_a_revoked_subject_are_invalid(site: Site) -> None:
     first = site.tokens("ada")
     site.fws.revoke(subject="ada")
     assert renew(site, first["refresh_token"]).refusal == (400, "invalid_grant")
@@ -164,7 +164,7 @@ def test_several_processes_refuse_it_without_using_it_up(site: Site) -> None:
     assert renew(site, token).status == 200
 
 
-def test_what_a_client_proves_beside_it_does_not_count(site: Site) -> None:
+def test_client_authentication_beside_it_is_ignored(site: Site) -> None:
     fields = {"grant_type": "refresh_token", "refresh_token": site.tokens("ada")["refresh_token"]}
     answer = site.post("/fws/token", fields, Authorization=login())
     assert site.fws.tokens.verify(answer.json["access_token"]).subject == "ada"

@@ -24,7 +24,7 @@ def is_valid(site: Site, token: str) -> bool:
     return site.fws.tokens.peek(token) is not None
 
 
-def test_everybody_may_revoke_the_token_that_they_ask_with(site: Site, connect: Connect) -> None:
+def test_a_token_may_revoke_itself(site: Site, connect: Connect) -> None:
     token, other = site.token("ada"), site.token("ada")
     client, bystander = site.dial(connect, token), site.dial(connect, other)
     assert_done(revoke(site, bearer(token), token=token))
@@ -35,7 +35,7 @@ def test_everybody_may_revoke_the_token_that_they_ask_with(site: Site, connect: 
     assert bystander.receive() == "still there"
 
 
-def test_everybody_may_revoke_another_token_of_their_own(site: Site) -> None:
+def test_a_subject_may_revoke_another_of_its_tokens(site: Site) -> None:
     lost = site.token("ada")
     assert_done(revoke(site, bearer(site.token("ada")), token=lost))
     assert not is_valid(site, lost)
@@ -48,7 +48,7 @@ def test_a_client_may_revoke_its_own(site: Site) -> None:
     assert not is_valid(site, own)
 
 
-def test_anothers_token_needs_the_scope(site: Site) -> None:
+def test_the_token_of_another_subject_needs_the_scope(site: Site) -> None:
     token = site.token("ada")
     for authorization in (bearer(site.token("bob", scope="status publish")), login("plain")):
         answer = revoke(site, authorization, token=token)
@@ -77,7 +77,7 @@ def test_a_refresh_token_revokes_its_family(site: Site, connect: Connect) -> Non
     site.fws.tokens.spend_refresh(other["refresh_token"])
 
 
-def test_anothers_refresh_token_needs_the_scope(site: Site) -> None:
+def test_the_refresh_token_of_another_subject_needs_the_scope(site: Site) -> None:
     family = site.tokens("ada")
     answer = revoke(site, bearer(site.token("bob")), token=family["refresh_token"])
     assert answer.refusal == (403, "insufficient_scope")
@@ -99,7 +99,7 @@ def test_the_type_hint_changes_nothing(site: Site) -> None:
     assert not is_valid(site, token)
 
 
-def test_what_is_unknown_or_no_longer_valid_is_no_error(site: Site, make_site: MakeSite) -> None:
+def test_an_unknown_or_invalid_token_is_not_an_error(site: Site, make_site: MakeSite) -> None:
     expired = site.token("ada", ttl=50)
     site.clock.set(100)
     revoked = site.token("ada")
@@ -123,7 +123,7 @@ def test_a_subject_may_revoke_all_of_its_own(site: Site, connect: Connect) -> No
     assert bystander.receive() == "still there"
 
 
-def test_anothers_subject_needs_the_scope(site: Site) -> None:
+def test_another_subject_needs_the_scope(site: Site) -> None:
     token = site.token("ada")
     answer = revoke(site, bearer(site.token("bob")), subject="ada")
     assert answer.refusal == (403, "insufficient_scope")
@@ -132,7 +132,7 @@ def test_anothers_subject_needs_the_scope(site: Site) -> None:
     assert not is_valid(site, token)
 
 
-def test_a_jti_needs_the_scope_whosever_it_is(site: Site, connect: Connect) -> None:
+def test_a_jti_always_needs_the_scope(site: Site, connect: Connect) -> None:
     token = site.token("ada")
     name = site.fws.tokens.verify(token).token_id
     assert revoke(site, bearer(token), jti=name).refusal == (403, "insufficient_scope")
@@ -142,7 +142,7 @@ def test_a_jti_needs_the_scope_whosever_it_is(site: Site, connect: Connect) -> N
     assert not is_valid(site, token)
 
 
-def test_an_unknown_subject_or_jti_is_no_error(site: Site) -> None:
+def test_an_unknown_subject_or_jti_is_not_an_error(site: Site) -> None:
     assert_done(revoke(site, login(), subject="nobody"))
     assert_done(revoke(site, login(), jti="nothing"))
 
@@ -152,11 +152,11 @@ def test_an_unknown_subject_or_jti_is_no_error(site: Site) -> None:
     [{}, {"token": ""}, {"token_type_hint": "access_token"}, {"token": "a", "subject": "b"},
      {"subject": "a", "jti": "b"}, {"token": "a", "subject": "b", "jti": "c"}],
 )  # fmt: skip
-def test_one_thing_must_be_named(fields: dict[str, str], site: Site) -> None:
+def test_exactly_one_parameter_is_needed(fields: dict[str, str], site: Site) -> None:
     assert revoke(site, login(), **fields).refusal == (400, "invalid_request")
 
 
-def test_several_processes_refuse_rather_than_revoke_in_one(site: Site) -> None:
+def test_several_processes_without_a_shared_store_refuse(site: Site) -> None:
     token, family = site.token("ada"), site.tokens("ada")
     site.fws.tokens.several_processes = True
     for fields in ({"token": token}, {"token": family["refresh_token"]}, {"subject": "ada"},

@@ -1,4 +1,4 @@
-"""/fws/ticket: what opens one WebSocket by its URL alone."""
+"""/fws/ticket: a ticket in a URL opens one WebSocket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ticket_of(answer: Answer) -> str:
 
 
 def refusal(site: Site, ticket: str) -> tuple[int, str]:
-    """Status and challenge for a WebSocket with this ticket."""
+    """Return status and challenge of an upgrade request with this ticket."""
     answer = exchange(site.server, upgrade(site.port, f"/ws?ticket={ticket}"))[0]
     return answer.status, answer.headers["www-authenticate"]
 
@@ -51,7 +51,7 @@ def ticket(site: Site, token: str) -> Answer:
     return site.post("/fws/ticket", Authorization=bearer(token))
 
 
-def test_whoever_is_logged_in_gets_one(site: Site, connect: Connect) -> None:
+def test_a_logged_in_user_gets_one(site: Site, connect: Connect) -> None:
     grant = TokenGrant(subject="ada", groups=["room:*"], scope="status", ttl=90)
     site.fws.token_for_request(lambda: grant)
     answer = site.post("/fws/ticket", Origin=site.origin)
@@ -62,7 +62,7 @@ def test_whoever_is_logged_in_gets_one(site: Site, connect: Connect) -> None:
     assert claims["exp"] - claims["iat"] in (90, 91)  # in whole seconds
 
 
-def test_nobody_gets_none(site: Site) -> None:
+def test_without_a_log_in_there_is_none(site: Site) -> None:
     answer = site.post("/fws/ticket")
     assert answer.refusal == (401, "invalid_token")
     assert answer.headers["www-authenticate"] == 'Bearer realm="fws"'
@@ -70,12 +70,12 @@ def test_nobody_gets_none(site: Site) -> None:
     assert site.post("/fws/ticket").refusal == (401, "invalid_token")
 
 
-def test_a_bad_token_is_not_made_good_by_a_log_in(site: Site) -> None:
+def test_an_invalid_token_is_refused_despite_a_log_in(site: Site) -> None:
     site.fws.token_for_request(lambda: "ada")
     assert ticket(site, "rubbish").refusal == (401, "invalid_token")
 
 
-def test_a_page_of_another_site_may_use_a_token_that_it_has(site: Site) -> None:
+def test_a_page_of_another_site_may_use_a_token(site: Site) -> None:
     site.fws.token_for_request(lambda: "ada")
     origin = "https://app.example"
     assert site.post("/fws/ticket", Origin=origin).refusal == (403, "access_denied")
@@ -89,13 +89,13 @@ def test_it_expires(site: Site) -> None:
     assert refusal(site, late) == (401, USED)
 
 
-def test_its_life_is_the_settings_and_no_longer_than_the_tokens(make_site: MakeSite) -> None:
+def test_its_life_is_the_settings_and_at_most_the_tokens(make_site: MakeSite) -> None:
     site = make_site(ticket_ttl=200.0)
     assert ticket(site, site.token(ttl=3600)).json["expires_in"] == 200
     assert 0 < ticket(site, site.token(ttl=60)).json["expires_in"] <= 60
 
 
-def test_a_revoked_tokens_ticket_is_worth_nothing(site: Site) -> None:
+def test_the_ticket_of_a_revoked_token_is_invalid(site: Site) -> None:
     token = site.token("ada")
     made = ticket_of(ticket(site, token))
     site.fws.revoke(token=token)
@@ -104,7 +104,7 @@ def test_a_revoked_tokens_ticket_is_worth_nothing(site: Site) -> None:
     assert "the token was revoked" in challenge
 
 
-def test_a_subject_that_was_revoked_this_second_is_told(site: Site) -> None:
+def test_a_subject_revoked_in_this_second_gets_an_error(site: Site) -> None:
     site.fws.token_for_request(lambda: "ada")
     site.clock.set(100)  # as if the token's second were over after the revocation's
     site.fws.revoke(subject="ada")
@@ -112,7 +112,7 @@ def test_a_subject_that_was_revoked_this_second_is_told(site: Site) -> None:
     assert site.post("/fws/ticket").refusal == (401, "invalid_token")
 
 
-def test_rubbish_is_no_ticket(site: Site) -> None:
+def test_a_malformed_ticket_is_refused(site: Site) -> None:
     assert refusal(site, "rubbish") == (401, USED)
 
 
@@ -124,7 +124,7 @@ def test_two_tickets_or_one_beside_a_token_are_refused(site: Site) -> None:
     assert [exchange(site.server, each)[0].status for each in (both, beside)] == [400, 400]
 
 
-def test_a_ticket_is_no_token(site: Site) -> None:
+def test_a_ticket_is_not_accepted_as_a_token(site: Site) -> None:
     made = ticket_of(ticket(site, site.token("ada")))
     assert ticket(site, made).refusal == (401, "invalid_token")
 
@@ -137,7 +137,7 @@ def test_several_processes_refuse_it(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["ticket", "token", "anything"])
-def test_nothing_may_stand_twice(name: str, site: Site) -> None:
+def test_a_repeated_parameter_is_an_error(name: str, site: Site) -> None:
     fields = [(name, "a"), (name, "b")]
     answer = site.post("/fws/ticket", fields, Authorization=bearer(site.token()))
     assert answer.refusal == (400, "invalid_request")

@@ -1,4 +1,4 @@
-"""/fws/token for who is logged in to the application: the token_for_request hook."""
+"""/fws/token for logged-in users of the application: the token_for_request hook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRANT = TokenGrant(subject="ada", groups=["room:*"], scope="publish status", ttl
 
 
 def hook(site: Site, found: Any = GRANT) -> Site:
-    """The site with a hook that says always the same."""
+    """Return the site, with a hook that always gives the same answer."""
     site.fws.token_for_request(lambda: found)
     return site
 
@@ -32,7 +32,7 @@ def test_without_a_hook_there_must_be_a_grant_type(site: Site) -> None:
     assert site.post("/fws/token").refusal == (400, "invalid_request")
 
 
-def test_nobody_gets_nothing(site: Site) -> None:
+def test_without_a_log_in_there_is_no_token(site: Site) -> None:
     answer = hook(site, None).post("/fws/token")
     assert answer.refusal == (401, "invalid_client")
     # A challenge there must be (RFC 9110 §11.6.1), but none that opens a browser's dialog.
@@ -67,7 +67,7 @@ def test_a_dict_is_a_grant(site: Site) -> None:
     assert (claims["sub"], claims["groups"], claims["scope"]) == ("ada", ["a", "b"], "status")
 
 
-def test_the_hook_sees_the_request(site: Site) -> None:
+def test_the_hook_runs_in_the_request(site: Site) -> None:
     site.fws.token_for_request(lambda: request.cookies.get("user"))
     assert site.post("/fws/token").status == 401
     assert claims_of(site, site.post("/fws/token", Cookie="user=ada"))["sub"] == "ada"
@@ -97,14 +97,14 @@ def test_the_sites_own_pages_are_served(site: Site) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://app.example", "null"])
-def test_other_sites_that_are_allowed_are_served(origin: str, make_site: MakeSite) -> None:
+def test_allowed_other_sites_are_served(origin: str, make_site: MakeSite) -> None:
     site = hook(make_site(allowed_origins=["https://app.example", "null"]))
     assert site.post("/fws/token", Origin=origin).status == 200
     assert site.post("/fws/token", Origin="https://app.example.evil").status == 403
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_behind_a_proxy_its_word_for_the_host_counts(trusted: bool, make_site: MakeSite) -> None:
+def test_behind_a_trusted_proxy_its_host_is_compared(trusted: bool, make_site: MakeSite) -> None:
     site = hook(make_site(trusted_proxies=["127.0.0.1"] if trusted else []))
     answer = site.post(
         "/fws/token", Origin="https://app.example", X_Forwarded_Host="app.example",
@@ -113,18 +113,18 @@ def test_behind_a_proxy_its_word_for_the_host_counts(trusted: bool, make_site: M
     assert answer.status == (200 if trusted else 403)
 
 
-def test_less_may_be_asked_for_and_the_refresh_token_has_no_more(site: Site) -> None:
+def test_a_smaller_scope_applies_to_the_refresh_token_too(site: Site) -> None:
     content = hook(site).post("/fws/token", {"scope": "status", "offline": "1"}).json
     assert content["scope"] == "status"
     fields = {"grant_type": "refresh_token", "refresh_token": content["refresh_token"]}
     assert site.post("/fws/token", fields).json["scope"] == "status"
 
 
-def test_more_may_not(site: Site) -> None:
+def test_a_larger_scope_is_refused(site: Site) -> None:
     assert hook(site).post("/fws/token", {"scope": "revoke"}).refusal == (400, "invalid_scope")
 
 
-def test_a_grant_type_goes_before_the_hook(site: Site) -> None:
+def test_a_grant_type_comes_before_the_hook(site: Site) -> None:
     answer = hook(site).post("/fws/token", {"grant_type": "client_credentials"})
     assert answer.refusal == (401, "invalid_client")
 
@@ -157,7 +157,7 @@ def test_no_user_has_the_subject_of_a_program(path: str, site: Site) -> None:
 
 @pytest.mark.parametrize("path", ["token", "ticket"])
 @pytest.mark.parametrize("subject", ["", "a" * 248, "a\nb", "\ud800"])
-def test_a_user_whose_name_no_token_can_say_is_refused(path: str, subject: str, site: Site) -> None:
+def test_a_user_with_an_invalid_subject_is_refused(path: str, subject: str, site: Site) -> None:
     answer = hook(site, subject).post(f"/fws/{path}", {"offline": "1"})
     assert answer.refusal == (403, "access_denied")
     assert "this subject can't have a token: a " in answer.json["error_description"]
@@ -171,7 +171,7 @@ def test_a_full_store_is_unavailable(site: Site, monkeypatch: pytest.MonkeyPatch
     assert hook(site).post("/fws/token").status == 200
 
 
-def test_a_hook_that_fails_is_an_error_of_the_server_alone(site: Site) -> None:
+def test_a_failing_hook_is_a_server_error(site: Site) -> None:
     def who() -> str:
         raise RuntimeError("database away")
 

@@ -1,4 +1,4 @@
-"""/fws/publish: a message from any program."""
+"""/fws/publish: messages of other programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .sites import FORM, Answer, Site, bearer, login
 
 @pytest.fixture
 def publishing(make_site: MakeSite) -> Site:
-    """A site whose connections join the groups that their tokens grant."""
+    """Return a site whose connections join the groups that their tokens grant."""
 
     class JoinAll(WebSocketConnectFilter):
         @classmethod
@@ -41,7 +41,7 @@ def member(site: Site, connect: Connect, subject: str, *groups: str) -> Client:
 
 
 @pytest.mark.parametrize("data", ["hello", "", "Ünïcode \N{SNOWMAN} \0", "x" * 60_000])
-def test_all_get_it_as_text(data: str, publishing: Site, connect: Connect) -> None:
+def test_all_connections_get_it_as_text(data: str, publishing: Site, connect: Connect) -> None:
     clients = [member(publishing, connect, name) for name in ("ada", "bob")]
     answer = publish(publishing, login("paper"), data=data)
     assert (answer.status, answer.json) == (200, {})
@@ -49,7 +49,7 @@ def test_all_get_it_as_text(data: str, publishing: Site, connect: Connect) -> No
     assert [each.receive() for each in clients] == [data, data]
 
 
-def test_a_group_gets_it_alone(publishing: Site, connect: Connect) -> None:
+def test_only_the_group_gets_it(publishing: Site, connect: Connect) -> None:
     inside = member(publishing, connect, "ada", "a")
     outside = member(publishing, connect, "bob", "b")
     assert publish(publishing, login("paper"), data="for a", group="a").status == 200
@@ -61,7 +61,7 @@ def test_a_group_gets_it_alone(publishing: Site, connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"group": "a"}])
-def test_there_must_be_data(fields: dict[str, str], site: Site) -> None:
+def test_data_is_required(fields: dict[str, str], site: Site) -> None:
     assert publish(site, login("paper"), **fields).refusal == (400, "invalid_request")
 
 
@@ -90,7 +90,7 @@ def test_the_scope_is_needed(site: Site) -> None:
         (["*"], None, 200),
     ],
 )
-def test_the_group_must_be_granted_and_everybody_by_an_asterisk(
+def test_the_group_must_be_granted_and_all_need_an_asterisk(
     groups: list[str], group: str | None, status: int, site: Site
 ) -> None:
     asking = bearer(site.token("ada", *groups, scope="publish"))
@@ -100,14 +100,14 @@ def test_the_group_must_be_granted_and_everybody_by_an_asterisk(
         assert answer.refusal == (403, "insufficient_scope")
 
 
-def test_a_program_publishes_to_its_own_groups_alone(site: Site) -> None:
+def test_a_program_publishes_only_to_its_own_groups(site: Site) -> None:
     statuses = {"room:tea": 200, "bills": 200, "board:secret": 403, "subject:ada": 403}
     for group, status in statuses.items():
         assert publish(site, login("billing"), data="x", group=group).status == status
     assert publish(site, login("billing"), data="x").status == 403
 
 
-def test_an_empty_group_is_not_everybody(site: Site) -> None:
+def test_an_empty_group_is_refused(site: Site) -> None:
     assert publish(site, login("paper"), data="x", group="").refusal == (400, "invalid_request")
 
 
@@ -121,7 +121,7 @@ def from_a_worker(client: FlaskClient, site: Site) -> int:
     return answer.status_code
 
 
-def test_one_of_several_workers_refuses_rather_than_reach_its_own(
+def test_several_workers_without_shared_storage_refuse(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = site.app.test_client()
@@ -131,7 +131,7 @@ def test_one_of_several_workers_refuses_rather_than_reach_its_own(
 
 
 @pytest.mark.parametrize("group", ["a" * 256, "a\nb", "\x00"])
-def test_what_is_no_groups_name_is_a_bad_request(site: Site, group: str) -> None:
+def test_an_invalid_group_name_is_a_bad_request(site: Site, group: str) -> None:
     answer = publish(site, login(), data="hello", group=group)
     assert answer.refusal == (400, "invalid_request")
     assert answer.json["error_description"].startswith("a group's name must have")
@@ -140,7 +140,7 @@ def test_what_is_no_groups_name_is_a_bad_request(site: Site, group: str) -> None
 @pytest.mark.parametrize(
     "body", [b"data=x&group=%FF", b"data=x&group=%ED%A0%80", b"data=a%C3", b"data=\xff"]
 )
-def test_what_is_not_utf8_is_refused_and_becomes_no_other_text(
+def test_a_form_that_is_not_utf8_is_refused(
     body: bytes, publishing: Site, connect: Connect
 ) -> None:
     inside = member(publishing, connect, "ada", "\N{REPLACEMENT CHARACTER}")

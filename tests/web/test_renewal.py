@@ -1,4 +1,4 @@
-"""A refresh token lasts as long as the log-in, and is good for what its subject may do now."""
+"""A refresh token ends with the log-in, and gets the present rights of its subject."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RENEW = {"grant_type": "refresh_token"}
 
 
 class Users:
-    """An application's users: what each may do, and how they log in and out."""
+    """The users of an application, with their rights and log-ins."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -87,15 +87,15 @@ def test_a_renewal_has_what_the_hook_grants_now(users: Users) -> None:
     second = renewed(browser, first).json
     claims = users.site.fws.tokens.verify(second["access_token"])
     assert claims.groups == ("room:lobby",)
-    assert claims.scope == {"publish"}  # what was granted then and is still: it never grows
+    assert claims.scope == {
+        "publish"
+    }  # the part of the old scope that is still granted: a scope never grows
     assert second["expires_in"] == 60
     assert renewed(browser, second).status_code == 200
 
 
 @pytest.mark.parametrize("way", ["/out", "/drop"])
-def test_a_log_out_ends_it_with_all_that_was_issued_from_it(
-    way: str, users: Users, connect: Connect
-) -> None:
+def test_a_log_out_revokes_it_with_its_family(way: str, users: Users, connect: Connect) -> None:
     browser = users.browser("ada")
     first = pair(browser)
     client = users.site.dial(connect, first["access_token"])
@@ -115,12 +115,12 @@ def test_the_next_log_in_of_the_same_user_is_another_one(users: Users) -> None:
     assert renewed(browser, pair(browser)).status_code == 200
 
 
-def test_one_without_its_log_in_or_with_anothers_is_refused(users: Users) -> None:
+def test_it_needs_the_log_in_of_its_own_user(users: Users) -> None:
     for thief in (users.browser(), users.browser("eve"), users.browser("ada")):
         assert refused(renewed(thief, pair(users.browser("ada"))))
 
 
-def test_a_page_of_another_site_ends_nothing(users: Users) -> None:
+def test_a_request_from_another_site_revokes_nothing(users: Users) -> None:
     browser = users.browser("ada")
     first = pair(browser)
     form = {**RENEW, "refresh_token": first["refresh_token"]}
@@ -129,7 +129,7 @@ def test_a_page_of_another_site_ends_nothing(users: Users) -> None:
     assert renewed(browser, first).status_code == 200
 
 
-def test_a_user_who_is_not_known_by_a_session_renews_as_well(site: Site) -> None:
+def test_users_without_a_session_renew_too(site: Site) -> None:
     users = {"Basic x": "ada"}
     site.fws.token_for_request(lambda: users.get(request.headers.get("X-User", "")))
     first = site.post("/fws/token", {"offline": "1"}, X_User="Basic x").json
@@ -141,7 +141,7 @@ def test_a_user_who_is_not_known_by_a_session_renews_as_well(site: Site) -> None
     assert site.post("/fws/token", form, X_User="Basic x").refusal == (400, "invalid_grant")
 
 
-def test_one_that_a_view_issues_to_a_logged_in_user_ends_with_the_log_in(users: Users) -> None:
+def test_one_issued_by_a_view_to_the_logged_in_user_ends_with_the_log_in(users: Users) -> None:
     browser = users.browser("ada")
     first = browser.post("/pair/ada").json
     assert renewed(browser, browser.post("/pair/ada").json).status_code == 200
@@ -149,7 +149,7 @@ def test_one_that_a_view_issues_to_a_logged_in_user_ends_with_the_log_in(users: 
     assert refused(renewed(browser, first))
 
 
-def test_one_that_a_view_issues_to_somebody_else_is_tied_to_no_log_in(users: Users) -> None:
+def test_one_issued_by_a_view_to_another_subject_is_not_tied_to_a_log_in(users: Users) -> None:
     program = users.browser()
     second = renewed(program, users.browser("eve").post("/pair/ada").json)
     assert second.status_code == 200
@@ -157,7 +157,7 @@ def test_one_that_a_view_issues_to_somebody_else_is_tied_to_no_log_in(users: Use
     assert (claims.subject, claims.groups, claims["scope"]) == ("ada", ("room:*",), "status")
 
 
-def test_a_hook_that_refuses_the_request_is_no_log_in(users: Users) -> None:
+def test_a_hook_that_refuses_the_request_means_no_log_in(users: Users) -> None:
     def who() -> str:
         return str(request.args["user"])  # 400 without it
 
@@ -166,7 +166,7 @@ def test_a_hook_that_refuses_the_request_is_no_log_in(users: Users) -> None:
     assert renewed(users.browser(), first).status_code == 200
 
 
-def test_what_a_subject_may_still_do_is_asked_for_where_there_is_no_log_in(users: Users) -> None:
+def test_without_a_log_in_the_subject_hook_gives_the_rights(users: Users) -> None:
     rights: dict[str, TokenGrant] = {}
     users.site.fws.token_for_subject(rights.get)
     program = users.browser()
@@ -180,14 +180,14 @@ def test_what_a_subject_may_still_do_is_asked_for_where_there_is_no_log_in(users
     assert users.site.fws.tokens.peek(second["access_token"]) is None
 
 
-def test_tokens_live_no_longer_for_being_renewed(site: Site) -> None:
+def test_a_renewal_does_not_lengthen_the_life_of_tokens(site: Site) -> None:
     with site.app.test_request_context():
         first = site.fws.issue_tokens("ada", ttl=90)
     form = {**RENEW, "refresh_token": first["refresh_token"]}
     assert site.post("/fws/token", form).json["expires_in"] == 90
 
 
-def test_page_loads_take_no_room(make_site: MakeSite) -> None:
+def test_page_loads_store_nothing(make_site: MakeSite) -> None:
     users = Users(make_site(token_rate=0))
     browser = users.browser("ada")
     store: Any = users.site.fws.tokens.store

@@ -1,4 +1,4 @@
-"""What the status page shows: every number after traffic that is known."""
+"""The data of the status page, after known traffic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATES = {"messages_in", "messages_out", "bytes_in", "bytes_out"}
 
 
 def shown(site: Site) -> dict[str, Any]:
-    """What the page gets; asking counts as one token more that was issued."""
+    """Return the data of the page. The request itself issues a token."""
     token = site.token("looks", scope="status")
     answer = site.get("/fws/status?format=json", Authorization=bearer(token))
     assert answer.status == 200
@@ -66,7 +66,7 @@ def test_it_has_this_shape(make_site: MakeSite) -> None:
 
 @pytest.fixture
 def busy(make_site: MakeSite) -> Site:
-    """A site whose filters do what messages say."""
+    """Return a site whose filters obey messages."""
 
     class Join(WebSocketConnectFilter):
         @classmethod
@@ -143,7 +143,7 @@ def test_the_numbers_are_right_after_known_traffic(busy: Site, connect: Connect)
     )
 
 
-def test_who_reads_too_slowly_is_counted(make_site: MakeSite, connect: Connect) -> None:
+def test_a_slow_reader_is_counted(make_site: MakeSite, connect: Connect) -> None:
     site = make_site(auth="off", max_queue=1000, max_queue_time=0.1)
     connect(site.port, "/ws", receive_buffer=4096)
     until(lambda: site.server.users)
@@ -156,7 +156,7 @@ def test_who_reads_too_slowly_is_counted(make_site: MakeSite, connect: Connect) 
     assert shown(site)["losses"] == {**NO_LOSSES, "slow": 1}
 
 
-def test_who_answers_no_ping_is_counted(make_site: MakeSite, connect: Connect) -> None:
+def test_an_unanswered_ping_is_counted(make_site: MakeSite, connect: Connect) -> None:
     site = make_site(auth="off", ping_interval=0.1, ping_timeout=0.1)
     connect(site.port, "/ws")
     until(lambda: shown(site)["losses"]["keepalive"])
@@ -175,7 +175,7 @@ def test_the_history_grows_with_each_look(site: Site, connect: Connect) -> None:
     assert set(history["connections"]) == {1}
 
 
-def test_while_it_drains_it_says_so(site: Site) -> None:
+def test_draining_is_shown(site: Site) -> None:
     site.server.node.shutdown.begun = True
     assert shown(site)["state"] == "draining"
 
@@ -183,13 +183,13 @@ def test_while_it_drains_it_says_so(site: Site) -> None:
 # Warnings.
 
 
-def test_a_key_for_this_run_alone_is_warned_of(make_site: MakeSite) -> None:
+def test_a_random_key_causes_a_warning(make_site: MakeSite) -> None:
     assert shown(make_site(signing_key=None))["warnings"] == [
         "No signing key is set: all tokens end with this process."
     ]
 
 
-def test_several_workers_without_shared_storage_are_warned_of(
+def test_several_workers_without_shared_storage_cause_a_warning(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.fws.tokens.several_processes = True
@@ -199,14 +199,16 @@ def test_several_workers_without_shared_storage_are_warned_of(
     assert shown(site)["warnings"] == []
 
 
-def test_a_storage_that_is_away_is_warned_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storage_that_is_away_causes_a_warning(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(MemoryStorageObject, "healthy", False)
     found = shown(site)
     assert found["warnings"] == ["The storage can't be reached."]
     assert found["storage"]["healthy"] is False
 
 
-def test_runners_that_are_all_blocked_are_warned_of(make_site: MakeSite, connect: Connect) -> None:
+def test_blocked_runners_cause_a_warning(make_site: MakeSite, connect: Connect) -> None:
     free = Event()
 
     class Blocks(WebSocketMessageFilter):
@@ -225,10 +227,12 @@ def test_runners_that_are_all_blocked_are_warned_of(make_site: MakeSite, connect
     until(lambda: not shown(site)["warnings"])
 
 
-# What it stands on.
+# The settings that it needs.
 
 
-def test_a_wrong_file_of_clients_is_told_at_the_start(make_site: MakeSite, tmp_path: Any) -> None:
+def test_a_wrong_file_of_clients_is_an_error_at_the_start(
+    make_site: MakeSite, tmp_path: Any
+) -> None:
     path = tmp_path / "wrong.json"
     path.write_text('{"billing": {"secret": "in plain text"}}')
     with pytest.raises(ConfigurationError, match="billing") as caught:
@@ -236,7 +240,7 @@ def test_a_wrong_file_of_clients_is_told_at_the_start(make_site: MakeSite, tmp_p
     assert "in plain text" not in str(caught.value)
 
 
-def test_nothing_secret_is_in_what_it_shows(make_site: MakeSite, connect: Connect) -> None:
+def test_it_shows_no_secret(make_site: MakeSite, connect: Connect) -> None:
     site = make_site()
     family = site.tokens("ada", "status")
     ticket = site.fws.issue_ticket("ada")
@@ -248,7 +252,7 @@ def test_nothing_secret_is_in_what_it_shows(make_site: MakeSite, connect: Connec
         assert secret not in text
 
 
-def test_it_does_not_start_where_the_numbers_of_several_processes_have_no_folder(
+def test_without_the_folder_for_several_processes_it_does_not_start(
     make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")

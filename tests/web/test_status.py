@@ -1,4 +1,4 @@
-"""The status page's door: log-in, link, cookie, log-out, and what no browser may do with it."""
+"""Access to the status page: log-in, link, cookie, log-out, and protection of browsers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATUS = "/fws/status"
 
 
 def cookie_of(answer: Answer) -> Morsel[str]:
-    """The cookie of an answer that lets in."""
+    """Return the cookie of a successful log-in."""
     assert (answer.status, answer.headers["location"]) == (303, STATUS)
     assert answer.headers["cache-control"] == "no-store"
     jar = SimpleCookie(answer.headers["set-cookie"])
@@ -31,12 +31,12 @@ def cookie_of(answer: Answer) -> Morsel[str]:
 
 
 def page(site: Site, answer: Answer) -> Answer:
-    """What who was let in sees."""
+    """Return the page with a cookie."""
     return site.get(STATUS, Cookie=f"fws_status={cookie_of(answer).value}")
 
 
 def assert_shut(answer: Answer) -> None:
-    """It is the log-in page, and says nothing of the server."""
+    """Check that it is the log-in page, without data of the server."""
     assert answer.status == 401
     assert "set-cookie" not in answer.headers
     assert b"data-live-path" not in answer.body
@@ -50,7 +50,7 @@ def guarded(make_site: MakeSite) -> Site:
 
 @pytest.fixture
 def open_site(make_site: MakeSite) -> Site:
-    """A site with nothing but the one-time link."""
+    """Return a site with only the one-time link."""
     return make_site(auth="off", signing_key=None)
 
 
@@ -76,7 +76,7 @@ def test_a_token_without_it_does_not(path: str, site: Site) -> None:
     assert answer.refusal == (403, "insufficient_scope")
 
 
-def test_a_token_that_does_not_count_does_not(site: Site) -> None:
+def test_an_invalid_token_does_not(site: Site) -> None:
     expired = site.token("ada", scope="status", ttl=50)
     site.clock.set(100)
     for token in ("rubbish", expired):
@@ -84,7 +84,7 @@ def test_a_token_that_does_not_count_does_not(site: Site) -> None:
         assert answer.refusal == (401, "invalid_token")
 
 
-def test_a_bad_token_is_not_made_good_by_a_cookie(site: Site) -> None:
+def test_an_invalid_token_is_refused_despite_a_cookie(site: Site) -> None:
     token = site.token("ada", scope="status")
     let_in = site.post("/fws/login", {"secret": token})
     cookie = let_in.headers["set-cookie"].partition(";")[0]
@@ -104,7 +104,7 @@ def test_a_token_opens_it_by_the_form(site: Site) -> None:
     assert page(site, site.post("/fws/login", {"secret": token})).status == 200
 
 
-def test_the_cookie_is_no_scripts_and_goes_nowhere_else(guarded: Site) -> None:
+def test_the_cookie_is_hidden_from_scripts_and_other_paths(guarded: Site) -> None:
     cookie = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD}))
     assert cookie["httponly"] is True
     assert cookie["samesite"] == "Lax"
@@ -129,7 +129,7 @@ def test_behind_https_it_is_secure(trusted: list[str], secure: object, make_site
         ({"HTTP_X_FORWARDED_PROTO": "https", "REMOTE_ADDR": "192.0.2.1"}, False),
     ],
 )
-def test_it_is_where_another_server_parsed_the_request(
+def test_it_works_behind_another_servers_parser(
     environ: dict[str, str], secure: bool, make_site: MakeSite
 ) -> None:
     site = make_site(admin_password=HASH, trusted_proxies=["10.0.0.0/8"])
@@ -139,7 +139,7 @@ def test_it_is_where_another_server_parsed_the_request(
     assert ("; Secure;" in answer.headers["Set-Cookie"]) is secure
 
 
-def test_below_a_prefix_it_stays_there(make_site: MakeSite) -> None:
+def test_below_a_prefix_its_links_keep_the_prefix(make_site: MakeSite) -> None:
     client = make_site(admin_password=HASH).app.test_client()
     under = {"SCRIPT_NAME": "/app"}
     answer = client.post("/fws/login", data={"secret": PASSWORD}, environ_overrides=under)
@@ -151,7 +151,7 @@ def test_below_a_prefix_it_stays_there(make_site: MakeSite) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", PASSWORD + "x", "a.b.c", "x" * 20_000, HASH])
-def test_a_wrong_secret_is_told_and_not_repeated(secret: str, guarded: Site) -> None:
+def test_a_wrong_secret_is_an_error_that_does_not_repeat_it(secret: str, guarded: Site) -> None:
     answer = guarded.post("/fws/login", {"secret": secret})
     assert_shut(answer)
     assert b"neither the password nor a token" in answer.body
@@ -163,7 +163,7 @@ def test_a_token_without_the_scope_does_not_open_it_by_the_form(site: Site) -> N
 
 
 @pytest.mark.usefixtures("no_time_passes")
-def test_after_too_many_attempts_even_the_right_one_waits(guarded: Site) -> None:
+def test_after_too_many_attempts_the_right_secret_is_refused_too(guarded: Site) -> None:
     statuses = [guarded.post("/fws/login", {"secret": "wrong"}).status for _ in range(10)]
     assert statuses == [401] * 10
     answer = guarded.post("/fws/login", {"secret": PASSWORD})
@@ -185,7 +185,7 @@ def test_attempts_are_counted_by_the_clients_address(make_site: MakeSite) -> Non
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
 @pytest.mark.parametrize("path", ["login", "logout"])
-def test_pages_of_other_sites_log_nobody_in_or_out(path: str, origin: str, guarded: Site) -> None:
+def test_pages_of_other_sites_can_not_log_in_or_out(path: str, origin: str, guarded: Site) -> None:
     answer = guarded.post(f"/fws/{path}", {"secret": PASSWORD}, Origin=origin)
     assert answer.refusal == (403, "access_denied")
     assert "set-cookie" not in answer.headers
@@ -203,12 +203,12 @@ def test_the_link_works_once(open_site: Site) -> None:
     second = open_site.get(link)
     assert_shut(second)
     assert b"is wrong, or was used already" in second.body
-    # Who was let in and opens it again stays in.
+    # A logged-in user may open the link again.
     cookie = f"fws_status={cookie_of(first).value}"
     assert open_site.get(link, Cookie=cookie).status == 200
 
 
-def test_to_look_ahead_does_not_use_the_link_up(open_site: Site) -> None:
+def test_head_does_not_use_the_link_up(open_site: Site) -> None:
     link = f"{STATUS}?ticket={open_site.fws.web.admin.link_secret}"
     assert "set-cookie" not in open_site.ask("HEAD", link).headers
     assert page(open_site, open_site.get(link)).status == 200
@@ -223,7 +223,7 @@ def test_the_link_is_printed_at_the_start(
     assert printed == [f"{site.origin}{STATUS}?ticket={secret}"]
 
 
-def test_several_workers_say_how_to_open_it_instead(
+def test_several_workers_print_the_other_way_to_open_it(
     open_site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
     open_site.fws.tokens.several_processes = True
@@ -244,14 +244,14 @@ def test_with_a_password_or_a_key_there_is_no_link(
         assert_shut(site.get(f"{STATUS}?ticket={secret}"))
 
 
-def test_the_form_is_there_where_something_can_be_typed(guarded: Site, open_site: Site) -> None:
+def test_the_form_is_shown_with_a_password_or_a_key(guarded: Site, open_site: Site) -> None:
     assert b'action="/fws/login"' in guarded.get(STATUS).body
     assert b"works once" not in guarded.get(STATUS).body
     assert b"<form" not in open_site.get(STATUS).body
     assert b"works once" in open_site.get(STATUS).body
 
 
-def test_to_log_out_ends_the_cookie(guarded: Site) -> None:
+def test_log_out_ends_the_cookie(guarded: Site) -> None:
     answer = guarded.post("/fws/logout")
     assert (answer.status, answer.headers["location"]) == (303, STATUS)
     cookie = SimpleCookie(answer.headers["set-cookie"])["fws_status"]
@@ -270,7 +270,7 @@ def test_an_expired_cookie_opens_nothing(guarded: Site, monkeypatch: pytest.Monk
     assert_shut(guarded.get(STATUS, Cookie=f"fws_status={value}"))
 
 
-def test_a_cookie_lives_no_longer_than_the_token_that_it_was_got_with(site: Site) -> None:
+def test_a_cookie_ends_with_the_token_at_the_latest(site: Site) -> None:
     cookie = cookie_of(site.post("/fws/login", {"secret": site.token(scope="status", ttl=60)}))
     assert 0 < int(cookie["max-age"]) <= 61
     revoked = site.token(scope="status")
@@ -287,7 +287,7 @@ def test_after_a_log_out_a_copy_of_the_cookie_opens_nothing(guarded: Site) -> No
     assert guarded.get(STATUS, Cookie=f"fws_status={other}").status == 200
 
 
-def test_a_log_out_that_can_not_be_remembered_is_no_log_out(
+def test_a_log_out_that_can_not_be_stored_is_an_error(
     guarded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     value = cookie_of(guarded.post("/fws/login", {"secret": PASSWORD})).value
@@ -298,7 +298,7 @@ def test_a_log_out_that_can_not_be_remembered_is_no_log_out(
 
 
 @pytest.mark.parametrize("way", ["status", "login"])
-def test_pages_may_do_little_and_are_kept_nowhere(way: str, guarded: Site) -> None:
+def test_pages_have_a_strict_policy_and_are_not_cached(way: str, guarded: Site) -> None:
     answer = guarded.get(STATUS)
     if way == "status":
         answer = page(guarded, guarded.post("/fws/login", {"secret": PASSWORD}))

@@ -36,7 +36,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def enter(browser: Chrome) -> Iterator[Open]:
-    """Opens the status page of a site and logs in: enter(site.origin)."""
+    """Return a function that opens the status page and logs in: enter(site.origin)."""
 
     def log_in(origin: str, secret: str = PASSWORD) -> Chrome:
         browser.get(f"{origin}/fws/status")
@@ -59,7 +59,7 @@ class Quiet(WebSocketMessageFilter):
 
 
 def text(browser: Chrome, name: str) -> str:
-    """What an element says; nothing while the page isn't there yet."""
+    """Return the text of an element; "" while the page is loading."""
     return "".join(each.text for each in browser.find_elements(By.ID, name))
 
 
@@ -69,7 +69,7 @@ def page(browser: Chrome) -> str:
 
 
 def shoot(browser: Chrome, name: str, width: int, height: int, scheme: str) -> None:
-    """Keep a picture of the whole page, and hold that it doesn't scroll sideways."""
+    """Save a screenshot of the whole page, and check that it doesn't scroll sideways."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -82,7 +82,7 @@ def shoot(browser: Chrome, name: str, width: int, height: int, scheme: str) -> N
 
 @pytest.fixture
 def busy(make_site: MakeSite, connect: Connect) -> tuple[Site, list[Client]]:
-    """A site with a password, and three clients in a room."""
+    """Return a site with a password, and three clients in a room."""
     site = make_site([Quiet], admin_password=generate_password_hash(PASSWORD))
     clients = [site.dial(connect, site.token("ada", "room:*")) for _ in range(3)]
     for client in clients:
@@ -92,9 +92,7 @@ def busy(make_site: MakeSite, connect: Connect) -> tuple[Site, list[Client]]:
     return site, clients
 
 
-def test_it_shows_what_happens_and_moves_with_it(
-    busy: tuple[Site, list[Client]], enter: Open
-) -> None:
+def test_it_shows_live_data(busy: tuple[Site, list[Client]], enter: Open) -> None:
     site, clients = busy
     browser = enter(site.origin)
     assert browser.title.startswith("● Working")
@@ -111,7 +109,7 @@ def test_it_shows_what_happens_and_moves_with_it(
     assert complaints == []
 
 
-def test_it_shows_all_nodes_and_the_gaps_that_were_told(
+def test_it_shows_all_nodes_and_reported_gaps(
     make_site: MakeSite, enter: Open, start_redis: StartRedis
 ) -> None:
     process = start_redis()
@@ -131,16 +129,14 @@ def test_it_shows_all_nodes_and_the_gaps_that_were_told(
     wait_until(lambda: text(browser, "gaps").startswith("1"))
 
 
-def test_it_asks_by_itself_where_no_websocket_is_to_be_had(
-    make_site: MakeSite, enter: Open
-) -> None:
+def test_it_polls_without_a_websocket(make_site: MakeSite, enter: Open) -> None:
     site = make_site([Quiet], admin_password=generate_password_hash(PASSWORD))
     site.server.node.side_nodes.clear()
     browser = enter(site.origin)
     wait_until(lambda: "polling" in text(browser, "freshness").lower())
 
 
-def test_it_says_when_the_server_is_gone(start: Start, enter: Open) -> None:
+def test_it_shows_that_the_server_is_gone(start: Start, enter: Open) -> None:
     environ = {"FWS_ADMIN_PASSWORD": generate_password_hash(PASSWORD)}
     command = start("-m", "fws_gevent", "-p", "0", environ=environ)
     browser = enter(f"http://127.0.0.1:{command.port()}")
@@ -151,7 +147,9 @@ def test_it_says_when_the_server_is_gone(start: Start, enter: Open) -> None:
     shoot(browser, "status-gone", 800, 600, "light")
 
 
-def test_a_wrong_password_is_told_and_the_form_stays(make_site: MakeSite, browser: Chrome) -> None:
+def test_a_wrong_password_is_an_error_and_the_form_stays(
+    make_site: MakeSite, browser: Chrome
+) -> None:
     site = make_site(admin_password=generate_password_hash(PASSWORD))
     browser.get(f"{site.origin}/fws/status")
     shoot(browser, "status-log-in", 390, 844, "dark")

@@ -1,4 +1,4 @@
-"""How often a client may ask for tokens."""
+"""The rate of requests for tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .sites import FORM, Answer, Site, basic, bearer, login
 pytestmark = pytest.mark.usefixtures("no_time_passes")
 
 
-def test_the_endpoints_say_when_to_come_again(make_site: MakeSite) -> None:
+def test_the_endpoints_answer_with_retry_after(make_site: MakeSite) -> None:
     site = make_site(token_rate=2)
     token = site.token()
     assert site.post("/fws/token").status == 400
@@ -26,7 +26,7 @@ def test_the_endpoints_say_when_to_come_again(make_site: MakeSite) -> None:
 
 
 @pytest.mark.parametrize("path", ["revoke", "introspect", "publish", "groups/room:a"])
-def test_wrong_secrets_are_counted_wherever_they_are_tried(path: str, make_site: MakeSite) -> None:
+def test_wrong_secrets_are_counted_over_all_endpoints(path: str, make_site: MakeSite) -> None:
     site = make_site(token_rate=2, trusted_proxies=["127.0.0.1"])
     method = "GET" if path.startswith("groups") else "POST"
 
@@ -44,7 +44,7 @@ def test_wrong_secrets_are_counted_wherever_they_are_tried(path: str, make_site:
     assert ask(login(), "192.0.2.2").status == 200
 
 
-def test_without_a_bound_nobody_is_refused(make_site: MakeSite) -> None:
+def test_without_a_limit_all_requests_are_answered(make_site: MakeSite) -> None:
     site = make_site(token_rate=0)
     assert {site.post("/fws/token").status for _ in range(70)} == {400}
 
@@ -53,14 +53,14 @@ def test_sixty_a_minute_are_the_default(site: Site) -> None:
     assert [site.post("/fws/token").status for _ in range(61)] == [400] * 60 + [429]
 
 
-def test_behind_a_trusted_proxy_the_clients_address_counts(make_site: MakeSite) -> None:
+def test_behind_a_trusted_proxy_the_clients_address_is_counted(make_site: MakeSite) -> None:
     site = make_site(token_rate=1, trusted_proxies=["127.0.0.1"])
     ask = [site.post("/fws/token", X_Forwarded_For=each).status
            for each in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "evil, 192.0.2.2")]  # fmt: skip
     assert ask == [400, 400, 429, 429]
 
 
-def test_an_address_counts_as_one_however_it_is_written(make_site: MakeSite) -> None:
+def test_an_address_is_counted_once_in_all_spellings(make_site: MakeSite) -> None:
     site = make_site(token_rate=1, trusted_proxies=["127.0.0.1"])
     ask = [site.post("/fws/token", X_Forwarded_For=each).status
            for each in ("192.0.2.1:1", "::ffff:192.0.2.1", "192.0.2.2:1", "[2001:db8::1]:1",
@@ -68,7 +68,7 @@ def test_an_address_counts_as_one_however_it_is_written(make_site: MakeSite) -> 
     assert ask == [400, 429, 400, 400, 429, 400]
 
 
-def test_without_one_whatever_the_header_says_is_the_same_client(make_site: MakeSite) -> None:
+def test_without_a_trusted_proxy_the_header_is_ignored(make_site: MakeSite) -> None:
     site = make_site(token_rate=1)
     ask = [site.post("/fws/token", X_Forwarded_For=each).status for each in ("192.0.2.1", "::1")]
     assert ask == [400, 429]
