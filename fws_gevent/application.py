@@ -92,11 +92,11 @@ class FilteredWebSocketApplication(NodeFacade):
         self._on_start = on_start
         self._worker: Worker | None = None
         self._pid: int | None = None
-        self._told = Repeats(_log, clock=clock)
+        self._repeats = Repeats(_log, clock=clock)
         self._drained: Event | None = None
-        self._told_of_many = False
+        self._warned_of_many = False
         if workers_of_gunicorn() > 1:
-            self._tell_of_many_workers()
+            self._warn_of_many_workers()
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -115,7 +115,7 @@ class FilteredWebSocketApplication(NodeFacade):
             if websocket is not None:
                 return self._open(admission, environ, start_response)
             if asks_for_websocket(environ):  # bytes after it may not be a request
-                return cannot_upgrade(environ, last_answers(start_response), self._told)
+                return cannot_upgrade(environ, last_answers(start_response), self._repeats)
         elif websocket is not None:
             return pass_on(self.application, environ, start_response)
         if WORKER not in environ:
@@ -221,7 +221,7 @@ class FilteredWebSocketApplication(NodeFacade):
         self.node.announce()
         warn_of_unused_tls(self.settings, environ.get("wsgi.url_scheme", "http"))
         if several:
-            self._tell_of_many_workers()
+            self._warn_of_many_workers()
         if self._worker is not None:
             limits = self.node.admission.limits
             limits.capacity = min(limits.capacity, self._worker.capacity)
@@ -234,9 +234,9 @@ class FilteredWebSocketApplication(NodeFacade):
             )
         self._on_start(environ)
 
-    def _tell_of_many_workers(self) -> None:
-        if not self.storage_object.shared and not self._told_of_many:
-            self._told_of_many = True
+    def _warn_of_many_workers(self) -> None:
+        if not self.storage_object.shared and not self._warned_of_many:
+            self._warned_of_many = True
             warn_of_many_workers()
 
     def finish(self, grace: float | None = None) -> None:

@@ -57,7 +57,7 @@ __all__ = ["FilteredWebSocketServer", "build_reactor", "build_server", "default_
 
 _log = get_logger("server")
 
-_PATIENCE = 1.0  # seconds for those to say something who were accepted just before a restart
+_FIRST_REQUEST = 1.0  # seconds for the request of a connection accepted just before the end
 
 
 class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
@@ -103,12 +103,12 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
 
     @classmethod
     def get_listener(cls, address: Any, backlog: int | None = None, family: Any = None) -> Any:
-        """gevent asks for the socket to listen on when the server starts."""
+        """Return the socket to listen on; gevent calls this when the server starts."""
         return tcp_listener(address, backlog or BACKLOG, family)
 
     @property
     def url(self) -> str:
-        """Where clients find it; known once it listens."""
+        """The URL for clients; known once it listens."""
         scheme = "wss" if self.ssl_enabled else "ws"
         if not isinstance(self.address, tuple):
             return f"{scheme}+unix:{self.address}"
@@ -141,12 +141,12 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         self._finished.clear()
 
     def on_fork(self) -> None:
-        """In a forked child: listen no more, and let go of all connections."""
+        """Close the listening socket, in a forked child."""
         if self.node.reactor.on_its_loop:  # else another server's child has ended that already
             self.close()
 
     def stop(self, timeout: float | None = None, code: CloseCode = CloseCode.GOING_AWAY) -> None:
-        """Take no more connections, answer requests, close WebSockets with `code`, and end.
+        """Stop accepting, answer requests, close WebSockets with `code`, and end.
 
         Returns after `timeout` seconds (`grace` by default) at the latest, and cuts off the rest.
         With SERVICE_RESTART the socket file stays, for the server that takes its place.
@@ -169,8 +169,8 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
             self._finished.set()
 
     def _finish(self, grace: float, deadline: float, code: CloseCode) -> None:
-        """Close the WebSockets, and meanwhile have all requests answered that came so far."""
-        answering = gevent.spawn(self.http.finish, deadline, _PATIENCE)
+        """Close the WebSockets, and meanwhile answer all requests that have come."""
+        answering = gevent.spawn(self.http.finish, deadline, _FIRST_REQUEST)
         try:
             self.node.drain(grace, code)
             answering.join()
@@ -180,19 +180,19 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
             self.node.drain(max(0.0, deadline - self.node.clock.monotonic()), code)
 
     def do_handle(self, *args: Any) -> None:
-        """Serve a connection that was accepted."""
+        """Serve an accepted connection."""
         self.http.accepted()
         super().do_handle(*args)
 
     def do_close(self, *args: Any) -> None:
-        """The HTTP of a connection is over; its socket is closed, unless it is a WebSocket's."""
+        """Close the socket of a connection, unless it is a WebSocket's by now."""
         self.http.closed()
         super().do_close(*args)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until `stop`, SIGTERM or Ctrl-C, which close every connection first.
 
-        So does SystemExit in a greenlet that the application started; it is raised then.
+        SystemExit in a greenlet that the application started does the same; it is raised then.
         """
         if not self.started:
             self.start()
@@ -204,7 +204,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
             self._finished.wait()
         except KeyboardInterrupt:  # a filter's own, or Python's before the watchers were there
             self._on_signal(stop_timeout)
-        except SystemExit:  # of a greenlet or a timer that a filter or a view started
+        except SystemExit:  # from a greenlet or a timer that a filter or a view started
             if not self.node.reactor.forked:
                 self._on_signal(stop_timeout)
             raise
@@ -217,7 +217,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         self.stop(timeout)
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
-        """Do the TLS handshake, with a time-out, and serve what comes over it."""
+        """Do the TLS handshake, with a time-out, and serve the connection."""
         wrap: Any = self.wrap_socket  # type: ignore[misc]  # set on the instance, so not bound
         options: Any = self.ssl_args
         secure = wrap(client_socket, **{**options, "do_handshake_on_connect": False})
@@ -228,7 +228,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         except (OSError, Timeout) as error:
             _log.debug("TLS with %s: %s", address, error)
         finally:
-            # A WebSocket keeps a file of the socket, which puts the real close off until its own.
+            # A WebSocket keeps a file of the socket, which delays the real close until its own.
             secure.close()
 
 

@@ -1,1 +1,5 @@
-"""One node: its connections, groups, chains, limits, tokens and figures."""
+"""One node: connections, groups, chains, admission, tokens, limits, statistics.
+
+Imports the broker's contract, a connection and all below them; no cluster and no server. Begin to
+read with `node`, which is composed of all the others, then `admission` and `events`.
+"""

@@ -1,4 +1,4 @@
-"""The access log: a line for each connection that opens, and for each that ends."""
+"""The access log: a line for each connection that opens and for each that ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _access = get_logger("access")
 
 
 def log_open(connection: Connection) -> None:
-    """A connection opened."""
+    """Log that a connection opened."""
     _access.info(
         "open %s %s %s%s", connection.id, connection.peer_name, connection.path,
         _as_whom(connection),
@@ -21,7 +21,7 @@ def log_open(connection: Connection) -> None:
 
 
 def log_close(connection: Connection, closed: Closed) -> None:
-    """A connection ended."""
+    """Log that a connection ended."""
     clock = connection.node.reactor.clock
     seconds = round(clock.monotonic() - connection.opened_at, 3)
     _access.info(
@@ -41,6 +41,6 @@ def _as_whom(connection: Connection) -> str:
 def _subject_of(connection: Connection) -> str | None:
     """Return the subject of a connection; None also for a program without a name.
 
-    That is what a log-in to the status page without a token has.
+    A log-in to the status page without a token has such a subject.
     """
     return None if connection.subject == CLIENT_PREFIX else connection.subject

@@ -1,4 +1,4 @@
-"""Open files: as many as there may be connections, where the system lets us."""
+"""The limit of open files, raised for all connections where the system allows it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
 RESERVED = 96
-"""Descriptors for what is no WebSocket: logs, Redis, HTTP, the loop's own."""
+"""Descriptors for all but WebSockets: logs, Redis, HTTP, the loop's own."""
 
 
 def room_for(connections: int) -> int:
-    """How many of `connections` this process has descriptors for; raises its soft limit for them.
+    """Raise the soft limit for `connections`; return the number that there are descriptors for.
 
-    At least one, since a server that takes nobody would only hide what is wrong.
+    That is one at least: a server that refuses all connections would hide the cause.
     """
     if resource is None:
         return connections

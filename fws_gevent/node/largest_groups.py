@@ -1,4 +1,4 @@
-"""The largest of a server's groups, found without looking at all of them at once."""
+"""The largest groups of a node, found without a look at all of them at once."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from ..tokens.claims import SUBJECT_GROUP
 
 LARGEST = 50
-"""Groups that are named."""
+"""Groups that are shown."""
 
 PORTION = 5000
-"""Groups that are looked at in one go, in a few milliseconds."""
+"""Groups that one look compares, in a few milliseconds."""
 
 
 class LargestGroups:
     """Finds the LARGEST of many groups in portions, one at each look.
 
-    Clients choose how many groups there are, so the cost of a look does not depend on that. Up
-    to PORTION groups are told as they are now. Of more, the names are those of the last pass over
-    all of them, and their sizes are the present ones. Groups of subjects are left out.
+    Clients choose the number of groups, so the cost of a look does not depend on it. Up to PORTION
+    groups are shown as they are now. With more, the names are those of the last pass over all of
+    them, with their present sizes. Groups of subjects are left out.
     """
 
     def __init__(self, groups: Mapping[str, Sized]) -> None:
@@ -43,8 +43,8 @@ class LargestGroups:
         self._next += PORTION
         self._best = heapq.nlargest(LARGEST, chain(self._best, self._sized(portion)))
 
-    def told(self) -> list[dict[str, Any]]:
-        """Return names and sizes, the largest first."""
+    def shown(self) -> list[dict[str, Any]]:
+        """Return the names and sizes, the largest first."""
         if len(self._groups) <= PORTION:
             names: Iterable[str] = tuple(self._groups)
         else:

@@ -1,4 +1,4 @@
-"""How much a client may send: for one connection, and for all of a subject or of an address."""
+"""The rates of clients' messages: of one connection, and of a subject's or an address' together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEY = "fws_gevent.message_rates"  # in a connection's data
 class MessageRates:
     """Token buckets for the messages and the bytes of this node's connections.
 
-    Those of a subject, and those of an address, have `shared_rate` times what one may have.
+    Those of one subject, and those of one address, share `shared_rate` times the rate of one.
     """
 
     def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -28,7 +28,7 @@ class MessageRates:
         self._shared = [Buckets(rate, rate * self._seconds, clock) for rate in shared]
 
     def allow(self, connection: Connection, size: int) -> bool:
-        """Count a message of `size` bytes; whether it is within all bounds."""
+        """Count a message of `size` bytes; return whether it is within all rates."""
         amounts = (1, size)
         owners = (("subject", connection.subject), ("address", connection.address_key))
         return not any(

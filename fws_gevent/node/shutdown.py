@@ -26,7 +26,7 @@ class Closable(Protocol):
     """A connection, as far as closing it goes."""
 
     ending: bool
-    """Whether that has begun already."""
+    """True once it has begun."""
 
     def close(self, code: int, reason: str) -> None:
         """Begin to close."""

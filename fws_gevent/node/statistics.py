@@ -123,7 +123,7 @@ class Statistics:
         """Return all figures of now; with `history`, those of the last five minutes too."""
         found, here = self.figures(), self.summary()
         others = self._broker.others
-        found["groups"]["largest"] = self._largest.told()
+        found["groups"]["largest"] = self._largest.shown()
         found |= {
             "time": self._clock.wall(),
             "state": here["state"],

@@ -1,4 +1,4 @@
-"""Says which filter held up the loop, and with it everybody, and for how long."""
+"""A watchdog that logs which filter blocked the loop, and for how long."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ BEAT = 0.5
 """Seconds between two signs of life of the loop."""
 
 TOO_LONG = 1.0
-"""Seconds without one that are told."""
+"""Seconds without one that are logged."""
 
 _LOOK = signal.SIGURG
-"""Python's name for "look where you are": no signal is sent. One that nobody else has a use for."""
+"""The signal whose handler looks at the stack: it is only simulated, and has no other use."""
 
-_seconds = SYSTEM_CLOCK.monotonic  # real ones, whatever clock the node has
+_seconds = SYSTEM_CLOCK.monotonic  # real seconds, also with another clock of the node
 
 _CHAIN: CodeType = Chain.receive.__code__
 
 
 class Watchdog:
-    """A thread of its own that has the loop's look where it is when it gives no sign of life.
+    """A native thread that notices when the loop gives no sign of life.
 
-    Nothing is measured on the way of a message. The stack of a thread is safe to read in that
-    thread alone, so the late one is asked, as by a signal, and looks between two of its
-    instructions. That works in the main thread, for the first watchdog there; elsewhere, where
-    SIGURG has a handler, and for code that never lets another thread run (some C extensions),
-    the line comes without a name.
+    Messages cost nothing more by it. Only the thread itself can safely read its stack, so the
+    watchdog interrupts the loop's thread, as by a signal, and the handler reads the stack between
+    two instructions. That works in the main thread, for the first watchdog there. Elsewhere, where
+    SIGURG has a handler, and for code that never lets another thread run (some C extensions), the
+    log line has no name.
     """
 
     def __init__(self) -> None:
         self._beat = 0.0
         self._seen = ""
-        self._told = Repeats(_log, most=3)
+        self._repeats = Repeats(_log, most=3)
         self._watching = False
         self._timer: Any = None
 
     def start(self) -> None:
-        """Watch the loop of the thread that calls this."""
+        """Watch the loop of the calling thread."""
         self._beat, self._watching = _seconds(), True
         self._timer = get_hub().loop.timer(BEAT, BEAT)
         self._timer.start(self._on_beat)
@@ -60,7 +60,7 @@ class Watchdog:
         get_original("_thread", "start_new_thread")(self._watch, ())
 
     def stop(self) -> None:
-        """Watch no more; the thread ends by itself."""
+        """Stop watching; the thread ends by itself."""
         self._watching = False
         if self._timer is not None:
             self._timer.stop()
@@ -72,7 +72,7 @@ class Watchdog:
     def _on_beat(self) -> None:
         now = _seconds()
         late, self._beat = now - self._beat - BEAT, now
-        if late >= TOO_LONG and self._told.due(self._seen):
+        if late >= TOO_LONG and self._repeats.due(self._seen):
             _log.warning("%s held up everybody for %.1f s; see `offload`",
                          self._seen or "something", late)  # fmt: skip
         self._seen = ""
@@ -82,7 +82,7 @@ class Watchdog:
         return signal.getsignal(_LOOK) == self._look
 
     def _watch(self) -> None:
-        """The thread: ask who is at it when the loop is late."""
+        """Run in the watchdog's thread: interrupt the loop's thread when the loop is late."""
         sleep: Callable[[float], None] = get_original("time", "sleep")
         while self._watching:
             sleep(BEAT)
@@ -91,18 +91,18 @@ class Watchdog:
                 interrupt_main(_LOOK)
 
     def _look(self, _signal: int, frame: FrameType | None) -> None:
-        """Remember who is at it. Runs wherever the loop's thread is: it must not switch."""
+        """Note the running filter. This interrupts any code, so it must not switch greenlets."""
         if frame is not None:
             self._seen = culprit(frame)
 
 
 def culprit(frame: FrameType) -> str:
-    """What runs in a thread: the innermost filter if there is one, and the line it is at."""
+    """Return a text for the code that a thread runs: the innermost filter, if any, and the line."""
     line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
     each: FrameType | None = frame
     while each is not None:
         if each.f_code is _CHAIN and "call" in each.f_locals:
-            link = each.f_locals["self"].filter_of(each.f_locals["call"])
-            return f"filter {link.__module__}.{link.__qualname__} (at {line})"
+            found = each.f_locals["self"].filter_of(each.f_locals["call"])
+            return f"filter {found.__module__}.{found.__qualname__} (at {line})"
         each = each.f_back
     return f"code outside filters, at {line},"

@@ -77,7 +77,7 @@ class StatusFeed:
             if not watcher.ending:
                 watcher.flush(frames[bits])  # so that the node's messages alone are counted
 
-    # What the connections need.
+    # For the connections; see `Host`.
 
     def enter(self, connection: Connection) -> bool:
         """Check the right to watch once more; return whether the figures may be sent."""

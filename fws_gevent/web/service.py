@@ -1,4 +1,4 @@
-"""What the pages of one application stand on."""
+"""The service behind the pages of one application."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LIVE = "/fws/status/live"
 """Path of the status page's WebSocket."""
 
 WAY_IN = "to open it, set FWS_ADMIN_PASSWORD to what `flask fws hash` prints, and start again"
-"""What to do where several processes have neither a password nor a signing key."""
+"""The advice where several processes have neither a password nor a signing key."""
 
 LOG_INS = 10
 """Attempts a minute per client address to log in to the status page."""
 
 
 class WebService:
-    """One application's pages: the node that they show, and who may do what."""
+    """The node that the pages of one application show, its tokens and its limits."""
 
     def __init__(self, name: str, node: Node, version: str, hooks: Hooks | None = None) -> None:
         self._name = name
@@ -56,7 +56,7 @@ class WebService:
 
     @property
     def tokens(self) -> Tokens:
-        """The node's tokens."""
+        """The tokens of the node."""
         return self.node.tokens
 
     @property
@@ -67,7 +67,7 @@ class WebService:
         return self._metrics
 
     def say_link(self, url: str) -> None:
-        """Print the one-time link to the status page of the server at `url`, if that is the way.
+        """Print the one-time link to the status page of the server at `url`, if there is one.
 
         It is no log line: logs are kept, and read by more people.
         """
@@ -79,7 +79,7 @@ class WebService:
             _say(f"status page: {WAY_IN}")
 
     def snapshot(self, history: bool = True) -> Snapshot:
-        """What the status page shows."""
+        """Return the figures that the status page shows."""
         found = self.node.statistics.snapshot(history)
         return {"version": self._version, "warnings": self._warnings(), **found}
 
@@ -104,17 +104,17 @@ class WebService:
         return warnings
 
     def _on_look(self) -> None:
-        if MULTIPROCESS in os.environ:  # whoever is asked adds up what all have written
+        if MULTIPROCESS in os.environ:  # the process that is asked adds up the numbers of all
             self.metrics.update(self.node.statistics.figures())
 
 
 def _say(line: str) -> None:
-    # In one call, for log lines are written by another thread meanwhile.
+    # In one call, since another thread writes log lines meanwhile.
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def service() -> WebService:
-    """The service of the present application."""
+    """Return the service of the present application."""
     found: WebService = current_app.extensions["fws"].web
     return found

@@ -1,4 +1,4 @@
-"""The last seconds of a gunicorn worker: what ends in them, and how long that is waited for."""
+"""The end of a gunicorn worker: connections, requests and nodes end within graceful_timeout."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import gevent
 from ..clock import SYSTEM_CLOCK, Clock
 from ..upgrade.context import WorkerNode
 
-# Parts of graceful_timeout, after which the master kills: for Close handshakes, and for all.
+# Parts of graceful_timeout (then the master kills the worker): for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95
-# Seconds, and the part of graceful_timeout, for a connection accepted at the end to be heard.
+# Seconds, and the part of graceful_timeout, for the request of a connection accepted at the end.
 _HEARING, _HEARING_PART = 3.0, 0.2
 _LOOK = 0.01  # seconds
 
 
 class WorkerEnd:
-    """Begins when it is made; `graceful_timeout` is gunicorn's, in seconds.
+    """The end of a worker, which begins with this; `graceful_timeout` is gunicorn's, in seconds.
 
     `notify` is called once a second at least while something is waited for.
     """
@@ -35,11 +35,11 @@ class WorkerEnd:
         self._endings: list[gevent.Greenlet[..., Any]] = []
 
     def hear(self, somebody_new: Callable[[], object]) -> None:
-        """Let connections that were accepted just before the end say what they want.
+        """Wait for the requests of connections that were accepted just before the end.
 
         They can't know of the end. From then on the nodes drain, and refuse upgrades.
         """
-        gevent.sleep(_LOOK)  # the greenlets of those that were accepted have begun by then
+        gevent.sleep(_LOOK)  # the greenlets of accepted connections have begun by then
         while self._clock.monotonic() < self._heard_until and somebody_new():
             gevent.sleep(_LOOK)
 
@@ -48,11 +48,11 @@ class WorkerEnd:
         self.await_(node.finish, max(0.0, self._closed_until - self._clock.monotonic()))
 
     def await_(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Call what ends something, and have it waited for."""
+        """Call a function that ends something, and have `wait` wait for it."""
         self._endings.append(gevent.spawn(function, *arguments))
 
     def wait(self) -> bool:
-        """Wait for all that, until the deadline at most; return whether it has ended."""
+        """Wait for all of it, until the deadline at most; return whether it has ended."""
         while left := [each for each in self._endings if not each.ready()]:
             seconds = self._deadline - self._clock.monotonic()
             if seconds <= 0:

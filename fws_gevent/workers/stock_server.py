@@ -1,4 +1,4 @@
-"""The servers of gunicorn's stock worker, which the application meets with its first request."""
+"""The servers of gunicorn's stock worker, which the application finds at its first request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODULE = "gunicorn.workers.ggevent"
 
 
 class StockEntry:
-    """Stands before the application of a server, outside of all its middleware.
+    """Wraps the application of a server, outside of all its middleware.
 
     gevent-websocket asks the application for the one subprotocol that it may agree on, and never
     closes what the application returns; and only here REMOTE_ADDR is what the socket says.
@@ -28,7 +28,7 @@ class StockEntry:
         self._app_protocol = app_protocol
 
     def app_protocol(self, path: str) -> str:
-        """The subprotocol to agree on at `path`: the application's own, if it names one."""
+        """Return the subprotocol to agree on at `path`: the application's own, if it names one."""
         own = getattr(self._application, "app_protocol", None)
         return str((own and own(path)) or self._app_protocol(path))
 
@@ -52,7 +52,7 @@ def _to_its_end(answer: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def enter_stock_servers(app_protocol: Callable[[str], str]) -> None:
-    """Put a `StockEntry` before the application of each server of this worker.
+    """Wrap the application of each server of this worker in a `StockEntry`.
 
     The worker keeps its servers in a local variable, so they are looked for among all objects.
     A child that the application forks serves nobody, and is no orphan of gunicorn's master.
@@ -76,5 +76,5 @@ def _stock_servers() -> list[Any]:
     module = sys.modules.get(_MODULE)
     if module is None:
         return []
-    # By their type alone: a proxy's __class__ may be anything, or raise.
+    # By the type alone: the __class__ of a proxy may be anything, or raise.
     return [each for each in gc.get_objects() if issubclass(type(each), module.PyWSGIServer)]

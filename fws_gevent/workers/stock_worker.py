@@ -1,4 +1,4 @@
-"""gunicorn's stock GeventWebSocketWorker, as the application meets it.
+"""gunicorn's stock GeventWebSocketWorker, as the application finds it.
 
 That worker has answered the upgrade (with gevent-websocket) before it asks the application, so a
 client that may not come in gets a close code where other doors answer with an HTTP status. And
@@ -37,34 +37,34 @@ _log = get_logger("server")
 
 
 def take_websocket(environ: Mapping[str, Any]) -> tuple[Any, bytes]:
-    """The socket that the worker upgraded, and the bytes that came behind the request.
+    """Return the socket that the worker upgraded, and the bytes behind the request.
 
     Raises OSError if the client is gone already.
     """
     websocket = environ["wsgi.websocket"]
-    # The handler would close the socket for a websocket that it holds to be open.
+    # The handler would close the socket of a websocket that is marked open.
     websocket.closed = True
     handler = websocket.handler
-    # And it would read what is left of a body, from a file that is closed by then.
+    # And it would read the rest of a body, from a file that is closed by then.
     handler.wsgi_input.content_length, handler.wsgi_input.chunked_input = None, False
     return take_socket(handler)
 
 
 def peer_at(handler: Any) -> SocketPeer:
-    """The other end of a handler's socket, whatever middleware has made of REMOTE_ADDR."""
+    """Return the other end of a handler's socket; middleware may have changed REMOTE_ADDR."""
     address = handler.client_address
     host, port = address[:2] if isinstance(address, tuple) else ("", 0)
     return SocketPeer(normal_address(host), port, "https" if handler.server.ssl_enabled else "http")
 
 
 def answer_of(handler: Any) -> list[tuple[str, str]]:
-    """The headers with which the worker answered 101."""
+    """Return the headers of the worker's answer 101."""
     pairs: list[tuple[bytes, bytes]] = handler.response_headers
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
 
 
 def request_of(handler: Any) -> Request:
-    """The head of a request that the worker upgraded, as far as its parser left it as it came.
+    """Return the head of a request that the worker upgraded, as far as its parser kept it.
 
     Raises HandshakeRefused for what that parser lets pass, and ours doesn't.
     """
@@ -81,7 +81,7 @@ def request_of(handler: Any) -> Request:
 
 
 def close_refused(socket: Any, refused: HandshakeRefused) -> None:
-    """Close a WebSocket that was answered already: with a Close, as far as the kernel takes it."""
+    """Close a WebSocket that was answered already, with a Close if the kernel takes one."""
     code = refused.close_code or CloseCode.POLICY_VIOLATION
     _log.info("refused with %d: %s", code, refused)
     try:
@@ -94,7 +94,7 @@ def close_refused(socket: Any, refused: HandshakeRefused) -> None:
 def pass_on(
     application: WSGIApplication, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterator[bytes]:
-    """Have `application` serve a WebSocket at a path that is not ours.
+    """Have `application` serve a WebSocket at another path than ours.
 
     Where it answers with an error instead, as for a path that it doesn't know, the WebSocket is
     closed with 1008.
@@ -124,7 +124,7 @@ def pass_on(
 def last_answers(
     start_response: Callable[..., Any], from_now_on: Callable[[], bool] = lambda: True
 ) -> Callable[..., Any]:
-    """A `start_response` whose answers are the last ones of their connections.
+    """Return a `start_response` whose answers are the last ones of their connections.
 
     `from_now_on` says so when an answer begins.
     """
@@ -139,7 +139,7 @@ def last_answers(
 
 
 def finish_at_the_end(finish: Callable[[], None]) -> None:
-    """Have `finish` called when SIGTERM comes, and waited for at exit."""
+    """Call `finish` on SIGTERM, and wait for it at exit."""
     previous = signal.getsignal(signal.SIGTERM)
 
     def on_term(number: int, frame: FrameType | None) -> None:

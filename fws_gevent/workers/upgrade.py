@@ -1,4 +1,4 @@
-"""A request for a WebSocket that gunicorn parsed, on its way to the application."""
+"""A request for a WebSocket that gunicorn has parsed, as the application gets it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..protocol.handshake import Request, check_request, parse_headers, split_ta
 from ..upgrade.takeover import for_the_reactor
 
 SWITCHING = "101 Switching Protocols"
-_PATIENCE = 10.0  # seconds for that answer to be taken
+_TIMEOUT = 10.0  # seconds for the client to read that answer
 
 Write = Callable[[bytes], Any]
 
@@ -30,11 +30,11 @@ class GunicornUpgrade:
         self._written = False
         self.start_response: Callable[..., Write] | None = None
         self.taken = False
-        """Whether the socket is no longer gunicorn's."""
+        """True once the socket is no longer gunicorn's."""
 
     @property
     def request(self) -> Request:
-        """Its head, with each header field as it was sent. Raises HandshakeRefused."""
+        """Return its head, with each header field as it was sent. Raises HandshakeRefused."""
         headers = parse_headers(f"{name}: {value}" for name, value in self._parsed.headers)
         version = "HTTP/{}.{}".format(*self._parsed.version)
         path, authority = split_target(self._parsed.method, self._target)
@@ -67,11 +67,11 @@ class GunicornUpgrade:
     def take(
         self, headers: Sequence[tuple[str, str]], start_response: Callable[..., Any]
     ) -> tuple[Any, bytes]:
-        """Answer 101; returns the socket and the bytes behind the request. Raises OSError."""
-        self._socket.settimeout(_PATIENCE)
+        """Answer 101; return the socket and the bytes behind the request. Raises OSError."""
+        self._socket.settimeout(_TIMEOUT)
         write = start_response(SWITCHING, list(headers))
-        write(b"")  # what sends the head
-        if not self._written:  # a middleware keeps it back: it goes out without that one
+        write(b"")  # which sends the head
+        if not self._written:  # a middleware keeps it back: bypass it
             if self._write is None:
                 self.start(SWITCHING, list(headers))
             self.write(b"")
@@ -83,7 +83,7 @@ class GunicornUpgrade:
 
 
 class UpgradeAnswer:
-    """What the application returned for a request for a WebSocket, as gunicorn iterates it.
+    """The application's answer to a request for a WebSocket, as gunicorn iterates it.
 
     It is iterated to its end and closed in any case, and nothing of it is sent once the socket
     is a WebSocket's.
@@ -104,4 +104,4 @@ class UpgradeAnswer:
 
 
 def _drop(_data: bytes) -> None:
-    """Send nothing: the answer has ended."""
+    """Do nothing: the answer has ended."""

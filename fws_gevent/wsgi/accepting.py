@@ -1,4 +1,4 @@
-"""Accepting connections, also when the process has no descriptor left for one; the first byte."""
+"""Accepting connections, also during a shortage of descriptors, and waiting for the first byte."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..logs.loggers import get_logger
 _log = get_logger("server")
 
 PAUSE = 1.0
-"""Seconds at most until accepting is tried again after there was no descriptor."""
+"""Seconds at most until the server tries to accept again after a shortage of descriptors."""
 
 CALM = 10.0
-"""Seconds without such a shortage after which it is over."""
+"""Seconds after which a shortage that has not come again is over."""
 
 _FIRST_PAUSE = 0.01
 
@@ -25,18 +25,18 @@ _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class PatientStreamServer(StreamServer):
-    """A StreamServer that outlives a shortage of descriptors: it says so once, and tries again.
+    """A StreamServer that survives a shortage of descriptors: it logs it once, and tries again.
 
-    Who asks meanwhile waits in the kernel's backlog. Where descriptors come free one by one, they
-    are used at once; that isn't the end of the shortage, and nothing is said of it.
+    New connections wait in the kernel's backlog meanwhile. A descriptor that becomes free is used
+    at once; that is not the end of the shortage, and is not logged.
     """
 
     _next_pause = _FIRST_PAUSE
     _shortages = 0
-    _telling: gevent.Greenlet[..., None] | None = None
+    _logging: gevent.Greenlet[..., None] | None = None
 
     def do_read(self) -> Any:
-        """Accept a connection; None if there is none, or can't be one now."""
+        """Accept a connection; return None if there is none, or no descriptor for it."""
         try:
             accepted = super().do_read()
         except OSError as error:
@@ -49,38 +49,38 @@ class PatientStreamServer(StreamServer):
         return accepted
 
     def close(self) -> None:
-        """Accept nobody any more."""
+        """Stop accepting."""
         super().close()
-        if self._telling is not None:
-            self._telling.kill(block=False)
+        if self._logging is not None:
+            self._logging.kill(block=False)
 
     def _pause(self, error: OSError) -> None:
         self.stop_accepting()
         gevent.spawn_later(self._next_pause, self._go_on)
         self._next_pause = min(PAUSE, 2 * self._next_pause)
         self._shortages += 1
-        if self._telling is None:
+        if self._logging is None:
             _log.error(
                 "can't accept connections: %s; trying again every %g s (see ulimit -n)",
                 error.strerror, PAUSE,
             )  # fmt: skip
-            self._telling = gevent.spawn(self._tell_when_over)
+            self._logging = gevent.spawn(self._log_the_end)
 
     def _go_on(self) -> None:
         if self.started:
             self.start_accepting()
 
-    def _tell_when_over(self) -> None:
+    def _log_the_end(self) -> None:
         before = 0
         while before != self._shortages:
             before = self._shortages
             gevent.sleep(CALM)
-        self._telling = None
+        self._logging = None
         _log.warning("accepting connections again")
 
 
 class ListenerName(NamedTuple):
-    """The name of a listener, which connections ask for after it was closed."""
+    """The name of a listener, for connections that ask for it after it was closed."""
 
     address: Any
 
@@ -89,13 +89,10 @@ class ListenerName(NamedTuple):
         return self.address
 
 
-def await_first_byte(socket: Any, patience: float) -> bool:
-    """Wait until a gevent socket can be read, for `patience` seconds (0: for any time).
-
-    Return whether it can.
-    """
+def await_first_byte(socket: Any, timeout: float) -> bool:
+    """Wait until a gevent socket can be read; return False after `timeout` seconds (0: never)."""
     try:
-        wait_read(socket.fileno(), timeout=patience or None)
+        wait_read(socket.fileno(), timeout=timeout or None)
     except TimeoutError:
         return False
     return True

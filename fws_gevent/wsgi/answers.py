@@ -1,4 +1,4 @@
-"""Sending an answer: for as long as the client reads it, however long that takes."""
+"""Sending an answer, for as long as the client reads it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from ..connection.transport import in_kernel
 from .body import SLOWEST, TooSlow
 
 _PIECE: Final = 1 << 16  # bytes that are handed to the kernel at once
-_LOOKS: Final = 4  # times that a wait looks for progress in one time-out
+_LOOKS: Final = 4  # looks for progress in one time-out
 
 
 def send_while_read(
-    socket: Any, data: bytes | bytearray, patience: float, clock: Clock = SYSTEM_CLOCK
+    socket: Any, data: bytes | bytearray, timeout: float, clock: Clock = SYSTEM_CLOCK
 ) -> None:
-    """Send all of `data` over a gevent socket that waits.
+    """Send all of `data` over a blocking gevent socket.
 
-    The client may take any time, but it must take `SLOWEST` bytes a second or more, on the
-    average of each `patience` seconds; with 0 for `patience` it may stop. Bytes count once they
-    have left the kernel's buffer. Raises TooSlow otherwise, and OSError for a lost connection.
-    The time-out of the socket is `patience` afterwards.
+    There is no limit for the whole, but the client must take `SLOWEST` bytes a second on the
+    average of each `timeout` seconds; with a `timeout` of 0 it may stop. Bytes count once they have
+    left the kernel's buffer. The time-out of the socket is `timeout` afterwards.
+
+    Raises:
+        TooSlow: The client is slower.
+        OSError: The connection is lost.
     """
     left = memoryview(data)
     sent, taken_before = 0, -in_kernel(socket.fileno())
-    due = clock.monotonic() + patience
-    socket.settimeout(patience / _LOOKS if patience else None)
+    due = clock.monotonic() + timeout
+    socket.settimeout(timeout / _LOOKS if timeout else None)
     while left:
         try:
             size: int = socket.send(left[:_PIECE])
@@ -33,9 +36,9 @@ def send_while_read(
             size = 0
         sent += size
         left = left[size:]
-        if patience and (now := clock.monotonic()) >= due:
+        if timeout and (now := clock.monotonic()) >= due:
             taken = sent - in_kernel(socket.fileno())
-            if taken - taken_before < SLOWEST * patience:
+            if taken - taken_before < SLOWEST * timeout:
                 raise TooSlow
-            taken_before, due = taken, now + patience
-    socket.settimeout(patience or None)
+            taken_before, due = taken, now + timeout
+    socket.settimeout(timeout or None)

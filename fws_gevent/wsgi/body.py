@@ -1,4 +1,4 @@
-"""A request's body, read to the byte where it ends, from a client that may be in no hurry."""
+"""The body of a request, read to its exact end, with a limit for slow clients."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ MAX_HEAD: Final = 65536
 MAX_HEADERS: Final = 100
 
 SLOWEST: Final = 500.0
-"""Bytes a second of a body, once its time-out is over; what comes slower is a trick, no upload."""
+"""Bytes a second of a body once its time-out is over; a slower one is an attack, not an upload."""
 _PIECE = 4096
 
-# The size of a chunk, and an extension that nobody knows (RFC 9112 §7.1).
+# The size of a chunk, and an unknown extension (RFC 9112 §7.1).
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-# What says how a message is to be read comes before it, or never (RFC 9110 §6.5.1).
+# Fields that decide how a message is read must come before it (RFC 9110 §6.5.1).
 _NO_TRAILER = ("host", "content-length", "transfer-encoding", "trailer", "te", "authorization")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BadBody(OSError):
-    """A body that is not what its headers announce; where it ends is unknown."""
+    """The body is not as its headers announce; its end is unknown."""
 
 
 class TooSlow(TimeoutError):
-    """A body that drips, or has stopped coming."""
+    """The client sends or reads too slowly, or has stopped."""
 
     def __init__(self) -> None:
-        super().__init__("timed out")  # by which gevent's handler knows it
+        super().__init__("timed out")  # the text that gevent's handler knows it by
 
 
 class Body:
-    """`wsgi.input` of one request, as PEP 3333 wants it: it ends where the body does.
+    """The `wsgi.input` of one request: it ends at the end of the body (PEP 3333).
 
-    `patience` is the time-out of the socket, or 0: a wait for the first bytes may take that long.
-    Reading raises BadBody, and TooSlow for a client that drips.
+    `timeout` is the time-out of the socket, or 0: a wait for the first bytes may take that long.
+    Reading raises BadBody, and TooSlow for a slow client.
     """
 
     def __init__(
@@ -53,39 +53,39 @@ class Body:
         length: int | None,
         *,
         chunked: bool = False,
-        patience: float = 0.0,
+        timeout: float = 0.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock
         self.rfile = rfile
-        """What it is read from, where libraries look for the socket of gevent's servers."""
+        """The file of the socket; libraries look for it under this name."""
         self._chunked = chunked
         self._left = length or 0
-        self._patience = patience
+        self._timeout = timeout
         self._got, self._waited = 0, 0.0
         self._bad: BadBody | None = None
         self.whole = not chunked and not length
-        """Whether it was read to its end, so that what comes next is another request."""
+        """True once it was read to its end, so that the next bytes are another request."""
         self.awaited_on: Any = None
-        """The socket of a client that sends the body only once it is asked for it."""
+        """The socket of a client that waits for 100 Continue."""
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next `size` bytes, fewer at the end; all that are left without a size."""
+        """Return the next `size` bytes, fewer at the end; without a size, all that are left."""
         return b"".join(self._pieces(size, line=False))
 
     def readline(self, size: int | None = -1) -> bytes:
-        """The next line, up to `size` bytes of it."""
+        """Return the next line, or `size` bytes of it."""
         return b"".join(self._pieces(size, line=True))
 
     def readlines(self, _hint: int = -1) -> list[bytes]:
-        """All lines that are left."""
+        """Return all lines that are left."""
         return list(self)
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
     def _discard(self) -> None:
-        """gevent calls this when the request was answered: read what the application left."""
+        """Read the rest after the answer; gevent calls this."""
         if self._bad is None and self.awaited_on is None:
             while not self.whole:
                 self.read(MAX_HEAD)
@@ -108,13 +108,13 @@ class Body:
                 room -= len(piece)
 
     def _some(self, most: int, *, line: bool) -> bytes:
-        """What is there of the next bytes, or comes first; not past the end of a line."""
+        """Wait for the next bytes, and return them; with `line`, up to the end of the line."""
         if self._bad is not None:
             raise self._bad
         if self.awaited_on is not None:
             awaited_on, self.awaited_on = self.awaited_on, None
             awaited_on.sendall(CONTINUE)
-        if self._patience and self._waited > self._patience + self._got / SLOWEST:
+        if self._timeout and self._waited > self._timeout + self._got / SLOWEST:
             raise TooSlow
         begun = self._clock.monotonic()
         there: bytes = self.rfile.peek(1)
@@ -154,7 +154,7 @@ class Body:
             raise self._malformed("a chunk is longer than its size")
 
     def _read_trailer(self) -> None:
-        """Fields after the body: nobody wants them, but they must be what may stand there."""
+        """Check the fields after the body, and drop them."""
         lines: list[str] = []
         room = MAX_HEAD
         while line := self._line():
@@ -174,28 +174,28 @@ class Body:
         return self._bad
 
 
-class PatientInput:
-    """Another server's `wsgi.input`: each 4 KiB of it must come within `patience` seconds.
+class TimedInput:
+    """Another server's `wsgi.input`: each 4 KiB of it must come within `timeout` seconds.
 
-    Reading raises TooSlow otherwise. With 0 for `patience` they may take for ever. A body that
-    ends before `length` bytes raises BadBody: gunicorn hands on the part that came.
+    Reading raises TooSlow otherwise; with a `timeout` of 0 they may take any time. A body that ends
+    before `length` bytes raises BadBody, where gunicorn would pass on a part.
     """
 
-    def __init__(self, body: Any, patience: float, length: int = 0) -> None:
+    def __init__(self, body: Any, timeout: float, length: int = 0) -> None:
         self._body = body
-        self._patience = patience
+        self._timeout = timeout
         self._left = length
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next `size` bytes, fewer at the end; all that are left without a size."""
+        """Return the next `size` bytes, fewer at the end; without a size, all that are left."""
         return b"".join(self._pieces(self._body.read, size))
 
     def readline(self, size: int | None = -1) -> bytes:
-        """The next line, up to `size` bytes of it."""
+        """Return the next line, or `size` bytes of it."""
         return b"".join(self._pieces(self._body.readline, size, end=b"\n"))
 
     def readlines(self, _hint: int = -1) -> list[bytes]:
-        """All lines that are left."""
+        """Return all lines that are left."""
         return list(self)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -206,7 +206,7 @@ class PatientInput:
     ) -> Iterator[bytes]:
         room = size if size is not None and size >= 0 else None
         while room != 0:
-            with Timeout(self._patience or None, TooSlow):
+            with Timeout(self._timeout or None, TooSlow):
                 piece = read(_PIECE if room is None else min(_PIECE, room))
             self._left -= len(piece)
             if not piece and self._left > 0:
@@ -219,14 +219,14 @@ class PatientInput:
 
 
 def without_line_end(line: str) -> str:
-    """A line without its CRLF. Raises HandshakeRefused for a bare LF, or no line end at all."""
+    """Return a line without its CRLF. Raises HandshakeRefused for a bare LF or no line end."""
     if not line.endswith("\r\n"):
         raise HandshakeRefused("400 Bad Request", "a line doesn't end in CRLF")
     return line[:-2]
 
 
 def header_lines(rfile: BinaryIO) -> Iterator[str]:
-    """The lines of a head up to the empty one. Raises HandshakeRefused if they are too many."""
+    """Yield the lines of a head up to the empty one. Raises HandshakeRefused for too many."""
     too_large = "431 Request Header Fields Too Large"
     room = MAX_HEAD
     for _ in range(MAX_HEADERS + 1):

@@ -1,4 +1,4 @@
-"""HTTP connections that are not WebSockets: how many there are, and their end."""
+"""The connections that are not WebSockets: their number and their end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import gevent.socket
 from ..clock import SYSTEM_CLOCK, Clock
 
 LINGER = 2.0
-"""Seconds in which what a client still sends behind its last answer is thrown away."""
+"""Seconds in which bytes that a client sends after its last answer are discarded."""
 
 _LOOK = 0.01  # seconds
 _PIECE = 1 << 16  # bytes
@@ -41,55 +41,56 @@ class HTTPConnections(Counter[str]):
         self._open: set[HTTPConnection] = set()
 
     def accepted(self) -> None:
-        """A connection was accepted; it is "new"."""
+        """Count a connection that was accepted; it is "new"."""
         self["new"] += 1
 
     def closed(self) -> None:
-        """A connection that is "new", or has left, is closed."""
+        """Count the close of a connection that is "new" or has left."""
         self["new"] -= 1
 
     def entered(self, connection: HTTPConnection) -> None:
-        """A connection that was accepted has a handler now."""
+        """Note that an accepted connection has a handler now."""
         self._open.add(connection)
 
     def left(self, connection: HTTPConnection) -> None:
-        """Its handler has ended."""
+        """Note that the handler of a connection has ended."""
         self.move(connection, "new")
         self._open.discard(connection)
 
     def move(self, connection: HTTPConnection, state: str) -> None:
-        """Have a connection be in another state."""
+        """Move a connection to another state."""
         self[connection.state] -= 1
         self[state] += 1
         connection.state = state
 
-    def finish(self, deadline: float, patience: float) -> None:
-        """Wait until each request is answered that came so far, and those that come meanwhile.
+    def finish(self, deadline: float, wait: float) -> None:
+        """Wait until all requests are answered, also those that come meanwhile.
 
-        `deadline` is the time of the clock after which none is waited for; new
-        connections may say something for `patience` seconds.
+        Args:
+            deadline: The time of the clock at which the wait ends.
+            wait: Seconds for new connections to send a request.
         """
-        silent_until = min(deadline, self._clock.monotonic() + patience)
+        silent_until = min(deadline, self._clock.monotonic() + wait)
         while (now := self._clock.monotonic()) < deadline and (
             self["busy"] or (self["new"] and now < silent_until)
         ):
             gevent.sleep(_LOOK)
 
     def cut_off(self) -> None:
-        """End those that are still there."""
+        """Close those that are still open."""
         for connection in tuple(self._open):
             if connection.socket is not None:
                 _shut(connection.socket, sockets.SHUT_RDWR)
 
 
 def hang_up(socket: Any) -> None:
-    """Have no request more from a client: what it sent already is read, and then the end."""
+    """Take no more requests from a client: bytes that it sent are read, and then the end."""
     _shut(socket, sockets.SHUT_RD)
 
 
 def _shut(socket: Any, how: int) -> None:
     with contextlib.suppress(OSError):  # it may be gone
-        # Not by the socket's own method: that makes an error of the greenlet that reads.
+        # The socket's own method would raise an error in the greenlet that reads.
         bare = _socket.socket(fileno=os.dup(socket.fileno()))
         try:
             bare.shutdown(how)
@@ -98,7 +99,7 @@ def _shut(socket: Any, how: int) -> None:
 
 
 def has_unread(socket: Any) -> bool:
-    """Return whether the kernel holds bytes of a client's that nobody has read."""
+    """Return whether the kernel holds unread bytes of a client."""
     descriptor, answer = socket.fileno(), bytearray(4)
     if descriptor < 0:
         return False  # closed, or another's by now
@@ -108,17 +109,17 @@ def has_unread(socket: Any) -> bool:
 
 
 def twin_of(socket: Any) -> Any:
-    """A second gevent socket for a connection, which stays open when the first one is closed."""
+    """Return a second gevent socket for a connection; it stays open when the first is closed."""
     family, kind, protocol = socket.family, socket.type, socket.proto
     return gevent.socket.socket(family, kind, protocol, fileno=os.dup(socket.fileno()))
 
 
 def linger(socket: Any) -> None:
-    """Close a connection whose client may still be sending, after what was sent to it.
+    """Close a connection whose client may still be sending, without losing the answer.
 
-    To close over bytes that nobody has read would make the kernel send a reset, which destroys
-    an answer on its way (RFC 9112 §9.6). So our side is shut first, and what comes is thrown away
-    until the client hangs up, for `LINGER` seconds at most.
+    A close with unread bytes makes the kernel send a reset, which destroys an answer on its way
+    (RFC 9112 §9.6). So our side is shut first, and input is discarded until the client hangs up,
+    for `LINGER` seconds at most.
     """
     with socket, contextlib.suppress(OSError):  # it may be gone
         socket.shutdown(sockets.SHUT_WR)

@@ -1,4 +1,4 @@
-"""The HTTP side of our own server: strict requests in, upgrades handed to the engine."""
+"""The handler of requests to our own server: strict parsing, answers, upgrades."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _access = get_logger("access")
 
 
 class FilteredWebSocketHandler(UpgradingHandler):
-    """Answers requests on one HTTP connection; an upgrade ends it here.
+    """Answers the requests on one HTTP connection, until it ends or becomes a WebSocket.
 
-    Its `UpgradingHandler` makes a WebSocket of a request.
+    `UpgradingHandler` makes the WebSocket.
     """
 
     ignored_socket_errors = (*UpgradingHandler.ignored_socket_errors, "timed out")
@@ -69,10 +69,10 @@ class FilteredWebSocketHandler(UpgradingHandler):
             self.server.http.left(self)
 
     def handle_one_request(self) -> Any:
-        """One request; its head must be here within `request_timeout`."""
+        """Handle one request, whose head must come within `request_timeout`."""
         if self.state == "busy":
             self.server.http.move(self, "idle")
-        self._patience = Timeout.start_new(self.server.node.settings.request_timeout or None)
+        self._timeout = Timeout.start_new(self.server.node.settings.request_timeout or None)
         self._client: Client | None = None
         self.command: str | None = None
         self.path: str | None = None
@@ -80,12 +80,12 @@ class FilteredWebSocketHandler(UpgradingHandler):
         try:
             result = super().handle_one_request()
         except Timeout as expired:
-            if expired is not self._patience:
+            if expired is not self._timeout:
                 raise
             _log.debug("%s: no whole request in time", self.client_address)
             result = None
         finally:
-            self._patience.close()
+            self._timeout.close()
         if result is True:
             return True
         self._end(result)
@@ -106,7 +106,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
             say_goodbye(self.socket)
 
     def _more_may_come(self, *, malformed: bool) -> bool:
-        """Return whether the client may still send something, though its last answer is there."""
+        """Return whether the client may still send something after its last answer."""
         if malformed:
             return True
         if self.socket is None or self.wsgi_input is None:
@@ -116,7 +116,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         return not self.rfile.closed and bool(unread(self))
 
     def read_requestline(self) -> str:
-        """The first line of a request, or the one after an empty line (RFC 9112 §2.2)."""
+        """Read the first line of a request; an empty line before it is ignored (RFC 9112 §2.2)."""
         line: str = super().read_requestline()
         if line == "\r\n":
             line = super().read_requestline()
@@ -133,7 +133,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         headers = parse_headers(header_lines(self.rfile))
         self._request = Request(command, path, version, headers, authority)
         check_request(self._request)
-        self._patience.close()
+        self._timeout.close()
         self.headers = WSGIHeaders(headers)
         length = headers.first("content-length")
         self.content_length = None if length is None else int(length)
@@ -141,24 +141,24 @@ class FilteredWebSocketHandler(UpgradingHandler):
         http10 = version == "HTTP/1.0"
         self.close_connection = "keep-alive" not in options if http10 else "close" in options
         if command == "CONNECT" or mentions_websocket(headers):
-            self.close_connection = True  # what comes behind it need not be a request
+            self.close_connection = True  # bytes behind it need not be a request
         return True
 
     def handle_one_response(self) -> None:
-        """Answer a request; no read or write of its bodies waits longer than `request_timeout`.
+        """Answer a request; each read and write of a body waits `request_timeout` at most.
 
-        Each request has a `contextvars.Context` of its own: the requests of one connection may be
-        different users'.
+        Each request has a `contextvars.Context` of its own, since the requests of one connection
+        may be of different users.
         """
         self.socket.settimeout(self.server.node.settings.request_timeout or None)
         self._clean.copy().run(super().handle_one_response)
         if self.socket is not None:  # else it is a WebSocket's by now
             self.socket.settimeout(None)
             if not self.wsgi_input.whole:
-                self.close_connection = True  # what is left of the body is no request
+                self.close_connection = True  # the rest of the body is not a request
 
     def finalize_headers(self) -> None:
-        """Complete the headers of an answer: say so if it is the connection's last one."""
+        """Complete the headers of an answer, with Connection: close if it is the last one."""
         if self.server.node.draining:
             self.close_connection = True
         super().finalize_headers()
@@ -167,9 +167,9 @@ class FilteredWebSocketHandler(UpgradingHandler):
             headers.append((b"Connection", b"close"))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Answer for an application that failed, be it for what the client sent as a body.
+        """Answer a request whose application failed: 400 for a bad body, else 500.
 
-        A forked child answers nobody: it ends with what was raised.
+        A forked child sends no answer: it ends with the exception.
         """
         if self.server.node.reactor.forked:
             raise v
@@ -181,7 +181,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         self._send_error_response_if_possible(400)
 
     def _log_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Log what an application raised; gevent would print it, with what a client sent in it."""
+        """Log an application's exception; gevent would print it, with the request's contents."""
         if not issubclass(t, GreenletExit) and self.server.node.repeats.due("http"):
             _log.error(
                 "the application failed: %s %s",
@@ -191,7 +191,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
             )
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
-        """The whole answer to a request that couldn't be parsed."""
+        """Return the whole answer to a request that couldn't be parsed."""
         refused = ex if isinstance(ex, HandshakeRefused) else HandshakeRefused(BAD_REQUEST, str(ex))
         headers, body = refusal(refused)
         head = [
@@ -208,7 +208,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
             super()._write(data)
 
     def _sendall(self, data: bytes) -> None:
-        """Send a part of the answer, for as long as the client reads. Raises OSError."""
+        """Send a part of the answer, while the client reads. Raises OSError."""
         try:
             node = self.server.node
             send_while_read(self.socket, data, node.settings.request_timeout, node.clock)
@@ -219,7 +219,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         self.response_length += len(data)
 
     def log_request(self) -> None:
-        """An access line for what was plain HTTP; a WebSocket has its own."""
+        """Write an access log line for plain HTTP; a WebSocket has its own."""
         status = self.status.decode() if isinstance(self.status, bytes) else str(self.status)
         if status.startswith("101"):
             return
@@ -230,15 +230,15 @@ class FilteredWebSocketHandler(UpgradingHandler):
                    "status": status[:3]},
         )  # fmt: skip
 
-    # Handing it to the application.
+    # Calling the application.
 
     def get_environ(self) -> dict[str, Any]:
-        """The WSGI environ, with the client as trusted proxies name it."""
+        """Return the WSGI environ, with the client that trusted proxies name."""
         environ: dict[str, Any] = super().get_environ()
         environ[PEER] = SocketPeer(*self._socket_peer(), environ["wsgi.url_scheme"])
         environ[SERVED] = True
         ignore_upgrade(environ)
-        client = self._who()
+        client = self._find_client()
         environ["REMOTE_ADDR"] = client.address
         if client.scheme is not None:
             environ["wsgi.url_scheme"] = client.scheme
@@ -249,7 +249,7 @@ class FilteredWebSocketHandler(UpgradingHandler):
         body = Body(
             self.rfile, self.content_length,
             chunked=bool(headers.all("transfer-encoding")),
-            patience=self.server.node.settings.request_timeout, clock=self.server.node.clock,
+            timeout=self.server.node.settings.request_timeout, clock=self.server.node.clock,
         )  # fmt: skip
         if headers.tokens("expect") and self.request_version == "HTTP/1.1":
             body.awaited_on = self.socket

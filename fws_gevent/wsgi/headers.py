@@ -8,7 +8,7 @@ from ..protocol.handshake import Headers
 
 
 class WSGIHeaders:
-    """What `gevent.pywsgi` asks of a request's headers; `parsed` are the headers themselves."""
+    """The interface to headers that `gevent.pywsgi` uses; `parsed` are the headers themselves."""
 
     status = ""
 
@@ -16,14 +16,14 @@ class WSGIHeaders:
         self.parsed = parsed
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The first field called `name`."""
+        """Return the first field called `name`."""
         value = self.parsed.first(name)
         return default if value is None else value
 
     getheader = get
 
     def items(self) -> list[tuple[str, str]]:
-        """All fields, in order."""
+        """Return all fields, in order."""
         return self.parsed.fields
 
     @property

@@ -1,4 +1,4 @@
-"""What the handler of requests needs of its server."""
+"""The server of a handler, as the handler knows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .connections import HTTPConnections
 
 
 class HostingServer(Protocol):
-    """The server of a handler: it has a node, and counts its connections of HTTP."""
+    """A server that has a node, and counts its HTTP connections."""
 
     @property
     def node(self) -> Node:

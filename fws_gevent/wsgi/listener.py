@@ -1,4 +1,4 @@
-"""What a server listens with: a TLS identity, a socket file."""
+"""Listening: sockets, socket files, a TLS identity."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FIRST = 3
 
 
 def inherited_listener() -> Any:
-    """The listening socket that systemd passed, or this program itself before it began anew.
+    """Return the listening socket that systemd, or this program before a restart, passed.
 
-    None without one. Raises ConfigurationError.
+    Return None without one. Raises ConfigurationError.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
@@ -45,20 +45,20 @@ def inherited_listener() -> Any:
 
 
 def pass_on(descriptor: int) -> None:
-    """Leave a listening socket to the program that this process becomes."""
+    """Pass a listening socket on to the program that this process becomes."""
     os.dup2(descriptor, FIRST)
-    os.set_inheritable(FIRST, True)  # dup2 leaves a descriptor alone that is in its place already
+    os.set_inheritable(FIRST, True)  # dup2 does nothing if it is in its place already
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
 
 
 def host_of(listener: Any) -> str:
-    """The address that a socket listens on; of a socket file "unix:" and its path."""
+    """Return the address that a socket listens on; for a socket file, "unix:" and its path."""
     address = listener.getsockname()
     return str(address[0]) if isinstance(address, tuple) else f"unix:{address}"
 
 
 def tls_context(key: str, cert: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer with a private key and a certificate (PEM files).
+    """Return a context of TLS 1.2 or newer, with a private key and a certificate (PEM files).
 
     Raises ConfigurationError.
     """
@@ -84,7 +84,7 @@ def _no_password() -> str:
 
 
 def tcp_listener(address: Any, backlog: int, family: Any) -> Any:
-    """A listening TCP socket. Raises OSError, and leaves none behind then."""
+    """Return a listening TCP socket. Raises OSError, and leaves no socket open then."""
     listener = gevent.socket.socket(family, sockets.SOCK_STREAM)
     try:
         listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
@@ -98,18 +98,17 @@ def tcp_listener(address: Any, backlog: int, family: Any) -> Any:
 
 
 def check_listening(settings: Settings) -> None:
-    """Find out whether a server may listen where the settings say, without listening there.
+    """Raise ConfigurationError if a server can't listen as the settings say; don't listen.
 
-    The TLS identity is read, the host looked up, and the folder of a socket file looked at. It
-    is not tried whether the port is free, for a server that reloads has it. Raises
-    ConfigurationError.
+    The TLS identity is read, the host is looked up, and the folder of a socket file is checked. The
+    port may be in use: a server that reloads has it.
     """
     if settings.key is not None and settings.cert is not None:
         tls_context(settings.key, settings.cert)
     if settings.socket_path is not None:
         _check_socket_file(Path(settings.socket_path))
         return
-    family = sockets.AF_INET6 if ":" in settings.host else sockets.AF_INET  # as gevent has it
+    family = sockets.AF_INET6 if ":" in settings.host else sockets.AF_INET  # as in gevent
     with gevent.socket.socket(family, sockets.SOCK_STREAM) as probe:
         try:
             probe.bind((settings.host, 0))
@@ -132,7 +131,7 @@ def _check_socket_file(path: Path) -> None:
 
 
 def unix_listener(path: str) -> Any:
-    """A listening socket file; one that a dead server left is replaced.
+    """Return a listening socket file, in place of one that a dead server left.
 
     Raises ConfigurationError.
     """
@@ -151,7 +150,7 @@ def unix_listener(path: str) -> Any:
 
 
 def _is_dead(path: str) -> bool:
-    """Return whether `path` is a socket file that nobody listens on."""
+    """Return whether `path` is a socket file without a listener."""
     probe = gevent.socket.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
     try:
         probe.connect(path)

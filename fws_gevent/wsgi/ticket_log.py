@@ -1,7 +1,7 @@
-"""What gunicorn's access log may show of a request: everything but a ticket.
+"""Tickets are kept out of gunicorn's access log.
 
-A ticket comes in the query, since a browser can give a WebSocket no headers, and opens a
-connection to whoever reads it in time.
+A ticket comes in the query, since a browser can't send headers with a WebSocket. A reader of the
+log could use it until it expires.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _SECRET = "ticket"
 
 
 def keep_tickets_from_the_log(environ: dict[str, Any]) -> dict[str, Any]:
-    """The environ for the application, which reads tickets; gunicorn's own is logged later.
+    """Return the environ for the application, and hide the ticket in gunicorn's, which it logs.
 
-    They are one and the same where there is no ticket, for what an application puts into the
-    environ can be logged as well.
+    Without a ticket both are the same object, since gunicorn can also log names that an application
+    adds to the environ.
     """
     shown = {
         "QUERY_STRING": hide_ticket(environ["QUERY_STRING"]),
@@ -32,24 +32,24 @@ def keep_tickets_from_the_log(environ: dict[str, Any]) -> dict[str, Any]:
 
 
 def hide_secrets_of(request: Any, error: BaseException) -> None:
-    """Have a request that failed, and the error, show no ticket and nothing that wasn't parsed."""
+    """Hide tickets and unparsed text in a request that failed, and in its error."""
     failed: tuple[Any, ...] = (request, getattr(error, "req", None))
     for each in failed:
         if getattr(each, "uri", None):
             each.uri, each.query = without_ticket(each.uri), hide_ticket(each.query or "")
     for name in ("req", "hdr", "method", "data"):
         if isinstance(getattr(error, name, None), str | bytes):
-            setattr(error, name, "(not shown)")  # what couldn't be parsed may hold a secret
+            setattr(error, name, "(not shown)")  # unparsed text may hold a secret
 
 
 def without_ticket(target: str) -> str:
-    """A request target with the value of its ticket hidden."""
+    """Return a request target with the value of its ticket hidden."""
     path, mark, query = target.partition("?")
     return path + mark + hide_ticket(query)
 
 
 def hide_ticket(query: str) -> str:
-    """A query with the value of its ticket hidden, however the name is written."""
+    """Return a query with the value of its ticket hidden, also under an escaped name."""
     parts = query.split("&")
     return "&".join(
         f"{_SECRET}=-" if unquote_plus(part.partition("=")[0]) == _SECRET else part

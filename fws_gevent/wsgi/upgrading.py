@@ -25,10 +25,10 @@ CLOSE = ("Connection", "close")
 
 
 class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no types
-    """A handler of HTTP requests that makes WebSockets of some.
+    """Makes WebSockets of upgrade requests.
 
-    Built on gevent-websocket's: `upgrade_websocket` and `run_websocket` are its seams. A subclass
-    parses requests, and sets `_request` and `_client` for each.
+    gevent-websocket's handler calls `upgrade_websocket` and `run_websocket`. A subclass parses
+    requests, and sets `_request` and `_client` for each.
     """
 
     server: HostingServer
@@ -39,7 +39,7 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
     _admission: Admission
 
     def upgrade_websocket(self) -> list[bytes] | None:
-        """Answer a request for a WebSocket of ours; leaves any other to the application."""
+        """Answer a request for a WebSocket at our path; leave any other to the application."""
         request, environ = self._request, self.environ
         if not wants_websocket(request.headers, request.version):
             return None
@@ -47,7 +47,7 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
         if admission is None:
             return None
         try:
-            admitted = admission.admit(request, self._who())
+            admitted = admission.admit(request, self._find_client())
         except HandshakeRefused as refused:
             return self._refuse(refused)
         self._admission = admission
@@ -68,7 +68,7 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
             _log.debug("%s: lost before it opened: %s", self.client_address, error)
             return
         window_bits = accepted.deflate.window_bits if accepted.deflate else 0
-        path, key = path_of(self.environ["PATH_INFO"]), self._who().key
+        path, key = path_of(self.environ["PATH_INFO"]), self._find_client().key
         peer = PeerInfo(path, self._peer(), accepted.subprotocol, window_bits, key)
         self._admission.enter(socket, peer, UpgradeContext(self.environ, early, claims))
 
@@ -79,17 +79,17 @@ class UpgradingHandler(WebSocketHandler):  # type: ignore[misc]  # it has no typ
         return [body]
 
     def _socket_peer(self) -> tuple[str, int]:
-        """Address and port of the socket's other end."""
+        """Return address and port of the socket's other end."""
         address = self.client_address
         host, port = address[:2] if isinstance(address, tuple) else ("", 0)
         return normal_address(host), port
 
     def _peer(self) -> tuple[str, int]:
-        """Address and port of the client; the port is unknown (0) behind a proxy."""
+        """Return address and port of the client; the port is unknown (0) behind a proxy."""
         (host, port), client = self._socket_peer(), self._client
         return (host, port) if client is None or client.address == host else (client.address, 0)
 
-    def _who(self) -> Client:
+    def _find_client(self) -> Client:
         if self._client is None:
             host = self._socket_peer()[0]
             self._client = self.server.node.forwarding.client_of(host, self._request.headers)

@@ -27,7 +27,7 @@ class Groups(dict[str, range]):
 
 
 def told(found: LargestGroups) -> dict[str, int]:
-    return {each["name"]: each["size"] for each in found.told()}
+    return {each["name"]: each["size"] for each in found.shown()}
 
 
 def test_few_are_told_as_they_are_now() -> None:

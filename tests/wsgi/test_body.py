@@ -155,7 +155,7 @@ def test_a_client_that_drips_is_dropped_and_a_slow_one_is_not(
     seconds: float, dropped: bool
 ) -> None:
     clock = ManualClock()
-    body = Body(io.BufferedReader(Dripping(clock, seconds)), 5000, patience=1.0, clock=clock)
+    body = Body(io.BufferedReader(Dripping(clock, seconds)), 5000, timeout=1.0, clock=clock)
     if not dropped:
         assert len(body.read()) == 5000
         return
