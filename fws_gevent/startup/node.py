@@ -39,7 +39,7 @@ def settle_keys(node: Node, *, alone: bool) -> None:
 
     Args:
         node: The node.
-        alone: Whether it is one process on loopback, for which a random key is enough.
+        alone: True for one process on loopback, for which a random key is enough.
 
     Raises:
         ConfigurationError: There is no key, and it needs a lasting one.
