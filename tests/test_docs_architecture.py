@@ -32,7 +32,7 @@ def test_a_row_ends_with_a_slash_if_it_is_a_folder() -> None:
     assert [name for name in rows if (PACKAGE / name).is_dir() != name.endswith("/")] == []
 
 
-@pytest.mark.parametrize("name", sorted(set(PAGES) - {"CONTRIBUTING.md"}))
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_each_file_and_folder_named_with_its_path_exists(name: str) -> None:
     text = re.sub(r"^```(?!mermaid).*?^```", "", PAGES[name].read_text("utf-8"), flags=re.M | re.S)
     paths = re.findall(r"(?<![\w/.:-])(\w[\w/]*/\w+\.(?:py|lua|js|html))\b", text)
