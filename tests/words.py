@@ -21,25 +21,12 @@ FOLDERS = ("fws_gevent", "example_app", "benchmarks", "fuzz", "tests", "docs")
 """Folders that are read; beside them the files of the root."""
 
 TO_REWRITE = (
-    "example_app",
-    "fws_gevent/application.py",
-    "fws_gevent/extension.py",
-    "fws_gevent/filters",
-    "fws_gevent/message.py",
-    "fws_gevent/node",
     "fws_gevent/protocol",
-    "fws_gevent/signals.py",
     "fws_gevent/tokens",
     "fws_gevent/web",
-    "fws_gevent/worker.py",
-    "fws_gevent/workers",
-    "fws_gevent/wsgi",
-    "tests/example_app",
-    "tests/filters",
     "tests/logs",
     "tests/node",
     "tests/protocol",
-    "tests/web",
     "tests/workers",
     "tests/wsgi",
 )
