@@ -1,4 +1,4 @@
-"""Servers that ask for tokens, what brings one, and filters that tell what they heard."""
+"""Servers that check tokens, clients that send them, and filters that note their events."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Script(WebSocketMessageFilter):
 
 
 class Ears:
-    """Filters that note what they hear: of opened and ended connections, and of messages."""
+    """Filters that note their events: connects, messages and disconnects."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
 
     def filters(self) -> list[type[FilterBase]]:
-        """One for each chain, made anew; the bundled chains are not touched."""
+        """Return a new filter for each chain."""
         return [
             self._make("connect", WebSocketConnectFilter),
             self._make("message", WebSocketMessageFilter),
@@ -70,52 +70,52 @@ class Ears:
 def guarded(
     serve: Serve, *filters: type[FilterBase], auth: str = "required", **settings: Any
 ) -> FilteredWebSocketServer:
-    """A server that asks for tokens, signed with a key that the tests know."""
+    """Return a server that checks tokens, with the signing key of the tests."""
     return serve(filters or [Script], auth=auth, signing_key=SECRET, **settings)
 
 
 def guard_of(server: NodeFacade) -> Guard:
-    """Its guard."""
+    """Return the guard of a server's node."""
     assert server.node.guard is not None
     return server.node.guard
 
 
 def bearer(token: str) -> list[str]:
-    """The token as programs send it."""
+    """Return the headers by which programs send a token."""
     return [f"Authorization: Bearer {token}"]
 
 
 def offer(token: str, *others: str) -> list[str]:
-    """The token as browsers send it."""
+    """Return the headers by which browsers send a token."""
     return [f"Sec-WebSocket-Protocol: {', '.join((*others, 'fws', f'fws.bearer.{token}'))}"]
 
 
 def greeted(client: Client) -> Client:
-    """The client, once the server has handled what it sent so far."""
+    """Return the client, once the server has handled all that it has sent."""
     client.raw(frame(9, b"there?"))
     assert client.frame().payload == b"there?"
     return client
 
 
 def of(server: NodeFacade, client: Client) -> Connection:
-    """The server's side of a client."""
+    """Return the server's side of a client."""
     members: tuple[Connection, ...] = (*server.users.values(), *server.node.pending)
     (found,) = [each for each in members if each.remote_address[1] == client.port]
     return found
 
 
 def is_empty(server: NodeFacade) -> bool:
-    """Whether nothing is left of connections that are gone."""
+    """Return whether nothing is left of ended connections."""
     guard = guard_of(server)
     return not (server.live or server.users or server.groups or guard.pending or guard._expiries)
 
 
 def enter(server: FilteredWebSocketServer, connect: Connect, token: str) -> Client:
-    """A client with a token, which is in when this returns."""
+    """Return a client with a token that has entered."""
     return greeted(connect(server, headers=bearer(token)))
 
 
 def ask(client: Client, message: str) -> str | bytes:
-    """The answer to a message."""
+    """Send a message and return the answer."""
     client.send(message)
     return client.receive()

@@ -1,4 +1,4 @@
-"""A line for each connection that opens, and for each that ends."""
+"""The access log has a line for each connection that opens and for each that ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_open_and_each_close_is_an_object_of_json(serve: Serve, connect: Co
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_nobody_can_forge_a_line(form: str, serve: Serve, connect: Connect) -> None:
+def test_a_client_cannot_forge_a_line(form: str, serve: Serve, connect: Connect) -> None:
     lines = written(configure_logging, "info", form)
     server = serve()
     forged = "2026-01-01 00:00:00,000 INFO    close forged"

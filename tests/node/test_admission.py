@@ -1,4 +1,4 @@
-"""Who may open a WebSocket: so many at once, so many from one address, so often."""
+"""Admission of upgrade requests: the limits, and the order of the checks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def forwarded(address: str) -> list[str]:
 
 
 def refused(server: FilteredWebSocketServer, *headers: str) -> Answer:
-    """The answer to an upgrade request that doesn't become a WebSocket."""
+    """Return the answer to an upgrade request that is refused."""
     (answer,) = exchange(server, upgrade(80, headers=headers))
     return answer
 
 
-def test_who_finds_no_room_is_told_to_come_again(serve: Serve, connect: Connect) -> None:
+def test_a_full_server_answers_503_with_retry_after(serve: Serve, connect: Connect) -> None:
     server = serve(max_connections=1)
     client = greeted(connect(server))
     answer = refused(server)
@@ -132,7 +132,7 @@ def test_it_is_the_same_with_a_token_that_comes_as_a_message(
     assert clients[0].receive() == "token:accepted"
 
 
-def test_a_token_that_took_long_to_check_brings_nobody_past_the_bound(
+def test_limits_are_checked_again_after_a_slow_check_of_the_token(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = guarded(serve, max_connections=1)
@@ -169,7 +169,7 @@ def test_fws_is_a_known_subprotocol_after_the_servers_own(
     assert policy_of(Settings(subprotocols=given)).subprotocols == known
 
 
-def test_a_policy_is_what_the_settings_say() -> None:
+def test_the_policy_follows_the_settings() -> None:
     settings = Settings(allowed_origins=("https://a.example",), deflate="off")
     policy = policy_of(settings)
     assert (policy.allowed_origins, policy.deflate) == (("https://a.example",), False)

@@ -67,7 +67,7 @@ def test_another_thread_may_put(serve: Serve) -> None:
     assert threading.active_count() >= 1
 
 
-def test_a_full_queue_makes_the_putter_wait_no_longer_than_it_says() -> None:
+def test_put_waits_for_room_in_a_full_queue_until_its_timeout() -> None:
     node = Node(Settings(), filters=[Note])
     for number in range(consumer.QUEUE_SIZE):
         node.queue.put(number)

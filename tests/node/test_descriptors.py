@@ -1,4 +1,4 @@
-"""As many descriptors as there may be connections, where the system lets us."""
+"""The limit of descriptors is raised for all connections, where the system allows it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print(room_for(int(sys.argv[3])), *resource.getrlimit(resource.RLIMIT_NOFILE))
 
 
 def in_a_process(soft: int, hard: int, connections: int) -> tuple[int, ...]:
-    """The room for connections, and the limits after asking, in a process with these limits."""
+    """Return the room for connections, and the limits after asking, in a process with limits."""
     words = [sys.executable, "-c", ASK, *map(str, (soft, hard, connections))]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     return tuple(map(int, done.stdout.split()))
@@ -47,7 +47,7 @@ def test_there_is_room_for_one_at_least() -> None:
 
 
 class Unlimited:
-    """A system whose limits are what a test says."""
+    """A system with the limits that a test sets."""
 
     RLIMIT_NOFILE, RLIM_INFINITY = resource.RLIMIT_NOFILE, resource.RLIM_INFINITY
 

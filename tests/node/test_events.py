@@ -1,4 +1,4 @@
-"""What the application's own code does to a connection that opens."""
+"""Events in the contexts of the application, and failures of its own code."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_teardown_that_fails_closes_with_1011_and_the_end_is_told(
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), gevent.Timeout(1000)], ids=["usual", "stray"])
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_whatever_is_around_connect_filters_may_raise_anything_and_others_go_on(
+def test_the_context_of_connect_filters_may_raise_anything_and_others_go_on(
     where: str, error: BaseException, serve: Serve, connect: Connect, books: Books
 ) -> None:
     @contextmanager

@@ -1,4 +1,4 @@
-"""The client behind trusted proxies, as a server finds it."""
+"""The client behind trusted proxies, as a node finds it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_an_entry_that_can_not_be_read_is_logged_once_in_a_while(
     assert len(said) < 300
 
 
-def test_a_proxy_at_a_socket_file_is_told_by_that_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_proxy_at_a_socket_file_is_named_unix(caplog: pytest.LogCaptureFixture) -> None:
     made().client_of("", entries("garbage"))
     assert "X-Forwarded-For from unix has an entry" in caplog.text
 
 
-def test_what_can_be_read_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_readable_entries_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "fws_gevent.server")
     made().client_of(PROXY, entries("garbage, 192.0.2.1"))
     made().client_of("10.0.0.2", entries("garbage"))

@@ -1,4 +1,4 @@
-"""Names of groups that are none: refused wherever they come in, and nobody's connection ends."""
+"""Invalid names of groups are refused everywhere, and no connection ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORDERS = ("join", "leave", "broadcast", "members", "token")
 
 
 class Obey(WebSocketMessageFilter):
-    """Passes on the name in `[ORDER, NAME]`, as it is, as careless filters do."""
+    """Passes on the name in `[ORDER, NAME]` unchecked, as careless filters do."""
 
     @classmethod
     def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
@@ -54,7 +54,7 @@ both = pytest.mark.parametrize("make", [without_redis, with_redis])
 
 
 @both
-def test_a_client_that_names_no_group_is_told_and_stays(
+def test_a_client_that_sends_an_invalid_name_gets_an_error_and_stays_connected(
     make: Make,
     serve: Serve,
     connect: Connect,
@@ -83,7 +83,7 @@ def test_a_client_that_names_no_group_is_told_and_stays(
 
 @both
 @pytest.mark.parametrize("name", NO_NAMES, ids=repr)
-def test_a_server_refuses_what_is_no_name(
+def test_a_node_refuses_invalid_names(
     make: Make, name: Any, serve: Serve, redis_server: RedisProcess
 ) -> None:
     server = make(serve, redis_server)
@@ -133,7 +133,7 @@ def test_with_tokens_asked_for_the_name_is_looked_at_first(serve: Serve, connect
     assert list(server.groups) == ["subject:ada"]
 
 
-def test_what_is_no_name_is_refused_though_the_other_nodes_are_away(
+def test_an_invalid_name_is_refused_also_while_the_other_nodes_are_away(
     serve: Serve, start_redis: StartRedis
 ) -> None:
     redis = start_redis()

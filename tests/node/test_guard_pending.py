@@ -1,4 +1,4 @@
-"""What a connection may send, and have kept, until its token came; and what from then on."""
+"""The limits of a connection before its token, and after it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ STRANGERS: dict[str, tuple[bytes, tuple[int, str]]] = {
 
 @pytest.mark.parametrize("what", STRANGERS)
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_stranger_that_sends_too_much_is_closed_with_1009(
+def test_a_pending_connection_that_sends_too_much_is_closed_with_1009(
     what: str, tls: bool, serve: Serve, connect: Connect, identity: tuple[str, str]
 ) -> None:
     more = {"key": identity[0], "cert": identity[1]} if tls else {}
@@ -70,7 +70,7 @@ def test_a_stranger_that_sends_too_much_is_closed_with_1009(
     until(lambda: is_empty(server))
 
 
-def test_with_its_token_it_may_send_what_every_connection_may(
+def test_after_its_token_it_may_send_as_much_as_every_connection(
     serve: Serve, connect: Connect
 ) -> None:
     server = guarded(serve)
@@ -86,7 +86,7 @@ def test_with_its_token_it_may_send_what_every_connection_may(
         assert client.receive() == large
 
 
-def test_what_comes_behind_the_token_in_one_piece_follows_in_order(
+def test_messages_behind_the_token_in_one_piece_follow_in_order(
     serve: Serve, connect: Connect
 ) -> None:
     server = guarded(serve)
@@ -100,7 +100,7 @@ def test_what_comes_behind_the_token_in_one_piece_follows_in_order(
     assert client.receive() == "and later"
 
 
-def test_what_came_with_the_request_counts_too(serve: Serve, connect: Connect) -> None:
+def test_bytes_behind_the_request_count_too(serve: Serve, connect: Connect) -> None:
     server = guarded(serve)
     token = server.tokens.issue("ada")
     early = frame(1, f"token:{token}".encode()) + frame(1, b"early")
@@ -109,7 +109,7 @@ def test_what_came_with_the_request_counts_too(serve: Serve, connect: Connect) -
 
 
 @pytest.mark.parametrize("auth", ["off", "optional"])
-def test_where_no_token_is_needed_the_full_limits_hold_from_the_start(
+def test_without_auth_the_full_limits_hold_from_the_start(
     auth: str, serve: Serve, connect: Connect
 ) -> None:
     client = connect(guarded(serve, auth=auth))
@@ -117,7 +117,7 @@ def test_where_no_token_is_needed_the_full_limits_hold_from_the_start(
     assert client.receive() == "x" * 100_000
 
 
-def test_a_smaller_limit_of_messages_holds_for_strangers_too(
+def test_a_smaller_limit_of_messages_holds_for_pending_connections_too(
     serve: Serve, connect: Connect
 ) -> None:
     client = connect(guarded(serve, filter_that(lambda data: None), max_message_size=500))

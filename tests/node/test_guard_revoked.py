@@ -1,4 +1,4 @@
-"""Revoked tokens: just the right connections end."""
+"""A revocation ends the connections that it is for, and no others."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_another_thread_leaves_the_end_to_the_servers_own(
     assert elsewhere == [False]
 
 
-def test_revoking_before_the_server_began_or_after_its_end_harms_nobody(serve: Serve) -> None:
+def test_revoking_before_the_start_or_after_the_end_is_harmless(serve: Serve) -> None:
     server = guarded(serve)
     server.stop(0.1)
     server.tokens.revoke_subject("ada")

@@ -1,4 +1,4 @@
-"""The largest groups, told at a cost that does not grow with how many there are."""
+"""The largest groups are found at a cost that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Groups(dict[str, range]):
-    """Groups of as many members as are given, which count how many were looked up."""
+    """Groups with given numbers of members, which count the look-ups."""
 
     looked_up = 0
 
@@ -30,7 +30,7 @@ def told(found: LargestGroups) -> dict[str, int]:
     return {each["name"]: each["size"] for each in found.shown()}
 
 
-def test_few_are_told_as_they_are_now() -> None:
+def test_few_groups_are_shown_as_they_are_now() -> None:
     groups = Groups({"a": range(1), "b": range(3), "c": range(2), "subject:x": range(9)})
     found = LargestGroups(groups)
     assert list(told(found).items()) == [("b", 3), ("c", 2)]
@@ -57,7 +57,7 @@ def test_many_are_found_in_portions_and_none_is_forgotten_in_the_next_pass() -> 
     assert len(told(found)) == 2
 
 
-def test_few_are_told_again_when_the_others_are_gone() -> None:
+def test_few_groups_are_shown_as_they_are_once_the_others_are_gone() -> None:
     groups = Groups({f"{number}": range(1) for number in range(30)})
     found = LargestGroups(groups)
     found.look()

@@ -9,7 +9,7 @@ from fws_gevent.node.limits import ConnectionLimits
 from fws_gevent.settings import Settings
 
 
-def test_as_many_get_in_as_there_is_room_for() -> None:
+def test_the_capacity_is_a_limit() -> None:
     limits = ConnectionLimits(Settings(max_connections=2))
     for _ in range(2):
         limits.check("192.0.2.1")
@@ -33,7 +33,7 @@ def test_each_address_has_its_own_share() -> None:
     assert not limits._by_address
 
 
-def test_without_an_address_there_is_but_one_bound() -> None:
+def test_without_an_address_only_the_capacity_is_a_limit() -> None:
     limits = ConnectionLimits(
         Settings(max_connections=3, max_connections_per_address=1, connect_rate=1)
     )
@@ -44,7 +44,7 @@ def test_without_an_address_there_is_but_one_bound() -> None:
         limits.check("")
 
 
-def test_without_a_bound_nobody_is_counted_by_address() -> None:
+def test_without_a_limit_addresses_are_not_counted() -> None:
     limits = ConnectionLimits(Settings())
     for _ in range(200):
         limits.check("192.0.2.1")
@@ -53,7 +53,7 @@ def test_without_a_bound_nobody_is_counted_by_address() -> None:
 
 
 @pytest.mark.usefixtures("no_time_passes")
-def test_who_comes_too_often_is_told_when_to_come_again() -> None:
+def test_too_many_attempts_are_refused_with_the_time_to_wait() -> None:
     limits = ConnectionLimits(Settings(connect_rate=6))
     for _ in range(6):
         limits.check("192.0.2.1")
@@ -65,7 +65,7 @@ def test_who_comes_too_often_is_told_when_to_come_again() -> None:
     limits.check_subject("192.0.2.1")  # a subject may be called as it likes
 
 
-def test_who_finds_no_room_has_not_come_too_often() -> None:
+def test_an_attempt_without_room_does_not_count() -> None:
     limits = ConnectionLimits(Settings(max_connections=1, connect_rate=1))
     limits.add("192.0.2.1")
     for _ in range(3):

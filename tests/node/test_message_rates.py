@@ -1,4 +1,4 @@
-"""How much a connection, a subject and an address may send."""
+"""The message rates of a connection, a subject and an address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..clocks import ManualClock
 
 @dataclass
 class Fake:
-    """What of a connection is looked at."""
+    """A connection, as the rates know it."""
 
     address: str = "192.0.2.1"
     subject: str | None = None
@@ -33,7 +33,7 @@ def clock() -> ManualClock:
 
 
 def messages(rates: MessageRates, connection: Fake, size: int = 1) -> int:
-    """How many messages are allowed at once, 1,000 at most."""
+    """Return the number of messages that are allowed at once, 1,000 at most."""
     for count in range(1000):
         if not rates.allow(connection, size):  # type: ignore[arg-type]
             return count
@@ -100,7 +100,7 @@ def test_an_address_is_no_subject_and_bytes_are_no_messages(clock: ManualClock) 
     assert messages(rates, Fake("ada"), size=1) == 10
 
 
-def test_who_has_neither_shares_with_nobody(clock: ManualClock) -> None:
+def test_a_connection_without_subject_and_address_shares_no_rate(clock: ManualClock) -> None:
     rates = made(clock, message_rate=5.0, shared_rate=1.0)
     assert [messages(rates, Fake("")) for _ in range(3)] == [10, 10, 10]
 

@@ -1,4 +1,4 @@
-"""The server as filters and applications see it."""
+"""A node, as filters and applications see it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_chains_subscribe_once_and_leave_when_the_server_stops(serve: Serve) -> 
     assert not list(signals.message_received.receivers_for(server.node))
 
 
-def test_an_event_without_subscribers_has_nobody_to_call(serve: Serve) -> None:
+def test_an_event_without_subscribers_has_no_function_to_call(serve: Serve) -> None:
     server = serve([Echo])
     assert server.node.message_route.emit == server.node.events.chains["message"].receive
     assert server.node.data_route.emit is None
@@ -89,7 +89,7 @@ def test_every_event_is_on_its_bus(serve: Serve, connect: Connect) -> None:
     assert heard[-1][1]["data"] == "news"
 
 
-def test_draining_sends_what_was_queued_and_then_1001(serve: Serve, connect: Connect) -> None:
+def test_draining_sends_pending_messages_and_then_1001(serve: Serve, connect: Connect) -> None:
     server = serve()
     clients = [connect(server) for _ in range(20)]
     server.broadcast("last words")
@@ -147,7 +147,7 @@ def test_a_broadcast_reaches_open_connections_alone(serve: Serve, connect: Conne
     assert closing.at_end()
 
 
-def test_a_broadcast_is_compressed_for_those_who_agreed_on_it(
+def test_a_broadcast_is_compressed_for_connections_with_deflate(
     serve: Serve, connect: Connect
 ) -> None:
     server = serve()
@@ -165,7 +165,7 @@ def test_a_broadcast_is_compressed_for_those_who_agreed_on_it(
         assert len(got.payload) < 300
 
 
-def test_a_broadcast_of_what_cannot_be_sent_is_refused(serve: Serve) -> None:
+def test_a_broadcast_of_another_type_is_refused(serve: Serve) -> None:
     with pytest.raises(TypeError, match="can't send int"):
         serve().broadcast(3)  # type: ignore[arg-type]
 

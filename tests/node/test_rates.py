@@ -54,7 +54,7 @@ def test_a_rate_of_zero_is_unlimited(clock: ManualClock) -> None:
     assert set(waits(per_minute(0, clock), "a", 1000)) == {0}
 
 
-def test_who_came_longest_ago_is_forgotten_first(
+def test_the_least_recently_used_key_is_dropped_first(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rates, "REMEMBERED", 2)
@@ -86,7 +86,7 @@ def test_after_the_wait_that_it_returned_it_gives_a_token(rate: int, pauses: lis
             assert buckets.wait("a") == 0
 
 
-def test_a_header_says_whole_seconds_and_one_at_least() -> None:
+def test_a_header_has_whole_seconds_and_one_at_least() -> None:
     assert [retry_after(each) for each in (0.001, 1.0, 1.2, 60)] == [1, 1, 2, 60]
 
 

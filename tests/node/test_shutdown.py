@@ -1,4 +1,4 @@
-"""Many connections are closed evenly, and no longer than there is time for."""
+"""Connections are closed evenly, within the time that there is."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_few_are_closed_without_waiting(clock: ManualClock) -> None:
     assert all(each.closed == [(100.0, 1001, CloseCode.GOING_AWAY.meaning)] for each in some)
 
 
-def test_nobody_waits_for_those_that_are_gone(clock: ManualClock) -> None:
+def test_connections_that_have_ended_take_no_time(clock: ManualClock) -> None:
     some = [Fake(clock), *(Fake(clock, ending=True) for _ in range(99))]
     close_evenly(some, 5.0, CloseCode.GOING_AWAY, clock)
     assert clock.now == 100.0
@@ -90,7 +90,7 @@ def test_a_drain_is_spread_over_its_time(
     stopping = gevent.spawn(server.stop, PATIENCE)
     assert clients[0].frame().close == (1001, "the server is shutting down")
     assert not all(each.ending for each in server.users.values())
-    clients[-1].drop()  # nobody waits for one that goes by itself
+    clients[-1].drop()  # one that ends by itself takes no time
     for client in clients[1:-1]:
         assert client.frame().close[0] == 1001
     for client in clients[:-1]:

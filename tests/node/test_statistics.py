@@ -122,7 +122,7 @@ def test_totals_are_never_below_zero_however_connections_end(
     assert totals["messages_out"] == 0
 
 
-def test_groups_are_told_the_largest_first_and_subjects_not_at_all(
+def test_groups_are_shown_the_largest_first_and_without_those_of_subjects(
     serve: Serve, connect: Connect
 ) -> None:
     server = guarded(serve)
@@ -173,7 +173,7 @@ def test_the_figures_for_metrics_look_at_no_group(serve: Serve, connect: Connect
     assert server.node.statistics.figures()["groups"] == {"count": 0}
 
 
-def test_chains_are_told_with_their_filters_in_order(serve: Serve, connect: Connect) -> None:
+def test_chains_are_shown_with_their_filters_in_order(serve: Serve, connect: Connect) -> None:
     class Odd(WebSocketMessageFilter):
         on_error = "skip"
 
@@ -210,7 +210,7 @@ def test_quantiles_are_of_the_measured_times(serve: Serve) -> None:
     assert (link["p50"], link["p99"]) == (0.5, 0.99)
 
 
-def test_losses_runners_and_tokens_are_told(serve: Serve, connect: Connect) -> None:
+def test_losses_runners_and_tokens_are_shown(serve: Serve, connect: Connect) -> None:
     server = guarded(serve, max_runners=7)
     server.tokens.issue("ada")
     server.tokens.revoke_subject("ada")
@@ -225,7 +225,7 @@ def test_losses_runners_and_tokens_are_told(serve: Serve, connect: Connect) -> N
     assert found["auth"] == "required"
 
 
-def test_a_server_that_drains_says_so(serve: Serve, connect: Connect) -> None:
+def test_a_node_that_drains_has_that_state(serve: Serve, connect: Connect) -> None:
     server = serve([Script])
     client = greeted(connect(server))
     stopping = gevent.spawn(server.stop, 5)
@@ -251,7 +251,7 @@ class Numbers:
         self.node.reactor.bytes_out += bytes_out
 
 
-def test_rates_are_what_was_added_between_the_last_two_looks(clock: ManualClock) -> None:
+def test_rates_are_the_difference_of_the_last_two_looks(clock: ManualClock) -> None:
     numbers = Numbers(clock)
     statistics = numbers.statistics
     assert set(statistics.snapshot()["rates"].values()) == {0.0}

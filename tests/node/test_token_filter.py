@@ -1,4 +1,4 @@
-"""Tokens that come as messages: the first one's, and those that renew it."""
+"""Tokens that come as messages: the first one, and those that renew it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_binary_message_is_no_token_however_valid(serve: Serve, connect: Conne
         (issued_elsewhere(payload(), OTHER_SECRET), "the token's signature doesn't fit"),
     ],
 )
-def test_a_first_token_that_is_not_valid_ends_it_and_says_why(
+def test_a_first_token_that_is_not_valid_closes_it_with_the_reason(
     made: str, why: str, serve: Serve, connect: Connect
 ) -> None:
     client = connect(guarded(serve))
@@ -87,7 +87,7 @@ def test_a_first_token_that_is_not_valid_ends_it_and_says_why(
     assert client.frame().close == (4401, why)
 
 
-def test_who_brings_nothing_in_time_is_closed(serve: Serve, connect: Connect) -> None:
+def test_a_connection_without_a_token_in_time_is_closed(serve: Serve, connect: Connect) -> None:
     server = guarded(serve, token_timeout=0.05, ping_interval=0.04)
     client = connect(server)
     while (got := client.frame()).opcode == 9:  # pings are no token either
@@ -105,7 +105,9 @@ def test_the_time_to_bring_one_counts_no_more_once_it_came(serve: Serve, connect
     assert tuple(guard_of(server)._expiries) == server.users.keys()
 
 
-def test_a_pending_connection_is_heard_of_by_nobody(serve: Serve, connect: Connect) -> None:
+def test_a_pending_connection_has_no_events_and_gets_no_messages(
+    serve: Serve, connect: Connect
+) -> None:
     ears, heard = Ears(), []
     server = guarded(serve, *ears.filters())
 
@@ -150,7 +152,7 @@ def test_all_hear_of_it_once_the_token_came(serve: Serve, connect: Connect) -> N
     assert ears.heard[1:] == [("disconnect", (1000, "bye"))]
 
 
-def test_what_stands_right_behind_the_token_is_handled_in_order(
+def test_a_message_right_behind_the_token_is_handled_in_order(
     serve: Serve, connect: Connect
 ) -> None:
     class Slow(WebSocketConnectFilter):
@@ -221,7 +223,7 @@ def test_pending_connections_count_to_those_that_there_may_be(
 # Optional.
 
 
-def test_who_brings_no_token_where_it_is_optional_may_talk_but_join_nothing(
+def test_with_an_optional_token_a_connection_without_one_may_send_but_not_join(
     serve: Serve, connect: Connect
 ) -> None:
     server = guarded(serve, auth="optional")
@@ -240,7 +242,7 @@ def test_who_brings_no_token_where_it_is_optional_may_talk_but_join_nothing(
     assert not guard_of(server)._expiries
 
 
-def test_a_token_that_comes_later_makes_somebody_of_nobody(serve: Serve, connect: Connect) -> None:
+def test_a_later_token_gives_a_connection_its_subject(serve: Serve, connect: Connect) -> None:
     server = guarded(serve, auth="optional")
     client = connect(server)
     client.send("who")
@@ -251,7 +253,7 @@ def test_a_token_that_comes_later_makes_somebody_of_nobody(serve: Serve, connect
     assert server.groups.keys() == {"subject:ada", "room"}
 
 
-def test_a_wrong_token_leaves_nobody_as_nobody(serve: Serve, connect: Connect) -> None:
+def test_a_wrong_token_changes_nothing(serve: Serve, connect: Connect) -> None:
     client = connect(guarded(serve, auth="optional"))
     assert bring(client, "x") == "token:refused the token is malformed"
     client.send("who")
@@ -288,7 +290,7 @@ def test_with_auth_off_token_and_a_name_is_a_message_as_any(serve: Serve, connec
     assert client.receive() == "token:lobby"
 
 
-def test_a_connections_token_is_what_its_client_proved(serve: Serve, connect: Connect) -> None:
+def test_a_filter_cannot_assign_an_unchecked_token(serve: Serve, connect: Connect) -> None:
     server = guarded(serve)
     client = greeted(connect(server, headers=bearer(server.tokens.issue("ada"))))
     connection = of(server, client)

@@ -1,4 +1,4 @@
-"""Who holds up the loop is told by name."""
+"""A filter that blocks the loop is logged by its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..conftest import Connect, Serve
 from ..waiting import until
 
 busy_for = get_original("time", "sleep")
-"""Waits without letting any greenlet run, as a computation does."""
+"""Wait without letting any greenlet run, as a computation does."""
 
 
 class Busy(WebSocketMessageFilter):
@@ -34,7 +34,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "TOO_LONG", 0.1)
 
 
-def test_a_filter_that_holds_up_everybody_is_told_with_its_line(
+def test_a_filter_that_blocks_the_loop_is_logged_with_its_line(
     impatient: None, serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = connect(serve([Busy]))
@@ -44,7 +44,7 @@ def test_a_filter_that_holds_up_everybody_is_told_with_its_line(
     assert "held up everybody" in caplog.text
 
 
-def test_a_filter_that_waits_or_is_offloaded_holds_up_nobody(
+def test_a_filter_that_waits_or_is_offloaded_does_not_block_the_loop(
     impatient: None, serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Waits(WebSocketMessageFilter):
@@ -62,7 +62,7 @@ def test_a_filter_that_waits_or_is_offloaded_holds_up_nobody(
     assert f"filter {__name__}" not in caplog.text
 
 
-def test_other_code_is_told_by_its_line_alone(
+def test_other_code_is_logged_by_its_line_alone(
     impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     watching = Watchdog()
@@ -74,7 +74,7 @@ def test_other_code_is_told_by_its_line_alone(
     watching.stop()
 
 
-def test_whoever_handles_its_signal_keeps_it(
+def test_another_handler_of_its_signal_stays(
     impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[int] = []
@@ -96,7 +96,7 @@ def test_whoever_handles_its_signal_keeps_it(
     assert not heard
 
 
-def test_in_another_thread_it_says_so_without_a_name(
+def test_in_another_thread_the_line_has_no_name(
     impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     def serving() -> None:
@@ -112,7 +112,7 @@ def test_in_another_thread_it_says_so_without_a_name(
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 
-def test_after_its_end_it_says_nothing(impatient: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_its_end_it_logs_nothing(impatient: None, caplog: pytest.LogCaptureFixture) -> None:
     watching = Watchdog()
     watching.start()
     watching.stop()
@@ -127,7 +127,9 @@ def test_a_frame_outside_any_chain_has_a_line() -> None:
     assert culprit(sys._getframe()).startswith("code outside filters, at ")
 
 
-def test_the_same_one_is_told_three_times_in_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_same_filter_is_logged_three_times_in_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     watching = Watchdog()
     for name in ("filter a", "filter b"):
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""gunicorn with our own worker: how it ends, and what its clients notice."""
+"""The end of gunicorn with our own worker, as its clients notice it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gunicorn(start: Start, identity: Identity, tmp_path: Path) -> Gunicorn:
 
 
 def ended_well(running: Running) -> bool:
-    """Whether gunicorn ended by itself, its workers too."""
+    """Return whether gunicorn and its workers ended by themselves."""
     status = running.command.wait()
     output = running.command.output
     assert "Traceback" not in output, output
@@ -140,7 +140,7 @@ def test_a_request_that_is_being_answered_is_answered_to_its_end(
     assert ended_well(running)
 
 
-def test_a_connection_that_was_accepted_before_the_end_is_let_in_at_once_or_sent_away(
+def test_a_connection_accepted_before_the_end_is_answered_at_once(
     gunicorn: Gunicorn, connect: Connect
 ) -> None:
     running = gunicorn("--keep-alive", "60", "--graceful-timeout", "15")
@@ -187,7 +187,7 @@ def test_a_connection_whose_greenlet_starts_after_the_listener_was_closed_is_ans
     assert ended_well(running)
 
 
-def test_hup_refuses_nobody(gunicorn: Gunicorn, connect: Connect) -> None:
+def test_hup_refuses_no_connection(gunicorn: Gunicorn, connect: Connect) -> None:
     running = gunicorn("--graceful-timeout", "30", "--workers", "2")
     stay = [connect(running.port) for _ in range(20)]
     going, opened = True, 0

@@ -1,4 +1,4 @@
-"""What gunicorn says of itself in the environment, and the warnings at its start."""
+"""The variables of gunicorn, and the warnings at its start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fws_gevent.workers.environment import (
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is logged as an error."""
+    """Return the errors in the log."""
     lines: list[str] = []
     monkeypatch.setattr(environment._log, "error", lambda text, *of: lines.append(text % of))
     return lines
@@ -47,7 +47,7 @@ def test_several_workers_are_warned_of_loudly(log: list[str]) -> None:
 @pytest.mark.parametrize(
     ("software", "yes"), [("gunicorn/27.0", True), ("gevent/1.0", False), ("", False)]
 )
-def test_gunicorn_says_so_in_the_environment(
+def test_gunicorn_is_recognised_by_the_environment(
     software: str, yes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERVER_SOFTWARE", software)

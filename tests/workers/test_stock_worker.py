@@ -1,4 +1,4 @@
-"""gunicorn's stock worker while it ends: requests are answered, WebSockets sent away."""
+"""gunicorn's stock worker while it ends: requests are answered, WebSockets refused."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_while_it_ends_requests_are_answered_and_no_connection_is_kept(
 
 
 class FakeSocket:
-    """gevent-websocket's object, as far as it is looked at here."""
+    """gevent-websocket's object, as the application knows it."""
 
     closed = False
 

@@ -1,4 +1,4 @@
-"""An upgrade that gunicorn parsed, and the middleware between it and the application."""
+"""An upgrade that gunicorn parsed, with middleware before the application."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_middleware_that_keeps_the_answer_back_holds_up_nothing(gunicorn: Guni
     assert gunicorn.sent == SWITCHED
 
 
-def test_a_middleware_that_keeps_what_is_written_back_holds_up_nothing(gunicorn: Gunicorn) -> None:
+def test_a_middleware_that_keeps_written_bytes_back_delays_nothing(gunicorn: Gunicorn) -> None:
     def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
         gunicorn.upgrade.start(status, headers, exc_info)
         return lambda data: None
@@ -102,7 +102,7 @@ def test_an_error_after_the_socket_was_taken_is_raised_as_pep_3333_has_it(
     assert gunicorn.sent == SWITCHED
 
 
-def test_what_the_application_returns_is_iterated_to_its_end_and_closed(
+def test_the_answer_of_the_application_is_iterated_to_its_end_and_closed(
     gunicorn: Gunicorn,
 ) -> None:
     events: list[str] = []

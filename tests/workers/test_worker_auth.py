@@ -1,4 +1,4 @@
-"""gunicorn with our own worker, where tokens are asked for: 401 before the upgrade."""
+"""Our gunicorn worker refuses a wrong token with 401, before the upgrade."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..tokens.issuing import OTHER_SECRET, SECRET, issued_elsewhere, payload, se
 
 @pytest.fixture(scope="module", params=["flask_site", "plain_site"])
 def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a gunicorn for all of these tests."""
+    """Return the port of a gunicorn for all of these tests."""
     home = tmp_path_factory.mktemp("gunicorn")
     given = environ(home, FWS_SIGNING_KEY=SECRET)
     command = Command(*arguments(home, request.param, worker=WORKER), environ=given)
@@ -62,13 +62,17 @@ def test_a_token_that_is_not_valid_is_refused_before_the_upgrade(
         assert why in answer.body
 
 
-def test_who_brings_none_is_told_so_at_the_first_message(port: int, connect: Connect) -> None:
+def test_a_connection_without_a_token_gets_the_reason_at_its_first_message(
+    port: int, connect: Connect
+) -> None:
     client = greeted(connect(port, "/ws"))
     client.send("hello")
     assert client.frame().close[0] == 4401
 
 
-def test_what_is_refused_for_another_reason_uses_no_ticket_up(port: int, connect: Connect) -> None:
+def test_a_request_refused_for_another_reason_uses_up_no_ticket(
+    port: int, connect: Connect
+) -> None:
     ticket = get(port, "/ticket").body
     for path, headers, status in (
         ("/ws", ["Origin: https://other.example"], 403),

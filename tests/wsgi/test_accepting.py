@@ -1,4 +1,4 @@
-"""A server outlives a shortage of descriptors: who asks meanwhile waits, and is served later."""
+"""A server survives a shortage of descriptors; connections wait meanwhile, and are served later."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def echoes(client: socket.socket) -> bool:
 
 
 @pytest.mark.linux
-def test_who_comes_while_descriptors_are_short_is_served_when_they_are_not(start: Start) -> None:
+def test_connections_during_a_shortage_of_descriptors_are_served_after_it(start: Start) -> None:
     command = start("-c", SERVER)
     port = int(command.wait_for(r"port (\d+)")[1])
 
@@ -89,7 +89,7 @@ def test_who_comes_while_descriptors_are_short_is_served_when_they_are_not(start
 
 
 class Kernel:
-    """A listening socket that has an error for who accepts, until it has none."""
+    """A listening socket whose accept fails, until it has no more errors."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
@@ -128,7 +128,7 @@ def connected(server: PatientStreamServer) -> Any:
 
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-def test_whatever_it_is_that_is_short_it_tries_again(
+def test_accepting_is_tried_again_after_each_kind_of_shortage(
     error: int, server: PatientStreamServer, kernel: Kernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel.error = error
@@ -195,7 +195,7 @@ def test_any_other_error_is_gevents(server: PatientStreamServer, kernel: Kernel)
     assert not server._shortages
 
 
-def test_nobody_there_is_no_error(
+def test_no_connection_to_accept_is_not_an_error(
     server: PatientStreamServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert server.do_read() is None

@@ -1,4 +1,4 @@
-"""Answers to clients that take their time, and to those that take none of it."""
+"""Answers to clients that read slowly, and to clients that do not read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_answer_that_is_read_steadily_is_sent_to_its_end(
         client.close()
 
 
-def test_an_answer_that_nobody_reads_is_given_up(serve: Serve) -> None:
+def test_an_answer_that_is_not_read_is_given_up(serve: Serve) -> None:
     server = serve(request_timeout=0.1, path="/ws", extra={"application": page})
     with open_socket(server) as client:
         client.sendall(request("GET / HTTP/1.1"))

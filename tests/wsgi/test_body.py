@@ -1,4 +1,4 @@
-"""Bodies of requests: they end where they say, or the connection does."""
+"""The body of a request ends where its headers say, or the connection ends."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 def body_of(data: bytes, length: int | None = None, *, chunked: bool = False) -> Body:
-    """The body at the beginning of `data`."""
+    """Return the body at the beginning of `data`."""
     return Body(io.BufferedReader(io.BytesIO(data), 16), length, chunked=chunked)
 
 
 def behind(body: Body) -> bytes:
-    """What comes behind a body that was read."""
+    """Return the bytes behind a body that was read."""
     assert body.whole
     rest: bytes = body.rfile.read()
     return rest
@@ -94,7 +94,7 @@ def test_a_malformed_chunked_body_has_no_end(data: bytes) -> None:
     assert not body.whole
     with pytest.raises(BadBody):
         body.readline()
-    body._discard()  # what comes then can't be told from the body, so it isn't read
+    body._discard()  # further bytes can't be told from the body, so they aren't read
     assert not body.whole
 
 
@@ -107,7 +107,7 @@ def test_a_body_with_a_length_is_that_long() -> None:
 
 
 @pytest.mark.parametrize("length", [None, 0])
-def test_a_body_that_nobody_announced_is_empty(length: int | None) -> None:
+def test_a_body_without_a_length_is_empty(length: int | None) -> None:
     body = body_of(b"GET", length)
     assert body.read() == b""
     assert behind(body) == b"GET"
@@ -165,7 +165,7 @@ def test_a_client_that_drips_is_dropped_and_a_slow_one_is_not(
 
 
 class Reader:
-    """An application that reads what it is sent in one of several ways."""
+    """An application that reads the body in one of several ways."""
 
     def __init__(self, read: Callable[[Any], bytes] = lambda body: body.read()) -> None:
         self._read = read
@@ -178,7 +178,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("read", [lambda body: body.read(), lambda _: b"hello"])
-def test_after_a_body_comes_the_next_request_whoever_read_it(
+def test_after_a_body_comes_the_next_request_also_if_it_was_not_read(
     read: Callable[[Any], bytes], serve: Serve
 ) -> None:
     reader = Reader(read)
@@ -210,7 +210,7 @@ def test_an_application_that_reads_a_malformed_body_ends_in_400(
     assert "Traceback" not in caplog.text + capfd.readouterr().err
 
 
-def test_a_malformed_body_that_nobody_read_ends_the_connection(
+def test_an_unread_malformed_body_ends_the_connection(
     serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (answer,) = exchange(
@@ -232,7 +232,7 @@ def test_a_client_is_asked_for_its_body_when_the_application_wants_it(serve: Ser
     assert reader.got == [b"hello"]
 
 
-def test_a_body_that_nobody_asked_for_is_not_waited_for(serve: Serve) -> None:
+def test_a_body_that_was_not_asked_for_is_not_awaited(serve: Serve) -> None:
     server = serve(extra={"application": Reader(lambda _: b"")})
     (answer,) = exchange(server, request(POST, "Content-Length: 5", "Expect: 100-continue"))
     assert answer.status == 200

@@ -1,4 +1,4 @@
-"""HTTP connections and their end: an answer arrives though its client sends on."""
+"""The end of HTTP connections: an answer arrives also if its client sends on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def page(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def answer_to(client: socket.socket, data: bytes) -> bytes:
-    """What comes for `data` to its end, which must not be a reset."""
+    """Send `data` and return the answer up to its end, which must not be a reset."""
     client.sendall(data)
     received = b""
     while more := client.recv(65536):
@@ -83,7 +83,7 @@ def pair() -> Iterator[tuple[Any, Any]]:
             each.close()
 
 
-def test_what_nobody_has_read_is_seen(pair: tuple[Any, Any]) -> None:
+def test_unread_bytes_are_found(pair: tuple[Any, Any]) -> None:
     left, right = pair
     assert not has_unread(left)
     right.sendall(b"x")

@@ -1,4 +1,4 @@
-"""HTTP in front of the engine: what is refused and how, and what plain HTTP may do."""
+"""The handler of requests: refusals of malformed ones, and plain HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Echo(WebSocketMessageFilter):
 
 
 class Pages:
-    """An application that keeps the paths it was asked for."""
+    """An application that keeps the paths of its requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -37,7 +37,7 @@ class Pages:
 
 
 def wanted(*headers: str, line: str = "GET / HTTP/1.1", without: str = "") -> bytes:
-    """An upgrade request with another line, with more headers, or without one that it needs."""
+    """Return an upgrade request with another line, more headers, or without a required one."""
     usual = upgrade(80, headers=headers).decode().split("\r\n")[1:]
     return "\r\n".join(
         [line, *(each for each in usual if not without or without not in each)]
@@ -45,7 +45,7 @@ def wanted(*headers: str, line: str = "GET / HTTP/1.1", without: str = "") -> by
 
 
 def refusal(server: FilteredWebSocketServer, data: bytes) -> Answer:
-    """The one answer to `data`; a good request that follows it gets none."""
+    """Return the only answer to `data`; a good request behind it gets none."""
     answers = exchange(server, data + request("GET /second HTTP/1.1", "Connection: close"))
     assert len(answers) == 1, answers
     assert answers[0].headers["connection"].lower() == "close"
@@ -130,7 +130,7 @@ NONE: dict[str, str] = {}
         pytest.param(wanted("Sec-WebSocket-Extensions: =;"), 400, NONE, id="extension"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_and_the_connection_ends(
+def test_a_malformed_request_is_refused_and_ends_the_connection(
     data: bytes, status: int, headers: dict[str, str], serve: Serve
 ) -> None:
     pages = Pages()
@@ -215,7 +215,7 @@ def test_an_empty_line_before_a_request_is_ignored_and_a_second_is_not(serve: Se
         request("CONNECT localhost:80 HTTP/1.1"),
     ],
 )
-def test_after_what_is_no_plain_request_comes_no_other(data: bytes, serve: Serve) -> None:
+def test_after_connect_and_upgrades_no_other_request_is_read(data: bytes, serve: Serve) -> None:
     pages = Pages()
     assert refusal(serve(extra={"application": pages}), data).status == 200
     assert len(pages.asked) == 1

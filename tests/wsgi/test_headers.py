@@ -30,12 +30,12 @@ def test_the_first_field_of_a_name_is_found_in_any_case(
     assert headers.get(name) == headers.getheader(name) == value
 
 
-def test_what_is_missing_has_the_default_and_what_is_empty_has_none(headers: WSGIHeaders) -> None:
+def test_a_missing_field_has_the_default_and_an_empty_one_is_empty(headers: WSGIHeaders) -> None:
     assert headers.get("Cookie", "default") == "default"
     assert WSGIHeaders(Headers([("Cookie", "")])).get("Cookie", "default") == ""
 
 
-def test_all_fields_are_told_in_order_as_pairs_and_as_lines(headers: WSGIHeaders) -> None:
+def test_all_fields_are_there_in_order_as_pairs_and_as_lines(headers: WSGIHeaders) -> None:
     assert headers.items() == FIELDS
     assert list(headers.headers) == [
         "Host: a\r\n",
@@ -45,7 +45,7 @@ def test_all_fields_are_told_in_order_as_pairs_and_as_lines(headers: WSGIHeaders
     ]
 
 
-def test_the_content_type_is_told_by_its_own_name(headers: WSGIHeaders) -> None:
+def test_the_content_type_has_a_name_of_its_own(headers: WSGIHeaders) -> None:
     assert headers.typeheader == "text/plain"
     assert WSGIHeaders(Headers()).typeheader is None
 
@@ -55,7 +55,7 @@ def test_nothing_went_wrong_with_them(headers: WSGIHeaders) -> None:
 
 
 def asked(serve: Serve, *headers: str, line: str = "GET / HTTP/1.0") -> dict[str, Any]:
-    """The environ that an application gets for a request."""
+    """Return the environ that an application gets for a request."""
     environs = []
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:

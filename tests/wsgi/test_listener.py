@@ -1,4 +1,4 @@
-"""What a server listens with: a socket file that harms no other, a TLS identity that works."""
+"""Listening: socket files that harm no other, passed sockets, TLS identities that work."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_regular_file_in_its_place_is_left_alone(serve: Serve, path: Path) -> 
     ("name", "why"),
     [("no/such/folder.sock", "No such file or directory"), ("long" * 50, "too long")],
 )
-def test_a_path_that_can_not_be_is_told_in_one_line(
+def test_an_impossible_path_is_reported_in_one_line(
     name: str, why: str, serve: Serve, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -135,7 +135,7 @@ def test_a_socket_file_that_is_gone_already_does_not_hinder_the_end(
     assert not path.exists()
 
 
-# Sockets that somebody passes.
+# Passed sockets.
 
 AS_SYSTEMD_DOES = """
 import os, socket, sys
@@ -163,7 +163,7 @@ def test_the_command_serves_on_the_socket_that_it_is_passed(start: Start, connec
     ("kind", "count", "why"),
     [("stream", "2", "LISTEN_FDS is '2'"), ("datagrams", "1", "doesn't listen")],
 )
-def test_what_it_is_passed_and_can_not_serve_on_is_told_in_one_line(
+def test_an_unusable_passed_socket_is_reported_in_one_line(
     kind: str, count: str, why: str, start: Start
 ) -> None:
     command = start("-c", AS_SYSTEMD_DOES, kind, count)
@@ -202,7 +202,7 @@ def test_one_that_is_for_another_process_is_left_alone(
     assert os.environ["LISTEN_FDS"] == "1"
 
 
-def test_where_none_is_that_is_told(place: socket.socket, tmp_path: Path) -> None:
+def test_a_missing_passed_socket_is_reported(place: socket.socket, tmp_path: Path) -> None:
     with (tmp_path / "a file").open("w") as file:
         os.dup2(file.fileno(), place.fileno())
     with pytest.raises(ConfigurationError, match="no socket was passed: Socket operation on non"):
@@ -223,7 +223,7 @@ def test_a_socket_is_passed_on_with_the_words_that_say_so(
     assert (os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"]) == (str(os.getpid()), "1")
 
 
-# TLS identities that are none.
+# Unusable TLS identities.
 
 
 def no_key(identity: Identity, folder: Path) -> Identity:
@@ -265,7 +265,7 @@ def encrypted_key(identity: Identity, folder: Path) -> Identity:
         (encrypted_key, "the key is encrypted"),
     ],
 )
-def test_an_identity_that_does_not_work_is_told_in_one_line(
+def test_an_unusable_identity_is_reported_in_one_line(
     spoil: Callable[[Identity, Path], Identity], says: str, identity: Identity, tmp_path: Path
 ) -> None:
     spoilt = spoil(identity, tmp_path)
@@ -285,11 +285,13 @@ def test_a_key_without_a_certificate_or_the_reverse_is_refused(
         build_server(Namespace(port=0, **{only: identity._asdict()[only]}))
 
 
-# What can be told without listening.
+# Checks without listening.
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
-def test_a_host_of_this_machine_is_good_whatever_listens_there(host: str, serve: Serve) -> None:
+def test_a_host_of_this_machine_is_accepted_also_if_its_port_is_in_use(
+    host: str, serve: Serve
+) -> None:
     check_listening(Settings(host=host, port=serve().server_port or 0))
 
 
@@ -308,12 +310,12 @@ def test_a_socket_file_is_good_where_one_may_be_made_or_is(serve: Serve, path: P
         ("unix:{}", "it is there, and is not a socket"),
     ],
 )
-def test_where_no_server_can_listen_is_told(host: str, says: str, tmp_path: Path) -> None:
+def test_an_unusable_address_is_reported(host: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=says):
         check_listening(Settings(host=host.format(tmp_path)))
 
 
-def test_an_identity_that_can_not_be_used_is_told(identity: Identity, tmp_path: Path) -> None:
+def test_an_unusable_identity_is_reported(identity: Identity, tmp_path: Path) -> None:
     check_listening(Settings(**identity._asdict()))
     with pytest.raises(ConfigurationError, match="can't read -cert"):
         check_listening(Settings(key=identity.key, cert=str(tmp_path / "nothing.pem")))

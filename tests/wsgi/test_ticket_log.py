@@ -1,4 +1,4 @@
-"""gunicorn's access log may see all of a request but its ticket."""
+"""gunicorn's access log has no ticket of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upgrades: what comes along with the request, who asks for it, and what is agreed on."""
+"""Upgrades: bytes behind the request, the client, and the agreed subprotocol."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def test_on_a_listener_for_both_protocols_an_ipv4_peer_is_the_proxy_that_is_trus
 
 
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("unix",)])
-def test_nobody_else_decides_them(trusted: Sequence[str], serve: Serve, connect: Connect) -> None:
+def test_a_client_cannot_choose_them(
+    trusted: Sequence[str], serve: Serve, connect: Connect
+) -> None:
     server = serve([Who], trusted_proxies=trusted)
     client = connect(server, headers=FORWARDED)
     own = f"127.0.0.1:{server.server_port}"
@@ -185,15 +187,15 @@ def test_deflate_is_agreed_on_where_both_want_it(
     assert client.frame().first == (0xC1 if agreed else 0x81)
 
 
-# Patience.
+# Time-outs.
 
 
-def test_who_sends_no_request_is_dropped(serve: Serve) -> None:
+def test_a_client_without_a_request_is_dropped(serve: Serve) -> None:
     with open_socket(serve(request_timeout=0.1)) as client:
         assert read_to_end(client) == b""
 
 
-def test_who_sends_no_next_request_is_dropped(serve: Serve) -> None:
+def test_a_client_without_a_next_request_is_dropped(serve: Serve) -> None:
     with open_socket(serve(request_timeout=0.2)) as client:
         client.sendall(request())
         assert read_to_end(client).startswith(b"HTTP/1.1 426 ")
@@ -201,7 +203,7 @@ def test_who_sends_no_next_request_is_dropped(serve: Serve) -> None:
 
 @pytest.mark.parametrize("body", ["Content-Length: 10", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("then", ["keep-alive", "close"])
-def test_who_never_sends_the_body_that_nobody_reads_is_dropped(
+def test_a_client_that_does_not_send_an_unread_body_is_dropped(
     body: str, then: str, serve: Serve
 ) -> None:
     with open_socket(serve(request_timeout=0.2)) as client:
@@ -212,7 +214,7 @@ def test_who_never_sends_the_body_that_nobody_reads_is_dropped(
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: "])
 @pytest.mark.parametrize("before", [b"", request()])
-def test_who_drips_a_request_is_dropped(
+def test_a_client_that_drips_a_request_is_dropped(
     before: bytes, start: bytes, serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server = serve(request_timeout=0.2)
@@ -226,7 +228,7 @@ def test_who_drips_a_request_is_dropped(
 
 
 def drip(client: socket.socket) -> None:
-    """Send a byte now and then until the server has enough of it."""
+    """Send a byte now and then until the server hangs up."""
     try:
         for byte in repeat(b"x"):
             client.sendall(byte)

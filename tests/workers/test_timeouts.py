@@ -1,4 +1,4 @@
-"""gunicorn with our own worker: it waits for a client as long as `request_timeout` says."""
+"""Our gunicorn worker waits for a client as long as `request_timeout` says."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def post(path: str, *headers: str) -> bytes:
     "beginning",
     [b"", b"\r\n", b"GET / HT", request()[:-2], post("/none", "Content-Length: 5")[:-2]],
 )
-def test_who_sends_no_whole_head_is_dropped(beginning: bytes, running: Running) -> None:
+def test_a_client_without_a_whole_head_is_dropped(beginning: bytes, running: Running) -> None:
     with running.open() as client:
         client.sendall(beginning)
         assert read_to_end(client) == b""
@@ -88,7 +88,9 @@ def test_who_sends_no_whole_head_is_dropped(beginning: bytes, running: Running) 
 
 @pytest.mark.parametrize("path", ["/read", "/lines"])
 @pytest.mark.parametrize("headers", ["Content-Length: 5", "Transfer-Encoding: chunked"])
-def test_who_sends_no_whole_body_is_dropped(path: str, headers: str, running: Running) -> None:
+def test_a_client_without_a_whole_body_is_dropped(
+    path: str, headers: str, running: Running
+) -> None:
     with running.open() as client:
         client.sendall(post(path, headers) + (b"he" if "Length" in headers else b"5\r\nhe"))
         assert read_to_end(client) == b""
@@ -116,14 +118,14 @@ def test_a_body_that_ends_early_is_not_taken_for_whole(
         assert answers[0].body == b"malformed body: it ends early"
 
 
-def test_a_body_that_nobody_reads_is_not_waited_for(running: Running) -> None:
+def test_an_unread_body_is_not_awaited(running: Running) -> None:
     with running.open() as client:
         client.sendall(request("POST /none HTTP/1.1", "Content-Length: 5") + b"he")
         (answer,) = parse(read_to_end(client))
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_who_asks_nothing_more_is_dropped(running: Running) -> None:
+def test_an_idle_client_is_dropped(running: Running) -> None:
     with running.open() as client:
         client.sendall(request("GET /none HTTP/1.1"))
         (answer,) = parse(read_to_end(client))

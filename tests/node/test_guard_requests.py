@@ -1,4 +1,4 @@
-"""Who may open a connection: what an upgrade request brings, and what becomes of it."""
+"""Tokens and tickets in upgrade requests, and the signing key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ticket(server: FilteredWebSocketServer) -> str:
 
 
 def ask(server: FilteredWebSocketServer, path: str, headers: list[str]) -> Answer:
-    """The answer to a request that is refused."""
+    """Return the answer to a request that is refused."""
     assert server.server_port
     (answer,) = exchange(server, upgrade(server.server_port, path, headers))
     return answer
@@ -197,7 +197,7 @@ def test_authorization_of_another_scheme_is_none_of_ours(serve: Serve, connect: 
     assert client.receive() == "nobody"
 
 
-def test_with_auth_off_nobody_looks_at_a_token(serve: Serve, connect: Connect) -> None:
+def test_with_auth_off_tokens_are_ignored(serve: Serve, connect: Connect) -> None:
     server = serve(path=None, signing_key=SECRET)
     client = greeted(connect(server, "/?ticket=x&ticket=y", headers=bearer("x") + offer("y")))
     assert of(server, client).token is None
@@ -242,7 +242,7 @@ def test_a_server_on_loopback_or_a_socket_file_takes_the_tokens_of_this_run(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "", "example.org"])
-def test_without_a_key_nobody_listens_where_others_come_in(host: str) -> None:
+def test_without_a_key_a_server_for_others_is_refused(host: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^auth required needs .*FWS_SIGNING_KEY") as told:
         FilteredWebSocketServer(Settings(auth="required", host=host, port=0))
     assert "\n" not in str(told.value)

@@ -1,4 +1,4 @@
-"""What would end a program, raised in a filter or subscriber, ends no more than its connection."""
+"""An exception that would end a program, raised in a filter, ends only its connection."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_it_does_not_end_the_others(
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_subscriber_harms_nobody(
+def test_a_subscriber_that_exits_is_harmless(
     serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     server = serve([Echo])

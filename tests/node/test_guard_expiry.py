@@ -1,4 +1,4 @@
-"""Renewed, narrowed and expired tokens: how long a connection may stay, and in which groups."""
+"""Renewed, narrowed and expired tokens, and the groups that they grant."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_only_groups_that_the_token_grants_are_joined(serve: Serve, connect: Con
     assert server.groups.keys() == {"subject:ada", "room:1", "lobby"}
 
 
-def test_a_refused_group_that_no_filter_minds_is_told_and_stops_the_chain_alone(
+def test_an_uncaught_refusal_of_a_group_is_sent_to_the_client_and_stops_the_chain_alone(
     serve: Serve, connect: Connect
 ) -> None:
     class After(WebSocketMessageFilter):
@@ -70,7 +70,7 @@ def test_a_broadcast_to_a_subjects_group_reaches_all_of_its_connections_alone(
 # Renewal.
 
 
-def test_a_new_token_for_the_same_subject_extends_the_stay(
+def test_a_new_token_for_the_same_subject_sets_a_later_end(
     serve: Serve, connect: Connect, clock: ShiftedClock
 ) -> None:
     server = guarded(serve, extra={"clock": clock}, ping_interval=0.0)
@@ -121,7 +121,7 @@ def test_a_narrower_token_leaves_the_groups_that_it_does_not_grant(
 # Expiry.
 
 
-def test_who_stays_until_the_token_ends_is_closed_then(
+def test_a_connection_is_closed_when_its_token_ends(
     serve: Serve, connect: Connect, clock: ShiftedClock
 ) -> None:
     server = guarded(serve, extra={"clock": clock}, ping_interval=0.0)
@@ -161,7 +161,7 @@ def test_a_token_that_ends_in_years_has_a_deadline_sooner(serve: Serve, connect:
     greeted(client)
 
 
-# What is left.
+# Nothing is left.
 
 
 def test_nothing_is_left_of_connections_that_are_gone(serve: Serve, connect: Connect) -> None:

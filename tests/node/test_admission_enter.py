@@ -1,4 +1,4 @@
-"""A connection that is on its way in: revocations, ends and limits find it while it waits."""
+"""The second phase of admission: revocations, shutdowns and limits find a waiting connection."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Entering:
         until(lambda: self.broker.joining)
 
     def settle(self) -> None:
-        """Let the broker answer, and see that nothing is left and nothing was told."""
+        """Let the broker answer; check that nothing is left and no event was emitted."""
         self.broker.answers.set()
         until(lambda: not self.server.live)
         assert is_empty(self.server)
@@ -94,7 +94,7 @@ def test_one_that_is_lost_has_no_events(entering: Entering) -> None:
     assert server.node.counters.closes == {1006: 1}
 
 
-def test_a_drain_tells_it(entering: Entering) -> None:
+def test_a_drain_closes_it(entering: Entering) -> None:
     gevent.spawn(entering.server.node.drain, PATIENCE)
     assert entering.client.frame().close[0] == 1001
     entering.client.close(1001)
@@ -166,7 +166,7 @@ def test_one_that_is_lost_while_its_token_is_checked_leaves_nothing_behind(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_without_the_storage_that_knows_of_revocations_it_is_told_to_try_again(
+def test_while_the_store_of_revocations_is_away_it_is_closed_with_1013(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = guarded(serve)
@@ -196,7 +196,7 @@ def test_renewing_a_token_neither_leaves_nor_joins_its_subjects_group(
 
 
 @pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
-def test_those_that_come_at_once_are_no_more_than_may_be(serve: Serve, limit: str) -> None:
+def test_connections_that_come_at_once_are_within_the_limit(serve: Serve, limit: str) -> None:
     server = serve([Script], **{limit: 1})
     ends = []
     for port in (1, 2):

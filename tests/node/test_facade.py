@@ -1,0 +1,43 @@
+"""A server and a WSGI application show the node that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fws_gevent.application import FilteredWebSocketApplication
+from fws_gevent.node.facade import NodeFacade
+from fws_gevent.server import FilteredWebSocketServer
+from fws_gevent.settings import Settings
+from tests.conftest import Connect, Serve
+from tests.waiting import until
+
+Make = Callable[[Settings], NodeFacade]
+
+
+@pytest.mark.parametrize("make", [FilteredWebSocketServer, FilteredWebSocketApplication])
+def test_it_shows_what_its_node_has(make: Make) -> None:
+    facade = make(Settings(port=0))
+    for name in ("settings", "users", "groups", "queue", "storage_object", "tokens", "live"):
+        assert getattr(facade, name) is getattr(facade.node, name)
+
+
+def test_it_sends_to_and_closes_the_connections_of_its_node(
+    serve: Serve, connect: Connect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serve()
+    one, two = connect(server), connect(server)
+    until(lambda: len(server.users) == 2)
+    first, second = sorted(
+        server.users.values(), key=lambda each: each.remote_address[1] != one.port
+    )
+    second.join("room")
+    server.broadcast("to all", exclude=second)
+    server.broadcast("to the room", "room")
+    assert (one.receive(), two.receive()) == ("to all", "to the room")
+    assert [member.id for member in server.members("room")] == [second.id]
+    assert server.disconnect(id=first.id, code=4000, reason="bye") == 1
+    assert one.frame().close == (4000, "bye")
+    server.print("printed")
+    until(lambda: capsys.readouterr().out == "printed\n")
