@@ -13,6 +13,8 @@ from fws_gevent.settings import Settings
 from tests.conftest import Connect, Serve
 from tests.waiting import until
 
+from .guarded import of
+
 Make = Callable[[Settings], NodeFacade]
 
 
@@ -29,9 +31,7 @@ def test_it_sends_to_and_closes_the_connections_of_its_node(
     server = serve()
     one, two = connect(server), connect(server)
     until(lambda: len(server.users) == 2)
-    first, second = sorted(
-        server.users.values(), key=lambda each: each.remote_address[1] != one.port
-    )
+    first, second = of(server, one), of(server, two)
     second.join("room")
     server.broadcast("to all", exclude=second)
     server.broadcast("to the room", "room")

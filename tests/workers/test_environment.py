@@ -59,9 +59,9 @@ def test_under_gunicorn_a_wrong_setting_ends_the_worker_with_one_line(
 ) -> None:
     monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/27.0")
     with pytest.raises(SystemExit) as ended, one_line_under_gunicorn():
-        raise ConfigurationError("what is wrong")
+        raise ConfigurationError("port is wrong")
     assert ended.value.code == APP_LOAD_ERROR == 4
-    assert capfd.readouterr() == ("", "fws_gevent: error: what is wrong\n")
+    assert capfd.readouterr() == ("", "fws_gevent: error: port is wrong\n")
 
 
 @pytest.mark.parametrize(
