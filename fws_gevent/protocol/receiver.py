@@ -73,7 +73,7 @@ class Receiver:
         self._limits = limits
         self._room = room
         self.more = False
-        """Whether it paused before the end of the bytes that it was fed."""
+        """True if it paused before the end of the bytes that it was fed."""
         self._inflated = 0
         self._deflate = deflate
         self._ended = False

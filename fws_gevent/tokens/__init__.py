@@ -1,6 +1,6 @@
 """Tokens: JSON Web Tokens (RFC 7519), refresh tokens and tickets; their issue and revocation.
 
-It may import `settings`, the rules for names of `protocol`, and PyJWT. Begin with `service.py`;
+It may import `settings`, `protocol`, `clock` and `errors`, and PyJWT. Begin with `service.py`;
 `decoding.py` checks a token.
 """
 

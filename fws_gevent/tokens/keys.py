@@ -37,7 +37,7 @@ class KeyRing:
     def __init__(self, algorithm: str, keys: Mapping[str, Key], lasting: bool = True) -> None:
         self.algorithm = algorithm
         self.lasting = lasting
-        """Whether the keys are the same after a restart and in other processes."""
+        """True if the keys are the same after a restart and in other processes."""
         self._keys = dict(keys)
         self.first = next(iter(self._keys.values()))
 

@@ -113,7 +113,7 @@ def test_gunicorn_shows_no_secret(
     provoker = Provoker(found.port)
     provoker.secrets.add(environ["FWS_ADMIN_PASSWORD"])
     provoker.all()
-    # What can't be taken apart is quoted by the stock worker's own parser, gevent's.
+    # The parser of the stock worker, which is gevent's, quotes requests that it can't read.
     illegible = () if worker == STOCK else provoker.illegible()
     for request in (*provoker.malformed(), *illegible):
         provoker.raw(request)

@@ -1,15 +1,16 @@
 """Streams with any fault: the receiver and the library `websockets` agree.
 
-A verdict is the events so far, and the close code of what ends the stream. The two differ in these
-points alone:
+A verdict is the events, and the close code of the fault that ends the stream. The library differs
+in these points alone:
 
-- It leaves the UTF-8 of messages to its caller, so here Python's own incremental decoder says where
-  a text breaks; it has no limit of fragments either.
-- It takes lengths in a longer form than they need. Here those are faults, as §5.2 has it.
+- It leaves the UTF-8 of messages to its caller, so here Python's own incremental decoder finds the
+  end of the valid text; and it has no limit of fragments.
+- It takes lengths in a longer form than necessary. Here those are faults (§5.2).
 - It refuses a Close among the fragments of a message, after it has read it. §5.4 allows one.
-- What is no deflate is 1002 for it. RFC 7692 names no code; here it is 1007, as other bad payloads.
-- For it a frame's length comes before the frame's other faults, and the limit is the control
-  frames', too, which have one of their own (§5.5).
+- Its code for invalid deflate is 1002. RFC 7692 names no code; here it is 1007, that of other
+  invalid payloads.
+- It checks the length of a frame before its other faults, and applies the limit of messages to
+  control frames, which have one of their own (§5.5).
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def test_a_stream_with_bytes_put_in_and_taken_out_gets_the_same_verdict(
     for place, drop, insert in edits:
         place %= len(data) + 1
         data = data[:place] + insert + data[place + drop :]
-    # The zeros fill up the last frame; what is behind that isn't masked. So there is a verdict.
+    # The zeros fill up the last frame; the frame behind it isn't masked. So there is a verdict.
     data += bytes(65535 + 14)
     # Up to a length of 8 bytes, which isn't filled up by that, or one that isn't minimal.
     ends = ((place, least) for place, size, least in headers(data) if size == 8 or not least)
