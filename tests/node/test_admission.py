@@ -6,14 +6,18 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from fws_gevent.errors import CloseCode, ConnectsTooOften, NoRoom, ShuttingDown
 from fws_gevent.node.admission import policy_of
+from fws_gevent.node.node import Node
+from fws_gevent.protocol.forwarded import Client
+from fws_gevent.protocol.handshake import Request, parse_headers
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 from fws_gevent.tokens import Claims
 from tests.clients import upgrade
 from tests.conftest import Connect, Serve
 from tests.raw_http import Answer, exchange
-from tests.tokens.issuing import service
+from tests.tokens.issuing import SECRET, service
 from tests.waiting import until
 
 from .guarded import bearer, enter, greeted, guarded
@@ -152,6 +156,64 @@ def test_limits_are_checked_again_after_a_slow_check_of_the_token(
     first.get()
     assert second.get().status == 503
     assert server.live == 1
+
+
+def upgrade_request(token: str) -> Request:
+    """Return the head of an upgrade request with a token."""
+    head = upgrade(80, headers=bearer(token)).decode().split("\r\n")[1:-2]
+    return Request("GET", "/", "HTTP/1.1", parse_headers(head))
+
+
+def test_a_shutdown_that_begins_during_the_check_of_the_token_refuses_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node(Settings(auth="required", signing_key=SECRET))
+    verify = node.tokens.verify
+
+    def during_the_check(token: str) -> Claims:
+        node.shutdown.begin(CloseCode.GOING_AWAY, 1.0)
+        return verify(token)
+
+    request, client = upgrade_request(service().issue("ada")), Client("192.0.2.1")
+    assert node.admission.admit(request, client).claims is not None
+    monkeypatch.setattr(node.tokens, "verify", during_the_check)
+    with pytest.raises(ShuttingDown):
+        node.admission.admit(request, client)
+
+
+def test_a_worker_is_asked_for_room_before_and_after_the_check_of_the_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = Node(Settings(auth="required", signing_key=SECRET))
+    verify, steps = node.tokens.verify, []
+
+    def noted(token: str) -> Claims:
+        steps.append("token")
+        return verify(token)
+
+    def no_room_after() -> None:
+        steps.append("worker")
+        if "token" in steps:
+            raise NoRoom
+
+    monkeypatch.setattr(node.tokens, "verify", noted)
+    with pytest.raises(NoRoom):
+        node.admission.admit(
+            upgrade_request(service().issue("ada")), Client("192.0.2.1"), no_room_after
+        )
+    assert steps == ["worker", "token", "worker"]
+
+
+def test_a_request_that_is_refused_does_not_count_as_an_attempt_of_its_subject() -> None:
+    node = Node(Settings(auth="required", signing_key=SECRET, connect_rate=1))
+    request = upgrade_request(service().issue("ada"))
+    node.shutdown.begin(CloseCode.GOING_AWAY, 1.0)
+    with pytest.raises(ShuttingDown):
+        node.admission.admit(request, Client("192.0.2.1"))
+    node.shutdown.reset()
+    assert node.admission.admit(request, Client("192.0.2.1")).claims is not None
+    with pytest.raises(ConnectsTooOften):
+        node.admission.admit(request, Client("192.0.2.2"))
 
 
 @pytest.mark.parametrize(
