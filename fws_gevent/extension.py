@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 from weakref import WeakSet
-from wsgiref.types import WSGIApplication
 
 from flask import Flask, current_app, has_app_context
 from werkzeug.wsgi import get_current_url
 
-from ._version import __version__
 from .application import FilteredWebSocketApplication
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import CloseCode, ConfigurationError
@@ -27,17 +25,23 @@ from .startup.wrapped import EXTENSION, flask_app_in
 from .storage.base import BaseStorageObject
 from .tokens import Tokens
 from .tokens.claims import group_of
-from .web.blueprint import make_blueprint
 from .web.contexts import contexts_of
 from .web.for_views import TokensForViews
 from .web.service import WebService
+from .web.site import add_pages, service_of
 from .workers.environment import one_line_under_gunicorn, under_gunicorn
 
 __all__ = ["FilteredWebSocket"]
 
-# Keys in `app.extensions`, beside EXTENSION.
-_WEB = "fws.web"  # the application's WebService
-_FILTERS = "fws.filters"  # the filters that its server has
+_PARTS = "fws.parts"  # the key of these in `app.extensions`
+
+
+class Parts(NamedTuple):
+    """The parts of a server that an extension was given."""
+
+    storage_object: BaseStorageObject | None
+    filters: Sequence[type[FilterBase]]
+    clock: Clock
 
 
 class FilteredWebSocket(TokensForViews):
@@ -64,9 +68,9 @@ class FilteredWebSocket(TokensForViews):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         super().__init__()
-        self.clock = clock
-        self.storage_object = storage_object
-        self.filters = filters
+        self._clock = clock
+        self._storage_object = storage_object
+        self._filters = filters
         self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
             self.init_app(app)
@@ -85,62 +89,29 @@ class FilteredWebSocket(TokensForViews):
             if EXTENSION in app.extensions:
                 raise ConfigurationError(f"{app.name} has a FilteredWebSocket already")
             settings = settings_for(app)
-            filters = defined_filters() if self.filters is None else self.filters
-            app.extensions[_FILTERS] = filters
-            storage, filters = parts_of(settings, self.storage_object, filters)
+            filters = defined_filters() if self._filters is None else self._filters
+            given = Parts(self._storage_object, filters, self._clock)
+            storage, filters = parts_of(settings, *given[:2])
             served = FilteredWebSocketApplication(
                 settings, storage, app.wsgi_app, filters, contexts_of(app),
-                lambda environ: _web_of(app).say_link(
-                    get_current_url(dict(environ), host_only=True)
-                ),
-                self.clock,
+                lambda environ: service.say_link(get_current_url(dict(environ), host_only=True)),
+                self._clock,
             )  # fmt: skip
             if under_gunicorn():
                 settle_keys(served.node, alone=False)
-            self.show(app, served.node)
+            service = add_pages(app, served.node, self._hooks)
+        app.extensions[EXTENSION], app.extensions[_PARTS] = self, given
+        self._apps.add(app)
         middleware = WebSocketMiddleware(served, served.application)
-        _web_of(app).bypass_middleware = middleware.bypass
+        service.bypass_middleware = middleware.bypass
         app.wsgi_app = middleware  # type: ignore[method-assign]  # Flask's own seam
         # gevent-websocket asks the application that gunicorn has for the subprotocol.
         app.app_protocol = served.app_protocol  # type: ignore[attr-defined]
 
-    def show(self, app: Flask, node: Node) -> None:
-        """Put the pages of a node under /fws/ of an application.
-
-        Args:
-            app: The application.
-            node: The node.
-
-        Raises:
-            ConfigurationError: A file of the settings is wrong.
-        """
-        service = WebService(app.name, node, __version__, self._hooks)
-        app.extensions[EXTENSION], app.extensions[_WEB] = self, service
-        self._apps.add(app)
-        app.register_blueprint(make_blueprint())
-
-    def serve(self, app: Flask, node: Node) -> WebService:
-        """Serve the WebSockets of an application by the node of our own server.
-
-        Args:
-            app: The application.
-            node: The node.
-
-        Returns:
-            The pages of the application.
-
-        Raises:
-            ConfigurationError: The node can't serve them.
-        """
-        service = _web_of(app)
-        service.serve(node)
-        service.bypass_middleware()
-        return service
-
     # For views.
 
     @property
-    def web(self) -> WebService:
+    def _web(self) -> WebService:
         """The pages of the current application, or of the only one.
 
         Raises:
@@ -149,23 +120,23 @@ class FilteredWebSocket(TokensForViews):
         if has_app_context():
             app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
             if app in self._apps:
-                return _web_of(app)
+                return service_of(app)
         if len(self._apps) != 1:
             raise RuntimeError(
                 "which application's server is meant? call init_app(app), and use "
                 "`with app.app_context():` outside of its views"
             )
-        return _web_of(next(iter(self._apps)))
+        return service_of(next(iter(self._apps)))
 
     @property
     def server(self) -> Node:
         """The node: its `users`, `groups`, `storage_object` and `queue`."""
-        return self.web.node
+        return self._web.node
 
     @property
     def tokens(self) -> Tokens:
         """The tokens, to issue and to check them."""
-        return self.web.tokens
+        return self._web.tokens
 
     def broadcast(self, data: Data, group: str | None = None) -> None:
         """Send a message to all connections, or to those in a group, on all nodes.
@@ -248,14 +219,9 @@ class FilteredWebSocket(TokensForViews):
         return self.server.members(group)
 
 
-def filters_of(app: Flask) -> Sequence[type[FilterBase]]:
-    """Return the filters for the server of an application that has the extension."""
-    found: Sequence[type[FilterBase]] = app.extensions[_FILTERS]
-    return found
-
-
-def _web_of(app: Flask) -> WebService:
-    found: WebService = app.extensions[_WEB]
+def parts_given(app: Flask) -> Parts:
+    """Return the parts that the extension of an application was given for its server."""
+    found: Parts = app.extensions[_PARTS]
     return found
 
 
@@ -266,16 +232,3 @@ def extension_of(application: object) -> FilteredWebSocket | None:
     """
     app = flask_app_in(application)
     return None if app is None else app.extensions[EXTENSION]
-
-
-def with_pages(application: WSGIApplication, node: Node) -> tuple[WSGIApplication, WebService]:
-    """Return a WSGI application with a node's pages under /fws/, and `application` elsewhere."""
-    pages = Flask("fws_gevent", static_folder=None)
-    extension = FilteredWebSocket()
-    extension.show(pages, node)
-
-    def dispatch(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        inner = pages if environ["PATH_INFO"].startswith("/fws/") else application
-        return inner(environ, start_response)
-
-    return dispatch, extension.web

@@ -18,7 +18,7 @@ from gevent.pywsgi import WSGIServer
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import CloseCode, ConfigurationError
-from .extension import FilteredWebSocket, filters_of, with_pages
+from .extension import parts_given
 from .filters.base import FilterBase
 from .logs.configuration import ErrorStream
 from .logs.loggers import get_logger
@@ -34,11 +34,12 @@ from .startup.node import make_node, settle_keys
 from .startup.parts import parts_of
 from .startup.patching import check_patched, patch_late
 from .startup.reactor import reactor
-from .startup.wrapped import EXTENSION, flask_app_in
+from .startup.wrapped import flask_app_in
 from .storage.base import BaseStorageObject
 from .upgrade.refusals import only_websockets
 from .web.contexts import contexts_of
 from .web.service import WebService
+from .web.site import hand_over, with_pages
 from .wsgi.accepting import PatientStreamServer
 from .wsgi.connections import HTTPConnections
 from .wsgi.handler import FilteredWebSocketHandler
@@ -275,17 +276,17 @@ def build_server(
     """
     app = flask_app_in(application)
     chosen = settings_for(app, options, settings)
-    extension: FilteredWebSocket | None = None if app is None else app.extensions[EXTENSION]
-    if extension is not None and app is not None:
-        storage_object = extension.storage_object if storage_object is None else storage_object
-        filters = filters_of(app) if filters is None else filters
-        extra = {"contexts": contexts_of(app), "clock": extension.clock} | extra
+    if app is not None:
+        given = parts_given(app)
+        storage_object = given.storage_object if storage_object is None else storage_object
+        filters = given.filters if filters is None else filters
+        extra = {"contexts": contexts_of(app), "clock": given.clock} | extra
     storage, filters = parts_of(chosen, storage_object, filters)
     check_patched(shared=storage is not None and storage.shared)
     extra.setdefault("listener", inherited_listener())
     server = FilteredWebSocketServer(chosen, storage, application, filters, **extra)
-    if extension is not None and app is not None:
-        server.service = extension.serve(app, server.node)
+    if app is not None:
+        server.service = hand_over(app, server.node)
     else:
         server.application, server.service = with_pages(server.application, server.node)
     return server

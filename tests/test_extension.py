@@ -111,7 +111,7 @@ def test_an_unused_application_is_freed() -> None:
     del app
     gc.collect()
     assert [each() for each in gone] == [None] * 3
-    assert fws.web is kept.extensions["fws"].web
+    assert fws._web is kept.extensions["fws"]._web
 
 
 def test_the_hook_may_be_registered_before_or_after_the_applications() -> None:
@@ -122,7 +122,7 @@ def test_the_hook_may_be_registered_before_or_after_the_applications() -> None:
     fws.init_app(after)
     for app in (before, after):
         with app.app_context():
-            assert fws.web.hooks.for_request is who
+            assert fws._web.hooks.for_request is who
 
 
 def test_an_application_has_one_extension() -> None:

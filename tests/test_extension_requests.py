@@ -12,12 +12,13 @@ import gevent
 import pytest
 from flask import Flask, current_app, has_request_context, request, session
 
-from fws_gevent.extension import FilteredWebSocket, with_pages
+from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters.base import WebSocketConnectFilter
 from fws_gevent.node.node import Node
 from fws_gevent.server import build_server, default_parser
 from fws_gevent.settings import Settings
 from fws_gevent.startup.middleware import WebSocketMiddleware
+from fws_gevent.web.site import with_pages
 
 from .clients import frame, upgrade
 from .conftest import Connect, Start

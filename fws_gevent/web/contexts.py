@@ -1,4 +1,4 @@
-"""The application context that filters of a Flask application run in."""
+"""The Flask context in which the filters of an application run."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def contexts_of(app: Flask) -> Contexts:
 
 
 class EventContext(AppContext):
-    """An application context for one event, which is made and pushed when it is first used.
+    """An application context for one event, made and pushed at its first use.
 
-    An event that doesn't use it pays for a context variable. Where the application has functions
-    to call when a context ends, they are called after each event: some, like Flask-SQLAlchemy's,
-    keep what they clean by the context's identity, which leaves no trace of the use.
+    An event that doesn't use it costs a context variable. If the application has teardown
+    functions, the context is made for each event: some of them, like Flask-SQLAlchemy's, clean up
+    by the identity of the context, so that a use can't be noticed.
     """
 
     def __init__(self, app: Flask) -> None:
-        # AppContext's own __init__ follows at the first use.
+        # `_begin` calls AppContext's own __init__ at the first use.
         self._made_for = app
         self._home: Context | None = None
 
     def __enter__(self) -> EventContext:
-        """Make this the current application context."""
+        """Become the current application context."""
         self._token = _cv_app.set(self)
         return self
 
@@ -46,27 +46,27 @@ class EventContext(AppContext):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Tear down what was used, and restore what was current before."""
+        """Tear the context down if it was used, and restore the one before."""
         try:
             if self._home is None:
                 app = self._made_for
                 if not (app.teardown_appcontext_funcs or appcontext_tearing_down.receivers):
-                    return  # nobody used it, and nobody waits for its end
+                    return  # it was neither used nor will its end be noticed
                 self._begin()
             self._run(self.pop, exc_value)
         finally:
             _cv_app.reset(self._token)
 
     def __getattr__(self, name: str) -> Any:
-        """Make the context: asked for an attribute that it has not yet."""
+        """Make the context at the first use of one of its attributes."""
         if self._home is not None or name.startswith("__"):
             raise AttributeError(name)
         self._begin()
         return getattr(self, name)
 
     def _begin(self) -> None:
-        # Pushed and popped in a contextvars.Context of its own: the first use may be in a thread
-        # for offloaded filters, and Flask's token is good in one Context only.
+        # Push and pop happen in the same contextvars.Context, as Flask's token demands: the first
+        # use may be in a thread for offloaded filters.
         self._home = copy_context()
         super().__init__(self._made_for)
         self._run(self.push)

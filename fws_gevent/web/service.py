@@ -18,8 +18,11 @@ from .grants import Hooks
 from .live import StatusFeed
 from .metrics import MULTIPROCESS, Metrics
 
+KEY = "fws.web"
+"""The key of the service in `app.extensions`."""
+
 LIVE = "/fws/status/live"
-"""Path of the status page's WebSocket."""
+"""The path of the status page's WebSocket."""
 
 WAY_IN = "to open it, set FWS_ADMIN_PASSWORD to what `flask fws hash` prints, and start again"
 """The advice where several processes have neither a password nor a signing key."""
@@ -36,19 +39,19 @@ class WebService:
         self._version = version
         self.hooks = Hooks() if hooks is None else hooks
         self.bypass_middleware: Callable[[], None] = lambda: None
-        """Called when another node takes the place of the one that is shown at first."""
+        """Called when the node of our own server replaces the first one."""
         self._metrics: Metrics | None = None
         self.serve(node)
 
     def serve(self, node: Node) -> None:
-        """Show `node` from now on, which is not started yet. Raises ConfigurationError."""
+        """Show a node that is not started yet from now on. Raises ConfigurationError."""
         Metrics.check_folder()
         settings, clock = node.settings, node.tokens.clock
         self.node = node
         self.clients = TokenClients.from_file(settings.token_clients)
         self.token_limiter = per_minute(settings.token_rate, clock)
         self.guess_limiter = per_minute(settings.token_rate, clock)
-        """Counts wrong secrets of programs, by the address that they come from."""
+        """Counts wrong secrets of programs, by client address."""
         self.log_in_limiter = per_minute(LOG_INS, clock)
         self.admin = Admin(settings, node.tokens)
         node.side_nodes[LIVE] = StatusFeed(node, self.admin, self.snapshot)
@@ -61,7 +64,7 @@ class WebService:
 
     @property
     def metrics(self) -> Metrics:
-        """The numbers for Prometheus; made in the process that serves them."""
+        """The metrics for Prometheus. They are created in the process that serves them."""
         if self._metrics is None:
             self._metrics = Metrics(self._name, self.tokens.clock)
         return self._metrics
@@ -88,7 +91,7 @@ class WebService:
         if self.tokens.several_processes and not self.node.storage_object.shared:
             warnings.append(
                 "Several workers without shared storage: this page shows one of them, and a "
-                "broadcast reaches its clients only."
+                "broadcast reaches only its clients."
             )
         keys = self.tokens.keys
         if keys is not None and not keys.lasting:
@@ -116,5 +119,5 @@ def _say(line: str) -> None:
 
 def service() -> WebService:
     """Return the service of the present application."""
-    found: WebService = current_app.extensions["fws"].web
+    found: WebService = current_app.extensions[KEY]
     return found

@@ -80,6 +80,7 @@ def views(fws: FilteredWebSocket) -> None:
     fws.issue_ticket()  # type: ignore[call-arg]
     fws.revoke("ada")  # type: ignore[call-arg]
     fws.hooks  # type: ignore[attr-defined]  # noqa: B018
+    fws.web  # type: ignore[attr-defined]  # noqa: B018
     member = fws.members("room")[0]
     member.nope  # type: ignore[attr-defined]  # noqa: B018
     member["id"]  # type: ignore[call-overload]

@@ -9,10 +9,10 @@ import gevent
 import pytest
 from flask import Flask
 
-from fws_gevent.extension import with_pages
 from fws_gevent.server import FilteredWebSocketServer
 from fws_gevent.settings import Settings
 from fws_gevent.web.blueprint import make_blueprint
+from fws_gevent.web.site import with_pages
 
 from .sites import Site, ask
 

@@ -29,7 +29,7 @@ from .sites import Site, bearer
 
 def log_in(site: Site, token: str | None = None) -> str:
     """Return the cookie of a log-in, by a token if one is given."""
-    admin = site.fws.web.admin
+    admin = site.fws._web.admin
     made = admin.new_log_in() if token is None else admin.log_in(token)
     assert made is not None
     return admin.cookie(made)
@@ -125,7 +125,7 @@ def test_a_token_with_the_scope_opens_it(header: str, site: Site, connect: Conne
 
 def test_only_the_first_message_has_the_history(site: Site, connect: Connect) -> None:
     client = watch(site, connect)
-    names = set(site.fws.web.snapshot())
+    names = set(site.fws._web.snapshot())
     first = told(client)
     assert set(first) == names
     assert set(first["history"]) == {

@@ -197,7 +197,7 @@ def test_a_body_that_is_too_large_is_refused(guarded: Site) -> None:
 
 
 def test_the_link_works_once(open_site: Site) -> None:
-    link = f"{STATUS}?ticket={open_site.fws.web.admin.link_secret}"
+    link = f"{STATUS}?ticket={open_site.fws._web.admin.link_secret}"
     first = open_site.get(link)
     assert page(open_site, first).status == 200
     second = open_site.get(link)
@@ -209,7 +209,7 @@ def test_the_link_works_once(open_site: Site) -> None:
 
 
 def test_head_does_not_use_the_link_up(open_site: Site) -> None:
-    link = f"{STATUS}?ticket={open_site.fws.web.admin.link_secret}"
+    link = f"{STATUS}?ticket={open_site.fws._web.admin.link_secret}"
     assert "set-cookie" not in open_site.ask("HEAD", link).headers
     assert page(open_site, open_site.get(link)).status == 200
 
@@ -219,7 +219,7 @@ def test_the_link_is_printed_at_the_start(
 ) -> None:
     site = make_site(auth="off", signing_key=None)
     printed = re.findall(r"status page \(this link works once\): (\S+)", capfd.readouterr().err)
-    secret = site.fws.web.admin.link_secret
+    secret = site.fws._web.admin.link_secret
     assert printed == [f"{site.origin}{STATUS}?ticket={secret}"]
 
 
@@ -227,7 +227,7 @@ def test_several_workers_print_the_other_way_to_open_it(
     open_site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
     open_site.fws.tokens.several_processes = True
-    open_site.fws.web.say_link(f"{open_site.origin}/")
+    open_site.fws._web.say_link(f"{open_site.origin}/")
     assert "status page: to open it, set FWS_ADMIN_PASSWORD" in capfd.readouterr().err
     assert b"set FWS_ADMIN_PASSWORD" in open_site.get(STATUS).body
 
