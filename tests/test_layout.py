@@ -177,6 +177,18 @@ def test_no_file_is_longer_than_300_lines(module: str) -> None:
     assert len(MODULES[module].read_text("utf-8").splitlines()) <= 300
 
 
+def test_only_the_measured_functions_are_longer_than_45_lines() -> None:
+    long = {
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None
+        if node.end_lineno - node.lineno >= 45
+    }
+    # A call less in a message's way in is 0.05 µs of 2 µs; see its docstring.
+    assert long == {"connection.inbound.run"}
+
+
 def test_each_folder_says_what_it_is_and_what_it_imports() -> None:
     folders = [path for name, path in MODULES.items() if path.name == "__init__.py" and name]
     assert len(folders) > 10

@@ -20,9 +20,6 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("fws_gevent", "example_app", "benchmarks", "fuzz", "tests", "docs")
 """Folders that are read; beside them the files of the root."""
 
-TO_REWRITE = ("fws_gevent/web",)
-"""Files and folders that are left out until their sentences have been rewritten."""
-
 OPENINGS = "who|whose|whom|whoever|what|whatever|whichever|whether|how|nobody"
 _OPENING = re.compile(rf"({OPENINGS})\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`\"“*\[])|(?<=;)\s+")
@@ -146,15 +143,12 @@ def of_file(path: Path) -> Iterator[Text]:
 
 
 def files() -> Iterator[Path]:
-    """Yield the files that have texts for readers, without those that are to be rewritten."""
+    """Yield the files that have texts for readers."""
     for path in sorted([*ROOT.glob("*"), *ROOT.glob(".ci/*")]):
         if path.is_file():
             yield path
-    left_out = [ROOT / each for each in TO_REWRITE]
     for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and not any(path.is_relative_to(each) for each in left_out):
-                yield path
+        yield from (path for path in sorted((ROOT / folder).rglob("*")) if path.is_file())
 
 
 def findings(paths: Iterable[Path]) -> Iterator[str]:
