@@ -45,7 +45,7 @@ RESTARTING = b"\x88\x1a\x03\xf4the server is restarting"
 def test_an_accepted_client_that_upgrades_during_a_restart_gets_1012(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "_PATIENCE", PATIENCE)
+    monkeypatch.setattr(servers, "_FIRST_REQUEST", PATIENCE)
     server = serve(grace=PATIENCE)
     with open_socket(server) as late:
         until(lambda: server.http["new"])
