@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..broker.base import Broker, heard_everywhere
-from ..errors import CloseCode
+from ..errors import CloseCode, NotServing
 from ..loop.inbox import Inbox
 from ..loop.reactor import Reactor
 from ..protocol.frames import check_close
@@ -169,11 +170,12 @@ class Membership:
         """Send a payload to this node's connections, from any thread. Raises GroupNameInvalid."""
         if group is not None:
             self._members_of(group)
-        if self.reactor.elsewhere():
-            data = bytes(payload)
-            self.reactor.call_here(self.spread, opcode, data, group, exclude, size=len(data))
-        else:
+        if self.reactor.is_own_thread():
             self.spread(opcode, payload, group, exclude)
+        elif self.reactor.elsewhere():  # else the loop doesn't run, and there are no connections
+            data = bytes(payload)
+            with suppress(NotServing):  # the loop has just ended
+                self.reactor.call_here(self.spread, opcode, data, group, exclude, size=len(data))
 
     def spread(
         self, opcode: int, payload: bytes | bytearray, group: str | None, exclude: str

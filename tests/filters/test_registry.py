@@ -13,6 +13,7 @@ import pytest
 from gevent import get_hub
 
 from fws_gevent.errors import FilterDefinitionError
+from fws_gevent.extension import FilteredWebSocket
 from fws_gevent.filters import broadcast_message_filter, broadcast_messages, rate_limit
 from fws_gevent.filters.base import FilterBase, WebSocketMessageFilter, isolated_filters
 from fws_gevent.filters.broadcast_message_filter import BroadcastMessageFilter
@@ -20,11 +21,23 @@ from fws_gevent.filters.rate_limit import RateLimitFilter
 from fws_gevent.filters.registry import defined_filters
 
 from ..conftest import Connect, Serve
+from ..flask_sites import Make, flask_app, serving
+
+run = pytest.fixture(serving)
 
 
 def link(base: Any = WebSocketMessageFilter, answer: object = None) -> Any:
     """Define a filter that returns `answer`."""
     return type(base)("Link", (base,), {"filter": classmethod(lambda cls, ws, data: answer)})
+
+
+def answer(word: str) -> None:
+    """Define a filter that answers each message with a word."""
+
+    class Answer(WebSocketMessageFilter):
+        @classmethod
+        def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+            web_socket_instance.send(word)
 
 
 def names() -> list[str]:
@@ -125,16 +138,10 @@ def test_a_chain_that_is_defined_in_a_block_keeps_its_filters() -> None:
 def test_a_server_has_the_filters_of_the_block_that_it_was_built_in(
     serve: Serve, connect: Connect
 ) -> None:
-    def echo(word: str) -> None:
-        class Echo(WebSocketMessageFilter):
-            @classmethod
-            def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
-                web_socket_instance.send(word)
-
     servers = []
     for word in ("shop", "office"):
         with isolated_filters():
-            echo(word)
+            answer(word)
             servers.append(serve(None))
     for word, server in zip(("shop", "office"), servers, strict=True):
         client = connect(server)
@@ -180,3 +187,29 @@ def test_a_module_is_read_as_it_is_imported() -> None:
     vars(module).update(second=second, first=first, again=second)
     with isolated_filters(module) as filters:
         assert list(filters) == [second, first]
+
+
+def test_two_applications_of_a_process_have_filters_of_their_own(
+    run: Make, connect: Connect
+) -> None:
+    apps = []
+    for word in ("shop", "office"):
+        with isolated_filters():
+            answer(word)
+            apps.append(flask_app())
+            FilteredWebSocket(apps[-1])
+    for word, app in zip(("shop", "office"), apps, strict=True):
+        client = connect(run(app), "/ws")
+        client.send("hello")
+        assert client.receive() == word
+
+
+def test_filters_that_are_defined_after_the_application_was_made_count(
+    run: Make, connect: Connect
+) -> None:
+    app = flask_app()
+    FilteredWebSocket(app)
+    answer("later")
+    client = connect(run(app), "/ws")
+    client.send("hello")
+    assert client.receive() == "later"

@@ -93,7 +93,7 @@ def test_a_subscriber_that_exits_is_harmless(
 
     buses = (signals.client_connected, signals.message_received, signals.client_disconnected)
     for bus in buses:
-        bus.connect(leave, sender=server)
+        bus.connect(leave, sender=server, weak=False)
     client = connect(server)
     client.send("hello")
     assert client.receive() == "hello"

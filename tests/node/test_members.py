@@ -16,6 +16,7 @@ from fws_gevent.protocol.payload import frame_for
 from fws_gevent.settings import Settings
 from tests.clients import Client
 from tests.conftest import Connect, Serve
+from tests.native_threads import in_thread
 from tests.waiting import until
 
 
@@ -175,3 +176,10 @@ def test_a_membership_without_connections_sends_nothing() -> None:
     empty.broadcast("x", group="room")
     empty.leave("room", object())  # type: ignore[arg-type]
     assert not empty.groups
+
+
+def test_only_the_thread_of_a_running_loop_touches_connections() -> None:
+    membership = Node(Settings()).membership
+    membership.users["c1"] = object()  # type: ignore[assignment]  # without what `spread` needs
+    membership.broadcast("x")
+    in_thread(membership.broadcast, "x")
