@@ -36,7 +36,7 @@ from .startup.node import make_node, settle_keys
 from .startup.parts import parts_of
 from .startup.wrapped import flask_app_in
 from .storage.base import BaseStorageObject
-from .upgrade.context import UPGRADE, WORKER, Upgrade, Worker
+from .upgrade.contract import UPGRADE, WORKER, Upgrade, Worker
 from .upgrade.environ import asks_for_websocket, mend
 from .upgrade.refusals import cannot_upgrade, only_websockets, refuse
 from .workers.client_environ import address_of, environ_for_filters

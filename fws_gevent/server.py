@@ -29,11 +29,11 @@ from .protocol.addresses import in_url, is_loopback
 from .settings import Settings
 from .settings.parser import OptionParser
 from .settings.parser import default_parser as plain_parser
+from .startup.compatible_reactor import reactor
 from .startup.flask_settings import PATH, settings_for
 from .startup.node import make_node, settle_keys
 from .startup.parts import parts_of
 from .startup.patching import check_patched, patch_late
-from .startup.reactor import reactor
 from .startup.wrapped import flask_app_in
 from .storage.base import BaseStorageObject
 from .upgrade.refusals import only_websockets

@@ -25,11 +25,11 @@ from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped
 
 from .protocol.handshake import Headers, mentions_websocket, wants_websocket
 from .protocol.peer import PEER, peer_of
-from .upgrade.context import UPGRADE, WORKER, WorkerNode
+from .upgrade.contract import UPGRADE, WORKER, WorkerNode
 from .upgrade.environ import mend, mend_cookies
 from .workers.ending import WorkerEnd
 from .workers.environment import WORKERS
-from .workers.upgrade import GunicornUpgrade, UpgradeAnswer
+from .workers.gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 from .wsgi.accepting import ListenerName, PatientStreamServer, await_first_byte
 from .wsgi.body import TimedInput, TooSlow
 from .wsgi.connections import hang_up, has_unread, linger, twin_of

@@ -23,7 +23,13 @@ RESILIENCE = Path("tests/resilience")
 TOGETHER = (Path("tests/example_app"),)
 """Folders whose tests share costly fixtures."""
 
-_SLOW = {"tests/nodes": 4, "tests/cluster": 2, "tests/web": 2, "tests/example_app": 4, "tests": 3}
+_SLOW = {
+    "tests/many_nodes": 4,
+    "tests/cluster": 2,
+    "tests/web": 2,
+    "tests/example_app": 4,
+    "tests": 3,
+}
 """The approximate duration of a line of tests in a folder, relative to others."""
 
 

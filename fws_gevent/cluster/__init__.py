@@ -1,5 +1,6 @@
 """The broker over Redis, which joins many nodes to one server.
 
-It imports `broker`, `redis_io`, `tokens` and `loop`, but not `node`. Begin to read with
-redis_broker.py, then stream_reader.py (receive), publish_queue.py (send) and presence.py (members).
+It imports `broker` and the rows below it, such as `redis_io` and `loop`, but not `node`. Begin to
+read with redis_broker.py, then stream_reader.py (receive), publish_queue.py (send) and presence.py
+(members).
 """

@@ -1,6 +1,6 @@
 """Every setting of a server: a table, the sources of values, and the command line.
 
-Imports errors and protocol alone. Begin with `table.py`, where a new setting goes; `layers.py`
+Imports errors and protocol alone. Begin with `table.py`, where a new setting goes; `precedence.py`
 has the order of the sources.
 """
 

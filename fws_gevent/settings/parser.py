@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from ..errors import ConfigurationError
 from .fields import default_of
-from .layers import LAYERS, Layers, layers_of
+from .precedence import LAYERS, Layers, layers_of
 from .sources import ENVIRONMENT_PREFIX, from_flags, from_flask, from_keywords, from_process
 from .table import SECTIONS, by_name, table
 from .values import OneOf

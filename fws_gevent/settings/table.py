@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..errors import ConfigurationError
 from ..protocol.forwarded import Network, parse_networks
 from .fields import setting as _setting
-from .layers import Layers, layers_of
+from .precedence import Layers, layers_of
 from .sources import from_flask, from_keywords, from_process
 from .texts import (
     UNIX_PREFIX,

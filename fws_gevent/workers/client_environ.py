@@ -8,7 +8,7 @@ from typing import Any
 from ..protocol.forwarded import Client
 from ..protocol.handshake import Request
 from ..protocol.peer import PEER, SocketPeer
-from ..upgrade.context import UPGRADE, WORKER
+from ..upgrade.contract import UPGRADE, WORKER
 
 _WORKERS_OWN = (UPGRADE, WORKER, "wsgi.websocket", "gunicorn.socket")
 

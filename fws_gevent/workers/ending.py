@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..upgrade.context import WorkerNode
+from ..upgrade.contract import WorkerNode
 
 # Parts of graceful_timeout (then the master kills the worker): for Close handshakes, and for all.
 _CLOSING, _ENDING = 0.8, 0.95

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fws_gevent.settings import Settings, by_name, default_of, table
-from fws_gevent.settings.layers import layers_of
 from fws_gevent.settings.parser import default_parser
+from fws_gevent.settings.precedence import layers_of
 from tests.clients import ROOT
 
 SECRETS = {

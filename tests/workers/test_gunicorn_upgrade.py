@@ -10,7 +10,7 @@ from typing import Any
 import gevent.socket
 import pytest
 
-from fws_gevent.workers.upgrade import GunicornUpgrade, UpgradeAnswer
+from fws_gevent.workers.gunicorn_upgrade import GunicornUpgrade, UpgradeAnswer
 
 HEADERS = [("Upgrade", "websocket")]
 

@@ -15,8 +15,8 @@ import pytest
 
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.settings import Settings, by_name
-from fws_gevent.settings.layers import Layers, layers_of
 from fws_gevent.settings.parser import default_parser
+from fws_gevent.settings.precedence import Layers, layers_of
 from fws_gevent.settings.values import whole
 
 SOURCES = ["default", "environment", "file", "app.config", "flag"]

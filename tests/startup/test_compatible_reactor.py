@@ -6,7 +6,7 @@ from contextvars import Context
 
 import pytest
 
-from fws_gevent.startup.reactor import BuiltServer, reactor
+from fws_gevent.startup.compatible_reactor import BuiltServer, reactor
 
 
 class Recorder:
