@@ -135,7 +135,7 @@ def test_after_a_final_close_code_only_the_user_reconnects(
     assert _openings(closing) == 1
     ada["retry"].click()
     ada.wait_for("Online")
-    assert _openings(closing) == 2
+    wait_until(lambda: _openings(closing) == 2)
     assert not ada["retry"].is_displayed()
     assert ada.complaints == []
 
