@@ -40,6 +40,15 @@ class Calls:
         self._count = self._size = 0
         self._loop = loop
 
+    def forget_callers(self) -> None:
+        """In a forked child: end taking calls, with a new lock.
+
+        A thread of the parent may have held the lock at the fork. It does not live in the child,
+        so nobody would release it there.
+        """
+        self._lock = get_original("_thread", "RLock")()
+        self.refuse_calls()
+
     def refuse_calls(self) -> None:
         """End taking calls; threads that wait for one get NotServing within a second."""
         with self._lock:

@@ -103,11 +103,11 @@ class Reactor(Flushing, Calls):
     def on_fork(self) -> None:
         """Let go of all sockets and of the loop in a forked child: they are the parent's."""
         on_its_loop, poller = self.on_its_loop, self._poller
+        self.forget_callers()
         if poller is None:
             return
         self._poller = None
         self.forked = True
-        self.refuse_calls()
         self._runner = self.current = None
         for waiting in (self.dirty, self._queue, self._undrained):
             waiting.clear()

@@ -15,6 +15,7 @@ from tests.waiting import until
 PROGRAM = """
 import multiprocessing, os, signal, subprocess, sys, time
 import gevent, gevent.event, gevent.os
+from gevent.monkey import get_original
 from fws_gevent.filters.base import WebSocketMessageFilter
 
 PARENT = os.getpid()
@@ -73,6 +74,24 @@ class Fork(WebSocketMessageFilter):
             if not pid:
                 os._exit(3)
             ws.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+        elif order == "held":
+            held, over = [], []
+            def hold():
+                with ws.node.reactor._lock:
+                    held.append(True)
+                    while not over:
+                        get_original("time", "sleep")(0.005)
+            gevent.get_hub().threadpool.spawn(hold)
+            while not held:
+                time.sleep(0.005)
+            pid = os.fork()
+            if not pid:
+                ws.broadcast("from the child")
+                os._exit(3)
+            over.append(True)
+            last = gevent.spawn_later(10, os.kill, pid, signal.SIGKILL)
+            ws.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+            last.kill()
         elif order == "end":
             os.kill(int(rest_of), signal.SIGTERM)
             ws.send(str(os.WTERMSIG(os.waitpid(int(rest_of), 0)[1])))
@@ -207,6 +226,14 @@ def test_the_first_child_is_noticed_although_it_ends_at_once(
     command: Command, connect: Connect
 ) -> None:
     assert ask(connect(command.port()), "quick") == "3"
+
+
+def test_a_child_does_not_wait_for_a_thread_that_called_the_loop_at_the_fork(
+    command: Command, connect: Connect
+) -> None:
+    client = connect(command.port())
+    assert ask(client, "held") == "3"
+    assert ask(client, "who") == "parent"
 
 
 def test_a_program_that_a_filter_runs_is_not_disturbed(command: Command, connect: Connect) -> None:
