@@ -49,11 +49,38 @@ class Waiting(WebSocketMessageFilter):
             time.sleep(0.01)
 """
 
+STOPPING = """\
+import os, signal
+import gevent
+from gevent.monkey import get_original
+from fws_gevent.server import *
+from fws_gevent.filters.base import WebSocketMessageFilter
+
+class Stop(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance, data):
+        if data == "filter":
+            reactor.stop()
+        elif data == "greenlet":
+            gevent.spawn(reactor.stop)
+        elif data == "signal handler":
+            os.kill(os.getpid(), signal.SIGUSR2)
+        elif data == "thread":
+            get_original("_thread", "start_new_thread")(reactor.stop, ())
+        web_socket_instance.send("told")
+
+signal.signal(signal.SIGUSR2, lambda *_: reactor.stop())
+build_reactor(default_parser().parse_args(sys.argv[1:]))
+reactor.run()
+print("run has returned")
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "chat_server.py").write_text(CHAT)
     (tmp_path / "shared_server.py").write_text(SHARED)
+    (tmp_path / "stopping_server.py").write_text(STOPPING)
     (tmp_path / "waiting.py").write_text(WAITING)
     return tmp_path
 
@@ -69,6 +96,21 @@ def test_the_chat_server_broadcasts_and_ends_on_sigterm(
     assert sender.frame().close[0] == 1001
     assert command.wait() == 0
     assert "gevent has not patched" not in command.output
+
+
+@pytest.mark.parametrize("place", ["filter", "greenlet", "signal handler", "thread"])
+def test_stop_ends_the_server_from_any_place(
+    place: str, start: Start, connect: Connect, folder: Path
+) -> None:
+    command = start("stopping_server.py", "-p", "0", cwd=folder)
+    client = connect(command.port())
+    client.send(place)
+    assert client.receive() == "told"  # nothing waits for the end
+    assert client.frame().close[0] == 1001
+    client.drop()
+    assert command.wait() == 0
+    assert command.output.endswith("run has returned\n")
+    assert "Traceback" not in command.output
 
 
 def test_a_filter_may_wait_though_the_program_patches_nothing(

@@ -6,7 +6,10 @@ from contextvars import Context
 
 import pytest
 
+from fws_gevent.connection.connection import get_ident
 from fws_gevent.startup.compatible_reactor import BuiltServer, reactor
+from tests.native_threads import in_thread
+from tests.waiting import until
 
 
 class Recorder:
@@ -40,6 +43,32 @@ def test_without_a_server_the_error_says_what_to_do(call: object) -> None:
     assert callable(call)
     with pytest.raises(RuntimeError, match=r"call build_reactor\(options\) first"):
         Context().run(call, reactor)
+
+
+def test_while_it_runs_it_stops_from_other_contexts_and_threads_on_its_own_loop() -> None:
+    here = get_ident()
+
+    class Server(Recorder):
+        def serve_forever(self) -> None:
+            Context().run(reactor.stop)
+            assert self.calls == []  # it does not wait
+            in_thread(reactor.stop)
+            until(lambda: len(self.calls) == 2)
+
+        def stop(self) -> None:
+            assert get_ident() == here
+            super().stop()
+
+    server = Server()
+
+    def program() -> None:
+        reactor.keep(server)
+        reactor.run()
+
+    Context().run(program)
+    assert server.calls == ["stop", "stop"]
+    with pytest.raises(RuntimeError):
+        Context().run(reactor.stop)
 
 
 def test_each_context_has_its_own_server() -> None:
