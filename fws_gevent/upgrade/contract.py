@@ -42,9 +42,13 @@ class Upgrade(Protocol):
 class WorkerNode(Protocol):
     """A node in the process of a worker."""
 
-    live: int
-    """The number of its open WebSockets."""
-    settings: Settings
+    @property
+    def live(self) -> int:
+        """The number of its open WebSockets."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
 
     def finish(self, grace: float) -> None:
         """Close all of them within `grace` seconds. A second call waits for the first one."""
