@@ -235,7 +235,7 @@ class FilteredWebSocketApplication(NodeFacade):
         self._on_start(environ)
 
     def _warn_of_many_workers(self) -> None:
-        if not self.storage_object.shared and not self._warned_of_many:
+        if not self.node.broker.shared and not self._warned_of_many:
             self._warned_of_many = True
             warn_of_many_workers()
 

@@ -16,6 +16,7 @@ import pytest
 
 from fws_gevent.application import build_application
 from fws_gevent.errors import ConfigurationError
+from fws_gevent.storage.memory import MemoryStorageObject
 
 from .certificates import Identity
 from .clients import PATIENCE, ROOT, Client, Command, frame
@@ -230,6 +231,14 @@ def test_several_workers_cause_an_error_line_at_the_start(gunicorn: Gunicorn) ->
     before, found, _ = command.output.partition("SEVERAL WORKERS")
     assert found
     assert "Booting worker" not in before
+
+
+def test_a_storage_that_is_shared_without_redis_connects_no_workers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(MemoryStorageObject, "shared", True)
+    build_application(filters=[])._warn_of_many_workers()
+    assert "SEVERAL WORKERS WITHOUT REDIS" in caplog.text
 
 
 # Invalid arguments.

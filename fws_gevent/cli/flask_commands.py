@@ -126,7 +126,7 @@ def publish(data: str, group: str | None, url: str | None) -> None:
     """
     with _in_one_line():
         extension = _extension()
-        if url is None and extension.server.storage_object.shared:
+        if url is None and extension.server.broker.shared:
             extension.broadcast(data, group)
             click.echo("sent")
             return

@@ -55,6 +55,11 @@ class NodeFacade:
         """The number of connections whose disconnect event is still to come."""
         return self.node.live
 
+    @property
+    def healthy(self) -> bool:
+        """Return whether the storage can be used now, and the other nodes are heard."""
+        return self.node.healthy
+
     def print(self, text: str) -> None:
         """Print a line to standard output without waiting for its reader."""
         self.node.print(text)
@@ -62,6 +67,10 @@ class NodeFacade:
     def broadcast(self, data: Data, group: str | None = None, exclude: Any = None) -> None:
         """Send to all connections, or to those in a group; see `Node.broadcast`."""
         self.node.broadcast(data, group, exclude)
+
+    def broadcast_here(self, data: Data, group: str | None = None) -> None:
+        """Send to the connections of this node only; see `broadcast`."""
+        self.node.broadcast_here(data, group)
 
     def members(self, group: str) -> list[Member]:
         """Return the members of a group on all nodes; see `Node.members`."""

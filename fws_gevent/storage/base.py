@@ -18,7 +18,10 @@ class BaseStorageObject(ABC):
 
     @property
     def healthy(self) -> bool:
-        """Return whether the storage can be used now; `/fws/readyz` depends on it."""
+        """Return whether the storage can be used now. Never waits.
+
+        It is True unless a subclass says otherwise. `/fws/readyz` answers 503 while it is False.
+        """
         return True
 
     @abstractmethod

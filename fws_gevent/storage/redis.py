@@ -23,7 +23,8 @@ class RedisStorageObject(BaseStorageObject):
     """Sets in Redis under the prefix `key`.
 
     A server that is built with one is a node among many: it reaches the others over the same
-    Redis, with keys under the same prefix.
+    Redis, with keys under the same prefix. `healthy` is always True, since this object keeps no
+    connection that could be lost: `server.healthy` and `/fws/readyz` follow the node's own.
 
     Args:
         host: The host of Redis.

@@ -27,7 +27,7 @@ def group(group: str) -> Response:
     asking = identity({})
     if not (asking.may_join(group) or (SCOPE in asking.scope and asking.covers(group))):
         refuse_bearer(403, "insufficient_scope", "a token that grants the group is needed")
-    if request.environ.get("wsgi.multiprocess") and not service().node.storage_object.shared:
+    if request.environ.get("wsgi.multiprocess") and not service().node.broker.shared:
         unavailable("only one worker's members are known here: run one worker, or add Redis")
     try:
         members = service().node.members(checked_group(group))

@@ -35,7 +35,7 @@ def publish() -> Response:
     if data is None:
         refuse(400, "invalid_request", "data is missing")
     node = service().node
-    if request.environ.get("wsgi.multiprocess") and not node.storage_object.shared:
+    if request.environ.get("wsgi.multiprocess") and not node.broker.shared:
         unavailable("only one worker's clients can be reached: run one worker, or add Redis")
     node.broadcast(data, group)
     return answer({})

@@ -88,9 +88,9 @@ class WebService:
 
     def _warnings(self) -> list[str]:
         warnings = []
-        if self.tokens.several_processes and not self.node.storage_object.shared:
+        if self.tokens.several_processes and not self.node.broker.shared:
             warnings.append(
-                "Several workers without shared storage: this page shows one of them, and a "
+                "Several workers without Redis: this page shows one of them, and a "
                 "broadcast reaches only its clients."
             )
         keys = self.tokens.keys

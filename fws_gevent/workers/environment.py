@@ -35,11 +35,11 @@ def workers_of_gunicorn() -> int:
 
 
 def warn_of_many_workers() -> None:
-    """Log that broadcasts don't reach the clients of other workers without shared storage."""
+    """Log that broadcasts don't reach the clients of other workers without Redis."""
     _log.error(
-        "SEVERAL WORKERS, STORAGE IN MEMORY: each worker has its own connections, groups and "
-        "storage, so a broadcast reaches only the clients of one worker. Run one worker "
-        "(gunicorn -w 1), or give them a Redis (FWS_REDIS_URL)."
+        "SEVERAL WORKERS WITHOUT REDIS: each worker has its own connections and groups, so a "
+        "broadcast reaches only the clients of one worker. Run one worker (gunicorn -w 1), or "
+        "give them a Redis (FWS_REDIS_URL)."
     )
 
 

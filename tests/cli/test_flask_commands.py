@@ -18,6 +18,7 @@ from ..flask_sites import get
 from ..node.guarded import bearer, greeted
 from ..raw_http import exchange, request
 from ..tokens.issuing import OTHER_SECRET, SECRET, service
+from ..waiting import free_port
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,18 @@ def test_publish_reaches_all_clients_or_a_group(
     assert flask(folder, "publish", "to all, é", url) == (0, "sent\n", "")
     assert [one.receive(), one.receive()] == ["extra", "to all, é"]
     assert two.receive() == "to all, é"
+
+
+def test_publish_goes_over_http_where_the_storage_is_shared_without_redis(folder: Path) -> None:
+    (folder / "shared_elsewhere.py").write_text(
+        SITE.replace("(app)", "(app, storage_object=Elsewhere())").replace(
+            "class Talk",
+            "from fws_gevent.storage import MemoryStorageObject\n"
+            "class Elsewhere(MemoryStorageObject):\n    shared = True\n\nclass Talk",
+        )
+    )
+    done = flask(folder, "publish", "x", app="shared_elsewhere", FWS_PORT=str(free_port()))
+    assert why(done).startswith("can't reach http://127.0.0.1:")
 
 
 def test_a_wrong_name_of_a_group_is_an_error_of_one_line(folder: Path, url: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from fws_gevent.broker.memory import MemoryBroker
 from fws_gevent.filters.base import WebSocketConnectFilter
-from fws_gevent.storage.memory import MemoryStorageObject
 from tests.clients import Client
 from tests.conftest import Connect
 
@@ -121,12 +121,10 @@ def from_a_worker(client: FlaskClient, site: Site) -> int:
     return answer.status_code
 
 
-def test_several_workers_without_shared_storage_refuse(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_workers_without_redis_refuse(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     client = site.app.test_client()
     assert from_a_worker(client, site) == 503
-    monkeypatch.setattr(MemoryStorageObject, "shared", True)
+    monkeypatch.setattr(MemoryBroker, "shared", True)
     assert from_a_worker(client, site) == 200
 
 

@@ -10,6 +10,7 @@ import pytest
 from gevent.event import Event
 
 from fws_gevent import __version__
+from fws_gevent.broker.memory import MemoryBroker
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.filters.base import StopChain, WebSocketConnectFilter, WebSocketMessageFilter
 from fws_gevent.storage.memory import MemoryStorageObject
@@ -189,13 +190,13 @@ def test_a_random_key_causes_a_warning(make_site: MakeSite) -> None:
     ]
 
 
-def test_several_workers_without_shared_storage_cause_a_warning(
+def test_several_workers_without_redis_cause_a_warning(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.fws.tokens.several_processes = True
     (warning,) = shown(site)["warnings"]
-    assert warning.startswith("Several workers without shared storage")
-    monkeypatch.setattr(MemoryStorageObject, "shared", True)
+    assert warning.startswith("Several workers without Redis")
+    monkeypatch.setattr(MemoryBroker, "shared", True)
     assert shown(site)["warnings"] == []
 
 
