@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 
 from ..connection.connection import Connection
-from ..errors import CloseCode, StorageAway, TokenInvalid, TokenRefused
+from ..errors import CloseCode, NotServing, StorageAway, TokenInvalid, TokenRefused
 from ..loop.reactor import Reactor
 from ..loop.wheel import Wheel
 from ..protocol.credentials import find_credentials
@@ -166,12 +167,11 @@ class Guard:
 
     def _on_revoked(self, revocation: Revocation) -> None:
         """Close the connections that a revocation hits. Any greenlet or thread may call this."""
-        if not self._reactor.started:
-            return
-        if self._reactor.elsewhere():
-            self._reactor.call_here(self._end_revoked, revocation)
-        else:
+        if self._reactor.is_own_thread():
             self._end_revoked(revocation)
+        else:
+            with suppress(NotServing):  # the loop doesn't run, and there are no connections
+                self._reactor.call_here(self._end_revoked, revocation)
 
     def _end_revoked(self, revocation: Revocation) -> None:
         # All of them, for a filter may have taken some out of their subject's group.

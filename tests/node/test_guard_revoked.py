@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from gevent import get_hub
 
+from fws_gevent.errors import TokenInvalid
 from fws_gevent.filters.base import WebSocketMessageFilter
 from fws_gevent.node import guard as guard_module
 from fws_gevent.node.guard import Guard
 from fws_gevent.tokens import Claims
 from fws_gevent.tokens.store import Revocation
 from tests.conftest import Connect, Serve
+from tests.native_threads import in_thread
 from tests.waiting import until
 
 from .guarded import ask, enter, greeted, guarded, of
@@ -122,6 +124,31 @@ def test_another_thread_leaves_the_end_to_the_servers_own(
     get_hub().threadpool.apply(server.tokens.revoke_subject, ("ada",))
     assert client.frame().close[0] == 4401
     assert elsewhere == [False]
+
+
+@pytest.mark.parametrize("moment", ["before it is told", "while it is told"])
+def test_a_revocation_of_another_thread_is_kept_though_the_loop_ends(
+    moment: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = guarded(serve)
+    claims = server.tokens.verify(server.tokens.issue("ada"))
+    reactor, ended = server.node.reactor, list[Revocation]()
+    call_here = reactor.call_here
+
+    def end_first(*arguments: Any) -> None:
+        reactor.refuse_calls()
+        call_here(*arguments)
+
+    monkeypatch.setattr(Guard, "_end_revoked", lambda _, revocation: ended.append(revocation))
+    if moment == "before it is told":
+        reactor.refuse_calls()
+    else:
+        monkeypatch.setattr(reactor, "call_here", end_first)
+    in_thread(server.tokens.revoke_subject, "ada")
+    reactor.take_calls(get_hub().loop)
+    assert ended == []
+    with pytest.raises(TokenInvalid):
+        server.tokens.check_not_revoked(claims)
 
 
 def test_revoking_before_the_start_or_after_the_end_is_harmless(serve: Serve) -> None:
