@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from fws_gevent.errors import ConfigurationError
 from fws_gevent.extension import FilteredWebSocket
@@ -47,6 +48,34 @@ def test_the_config_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -
     for parser in (default_parser(), default_parser(app)):
         settings = build_server(parser.parse_args([]), application=app).settings
         assert (settings.grace, settings.ping_interval, settings.path) == (1.0, 3.0, "/live")
+
+
+def settings_in_each_way(app: Flask) -> list[Settings]:
+    """Return the settings of an application in each way of running it."""
+    extension = FilteredWebSocket(app)
+    first = extension.server.settings  # under gunicorn
+    servers = [
+        build_server(application=app),
+        build_server(Namespace(), application=app),
+        build_server(default_parser().parse_args([]), application=app),
+        build_server(default_parser(app).parse_args([]), application=app),
+        build_server(settings=Settings.load(app.config), application=app),
+    ]
+    return [first, *(each.settings for each in servers)]
+
+
+def test_the_path_none_means_every_path_in_each_way_of_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FWS_PATH", "/live")
+    app = flask_app(path=None)
+    assert [each.path for each in settings_in_each_way(app)] == [None] * 6
+    options = default_parser(app).parse_args(["--path", "/flag"])
+    assert build_server(options, application=app).settings.path == "/flag"
+
+
+def test_the_path_is_the_usual_one_where_nothing_says_otherwise() -> None:
+    assert [each.path for each in settings_in_each_way(flask_app())] == ["/ws"] * 6
 
 
 def test_a_server_without_options_has_the_settings_of_the_process_and_the_application(

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from ..errors import ConfigurationError
 from .fields import default_of
-from .precedence import LAYERS, Layers, layers_of
-from .sources import ENVIRONMENT_PREFIX, from_flags, from_flask, from_keywords, from_process
+from .precedence import ASSIGNED, LAYERS, Layers, Options, layers_of
+from .sources import ENVIRONMENT_PREFIX, Known, from_flags, from_flask, from_keywords, from_process
 from .table import SECTIONS, by_name, table
 from .values import OneOf
 
@@ -50,7 +50,7 @@ class OptionParser(argparse.ArgumentParser):
         args: Sequence[str] | None,
         namespace: Namespace | None,
     ) -> tuple[Namespace, list[str]]:
-        options = Namespace() if namespace is None else namespace
+        options = Options() if namespace is None else namespace
         named = self._named()
         known = {name: each for name, each in by_name().items() if name in named}
         # Nothing is to be merged for the parser of a subcommand that a program added, nor in a
@@ -66,17 +66,25 @@ class OptionParser(argparse.ArgumentParser):
             texts = {name: getattr(options, name) for name in known}
             flags = {name: text for name, text in texts.items() if text is not _NOT_GIVEN}
             layers = Layers(
-                defaults=from_keywords(known, {name: self.get_default(name) for name in known}),
+                defaults=from_keywords(known, self._defaults_of(known)),
                 process=from_process(known, os.environ, options.config),
                 application=self.application,
                 program={**before.program, **from_flags(known, flags, named)},
             )
         except ConfigurationError as error:
             self.error(str(error))
-        for name, value in layers.merged().items():
-            setattr(options, name, value)
+        merged = layers.merged()
+        for name in known:
+            setattr(options, name, merged.get(name))
         setattr(options, LAYERS, layers)
+        vars(options).pop(ASSIGNED, None)  # from here on it names what a program assigns
         return options, rest
+
+    def _defaults_of(self, known: Known) -> dict[str, Any]:
+        """Return the defaults; None, also of `set_defaults`, stands for the setting's own."""
+        chosen = {name: self.get_default(name) for name in known}
+        own = {name: default_of(each) for name, each in known.items() if chosen[name] is None}
+        return {name: value for name, value in (chosen | own).items() if value is not None}
 
     def _named(self) -> dict[str, str]:
         """Return how errors name the flags of each setting, which is argparse's own way."""

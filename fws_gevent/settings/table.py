@@ -6,7 +6,6 @@ A new setting goes here, and into docs/settings.md.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any, Final
@@ -14,8 +13,8 @@ from typing import Any, Final
 from ..errors import ConfigurationError
 from ..protocol.forwarded import Network, parse_networks
 from .fields import setting as _setting
-from .precedence import Layers, layers_of
-from .sources import from_flask, from_keywords, from_process
+from .precedence import Layers, layers_of, layers_of_process
+from .sources import from_flask, from_keywords
 from .texts import (
     UNIX_PREFIX,
     channel,
@@ -245,13 +244,7 @@ class Settings:
         Raises:
             ConfigurationError: A setting is unknown or wrong, or two don't fit together.
         """
-        known = by_name()
-        layers = Layers(
-            process=from_process(known, os.environ),
-            application=from_flask(known, config or {}),
-            program=from_keywords(known, given),
-        )
-        return cls(**layers.merged())
+        return cls._of(layers_of_process(by_name(), given), config)
 
     @classmethod
     def from_options(
@@ -267,7 +260,10 @@ class Settings:
         Raises:
             ConfigurationError: A setting is unknown or wrong, or two don't fit together.
         """
-        layers = layers_of(by_name(), options)
+        return cls._of(layers_of(by_name(), options), config)
+
+    @classmethod
+    def _of(cls, layers: Layers, config: Mapping[str, Any] | None) -> Settings:
         if config is not None:
             layers = replace(layers, application=from_flask(by_name(), config))
         return cls(**layers.merged())

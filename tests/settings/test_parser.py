@@ -195,6 +195,19 @@ def test_a_program_may_set_other_defaults(monkeypatch: pytest.MonkeyPatch) -> No
     assert given_by_flags(options) == set()
 
 
+def test_a_default_of_none_is_one_that_is_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parser = default_parser()
+    parser.set_defaults(**dict.fromkeys(by_name()))
+    monkeypatch.setenv("FWS_GRACE", "3")
+    options = parser.parse_args(["--token_rate", "7"])
+    own = {each.name: default_of(each) for each in table()}
+    assert {name: getattr(options, name) for name in own} == own | {"grace": 3.0, "token_rate": 7}
+    assert given_by_flags(options) == {"token_rate"}
+    assert Settings.from_options(options) == Settings(grace=3.0, token_rate=7)
+
+
 def test_an_empty_variable_is_one_that_is_not_set(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

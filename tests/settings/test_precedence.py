@@ -19,6 +19,7 @@ from fws_gevent.settings.parser import default_parser
 from fws_gevent.settings.precedence import Layers, layers_of
 from fws_gevent.settings.values import whole
 
+KEY = "0123456789abcdef0123456789abcdef"
 SOURCES = ["default", "environment", "file", "app.config", "flag"]
 
 
@@ -81,6 +82,32 @@ def test_an_attribute_that_a_program_assigned_counts_as_a_flag() -> None:
     options.grace, options.port = 7, 9100
     settings = Settings.from_options(options, {"FWS_GRACE": 2, "FWS_PORT": 2, "FWS_DEFLATE": "off"})
     assert (settings.grace, settings.port, settings.deflate) == (7.0, 9100, "off")
+
+
+@pytest.mark.parametrize("flags", [[], ["--auth", "required", "--port", "90", "--grace", "1"]])
+def test_an_attribute_that_is_assigned_its_own_value_counts_as_a_flag(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {"AUTH": "required", "PORT": "90", "GRACE": "1", "SIGNING_KEY": KEY}.items():
+        monkeypatch.setenv(f"FWS_{name}", text)
+    options = default_parser().parse_args(flags)
+    for name in ("auth", "port", "grace"):
+        setattr(options, name, getattr(options, name))
+    config = {"FWS_AUTH": "off", "FWS_PORT": 1, "FWS_GRACE": 2, "FWS_TOKEN_RATE": 3}
+    for each in (options, copy.copy(options), copy.deepcopy(options), Namespace(**vars(options))):
+        settings = Settings.from_options(each, config)
+        found = (settings.auth, settings.port, settings.grace, settings.token_rate)
+        assert found == ("required", 90, 1.0, 3)
+    assert set(layers_of(by_name(), options).program) == {"auth", "port", "grace"}
+
+
+def test_what_is_assigned_to_a_copy_of_options_is_not_assigned_to_the_options() -> None:
+    options = default_parser().parse_args([])
+    options.grace = options.grace
+    copied = copy.copy(options)
+    copied.port = copied.port
+    assert set(layers_of(by_name(), options).program) == {"grace"}
+    assert set(layers_of(by_name(), copied).program) == {"grace", "port"}
 
 
 def test_options_of_a_program_are_converted_and_none_is_not_a_value() -> None:
