@@ -220,7 +220,11 @@ class RedisBroker(Broker):
         else:
             stream = self._keys.stream(publication.group)
             self._readers.wait_for_joins(stream, max(0.0, publication.left / 2))
-            self._shards.of(stream).publish_queue.publish(publication)
+            queue = self._shards.of(stream).publish_queue
+            if self._started:
+                queue.publish(publication)
+            else:  # the broker has stopped during a wait for Redis
+                self._publisher.send(publication)
 
     # Groups.
 

@@ -45,9 +45,8 @@ class Shard:
             self.subscription.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop all parts; wait for at most `timeout` seconds for each."""
-        if self._listens:
-            self.subscription.stop(timeout)
+        """Stop all parts, also of later calls; wait for at most `timeout` seconds for each."""
+        self.subscription.stop(timeout)
         self.publish_queue.stop(timeout)
         self.catch_up.stop(timeout)
 
@@ -110,6 +109,7 @@ class Shards:
         self.terms = terms
         self.readers: dict[bytes, StreamReader] = {}
         self._shards: dict[ServerName, Shard] = {}
+        self._stopped = False
         self.moved_channels: MovedChannels[Shard] = MovedChannels(
             servers.look_again, self.of, self._follow_again, clock
         )
@@ -122,14 +122,21 @@ class Shards:
         return "SSUBSCRIBE" if self.servers.sharded else "SUBSCRIBE"
 
     def of(self, key: bytes) -> Shard:
-        """Return the shard of the server that has a key."""
+        """Return the shard of the server that has a key; after `stop`, one that stops at once.
+
+        It may wait for Redis, so `stop` may come meanwhile.
+        """
         try:
             server = self.servers.server_of(key)
         except redis.RedisError:
             server = ""  # not known yet: the subscription asks again at each attempt
         shard = self._shards.get(server)
         if shard is None:
-            shard = self._shards[server] = Shard(self, server)
+            shard = Shard(self, server)
+            if self._stopped:
+                gevent.spawn(shard.stop, 0.0)  # in the hub, too, where nothing may wait
+            else:
+                self._shards[server] = shard
         return shard
 
     def publish_queue_of(self, stream: bytes) -> PublishQueue:
@@ -198,6 +205,7 @@ class Shards:
 
     def stop(self, timeout: float) -> None:
         """Stop all shards; wait for at most `timeout` seconds for each part."""
+        self._stopped = True
         self.moved_channels.stop(timeout)
         for shard in tuple(self._shards.values()):
             shard.stop(timeout)

@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from fws_gevent import Publisher
+from fws_gevent.cluster.publish_queue import PublishQueue
 from fws_gevent.errors import PublishFailed
 from fws_gevent.filters.base import (
     FilterBase,
@@ -229,6 +230,21 @@ def test_a_publish_has_as_long_as_the_settings_say(
     with gevent.Timeout(20), pytest.raises(PublishFailed, match=r"0\.1 s"):
         server.broadcast("lost")
     process.thaw()
+
+
+def test_a_message_that_waits_for_a_join_while_its_node_stops_is_published_all_the_same(
+    node: Node, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker: Any = node().node.broker
+
+    def refuse(*_: Any) -> None:
+        raise PublishFailed("this queue stops")
+
+    monkeypatch.setattr(PublishQueue, "publish", refuse)
+    monkeypatch.setattr(broker._readers, "wait_for_joins", lambda *_: broker.stop())
+    broker.publish(TEXT, b"last", "room", "")
+    assert plain.xrange(STREAM)[-1][1][b"data"] == b"last"
+    assert broker._shards._shards == {}
 
 
 # Ends.

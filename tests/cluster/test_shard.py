@@ -8,9 +8,10 @@ from typing import Any, cast
 import gevent
 import pytest
 
+from fws_gevent.cluster import shard as shard_module
 from fws_gevent.cluster import subscription as subscription_module
 from fws_gevent.cluster.effects import Effect, Effects, When
-from fws_gevent.cluster.shard import Shards
+from fws_gevent.cluster.shard import Shard, Shards
 from fws_gevent.cluster.stream_reader import StreamReader
 from fws_gevent.loop.inbox import Inbox
 from fws_gevent.loop.reactor import Reactor
@@ -382,3 +383,37 @@ def test_a_group_that_is_left_twice_is_left(node: Node) -> None:
     again = node.follow()
     node.shards.leave(reader)
     assert node.shards.readers == {again.channel: again}
+
+
+def test_a_stop_while_the_server_of_a_stream_is_looked_for_leaves_no_task_running(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Shard] = []
+    server_of = node.servers.server_of
+
+    class Noted(Shard):
+        def __init__(self, shards: Shards, server: str) -> None:
+            made.append(self)
+            super().__init__(shards, server)
+
+    def stop_meanwhile(key: bytes) -> str:
+        node.shards.stop(5)
+        return server_of(key)
+
+    monkeypatch.setattr(shard_module, "Shard", Noted)
+    monkeypatch.setattr(node.servers, "server_of", stop_meanwhile)
+    node.follow()
+    until(lambda: made and all(loop.ended for each in made for loop in each.loops))
+    assert node.shards.loops == [node.shards.moved_channels.loop]
+
+
+def test_a_shard_that_has_stopped_listens_to_nothing_that_is_followed_late(node: Node) -> None:
+    shard = node.shards.of(b"")
+    reader = node.follow()
+    node.shards.stop(5)
+    late = Shard(node.shards, "")
+    late.stop(5)
+    for each in (shard, late):
+        each.follow(reader)
+        until(lambda each=each: all(loop.ended for loop in each.loops))  # type: ignore[misc]
+        assert not each.subscription.up
