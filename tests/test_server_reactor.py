@@ -109,7 +109,7 @@ def test_stop_ends_the_server_from_any_place(
     assert client.frame().close[0] == 1001
     client.drop()
     assert command.wait() == 0
-    assert command.output.endswith("run has returned\n")
+    assert "run has returned" in command.output  # the last log line may come after it
     assert "Traceback" not in command.output
 
 
