@@ -88,6 +88,7 @@ class FilteredWebSocketApplication(NodeFacade):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.node = make_node(settings, storage_object, filters, contexts, clock)
+        self.node.server = self
         self.application = application or only_websockets
         self._on_start = on_start
         self._worker: Worker | None = None

@@ -81,6 +81,7 @@ class FilteredWebSocketServer(NodeFacade, PatientStreamServer, WSGIServer):
         **extra: Any,
     ) -> None:
         self.node = make_node(settings, storage_object, filters, contexts, clock)
+        self.node.server = self
         settle_keys(self.node, alone=is_loopback(host_of(listener) if listener else settings.host))
         self.service: WebService | None = None
         """The pages under /fws/, where `build_server` made some."""

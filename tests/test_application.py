@@ -273,6 +273,11 @@ def test_its_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert (settings.grace, settings.max_queue) == (2.0, 1000)
 
 
+def test_filters_reach_the_application_as_their_server() -> None:
+    application = build_application()
+    assert application.node.server is application
+
+
 def test_ending_an_application_that_never_began_does_nothing() -> None:
     build_application(filters=[]).finish()
 

@@ -56,6 +56,24 @@ def test_missing_options_have_their_defaults(connect: Connect) -> None:
         server.stop(0)
 
 
+class Origin(WebSocketMessageFilter):
+    @classmethod
+    def filter(cls, web_socket_instance: Any, data: Any = None) -> None:
+        web_socket_instance.send(str(web_socket_instance.server.socket.getsockname()[1]))
+
+
+def test_a_filter_reaches_its_server(connect: Connect) -> None:
+    server = build_server(Namespace(port=0), filters=[Origin])
+    server.start()
+    try:
+        client = connect(server)
+        client.send("where?")
+        assert client.receive() == str(server.server_port)
+        client.drop()
+    finally:
+        server.stop(0)
+
+
 def test_the_parser_makes_options_for_build_server(connect: Connect) -> None:
     server = build_server(default_parser().parse_args(["-p", "0"]), filters=[Echo])
     server.start()

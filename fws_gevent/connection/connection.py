@@ -50,6 +50,11 @@ class Connection(Grouped):
         self.context.run(current.set, self)
 
     @property
+    def server(self) -> Any:
+        """Return the server, or the WSGI application, of this connection."""
+        return self.node.server
+
+    @property
     def users(self) -> Mapping[str, Connection]:
         """Return all connections of the node, by id."""
         return self.node.users

@@ -83,6 +83,10 @@ class Host(Protocol):
     # Services for filters.
 
     @property
+    def server(self) -> Any:
+        """Return the server, or the WSGI application, that has the node; else the node."""
+
+    @property
     def users(self) -> Mapping[str, Any]:
         """Return all connections of the node, by id."""
 

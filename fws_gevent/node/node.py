@@ -67,6 +67,7 @@ class Node:
 
     data_route: Emitter
     message_route: Emitter
+    server: object  # the owner of this node; the node itself where it stands alone
 
     def __init__(
         self,
@@ -79,11 +80,11 @@ class Node:
         contexts: Contexts = NO_CONTEXTS,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.settings, self.clock = settings, clock
+        self.settings, self.clock, self.server = settings, clock, self
         self.storage_object = storage_object or MemoryStorageObject()
         self.tokens = tokens or Tokens(settings, KeyRing.from_settings(settings), clock=clock)
         self.broker = broker or MemoryBroker()
-        self.print = Printer()
+        self.print, self.counters = Printer(), Counters(clock)
         self.repeats = Repeats(_log, clock=clock)
         self.reactor = Reactor(settings.max_runners, settings.offload_threads, clock)
         self.wheel = Wheel(resolution_for(settings), self.reactor.later, clock)
@@ -97,7 +98,6 @@ class Node:
         self.queue = ConsumerQueue(self.reactor, self.events)
         self.message_rates = MessageRates(settings, clock)
         self.forwarding = Forwarding(settings, clock)
-        self.counters = Counters(clock)
         self.side_nodes: dict[str, SideNode] = {}
         self.shutdown = Shutdown(self.reactor, clock, settings.close_spread)
         self.guard = guard_for(settings, self.tokens, self.users, self.reactor, self.wheel)

@@ -40,7 +40,7 @@ class StatusFeed:
     def __init__(self, node: Node, admin: Admin, snapshot: Callable[[bool], Snapshot]) -> None:
         self.reactor, self.wheel, self.timeouts = node.reactor, node.wheel, node.timeouts
         self.limits, self.repeats, self.print = node.limits, node.repeats, node.print
-        self.storage_object = node.storage_object
+        self.storage_object, self.server = node.storage_object, node.server
         self.users = Users()
         self.data_route: Emitter = _Silence()
         self.message_route: Emitter = _Discard()

@@ -121,6 +121,11 @@ def part(client: Client) -> None:
     assert client.frame().close[0] == 1000
 
 
+def await_lines(site: Site, text: str, count: int) -> None:
+    """Wait until `count` lines of the log have a text: another thread writes them."""
+    until(lambda: site.log.count(text) >= count)
+
+
 def test_a_filter_that_raises_ends_its_own_connection_alone(site: Site) -> None:
     friend = site.client(WS)
     for error in ERRORS:
@@ -140,7 +145,7 @@ def test_a_filter_that_raises_ends_its_own_connection_alone(site: Site) -> None:
         where = {"chain": event, "filter": f"{MODULE}.{name}"}
         each = 2 if event == "data" else 1  # a Close frame is data, too
         assert metric(site, "fws_filter_errors_total", **where) == each * len(ERRORS)
-        assert f"filter {MODULE}.{name} failed on <Connection " in site.log
+        await_lines(site, f"filter {MODULE}.{name} failed on <Connection ", 1)
     assert metric(site, "fws_connections_closed_total", code="1011") == 3 * len(ERRORS)
     assert echoes(friend)
 
@@ -154,7 +159,7 @@ def test_a_subscriber_that_raises_ends_no_connection(site: Site) -> None:
             part(client)
     until(lambda: metric(site, "fws_connections") == 1)
     for bus in BUSES:
-        assert site.log.count(f"bus {bus}: subscriber ") >= len(ERRORS)
+        await_lines(site, f"bus {bus}: subscriber ", len(ERRORS))
     assert echoes(friend)
 
 
