@@ -123,9 +123,9 @@ class Broker(ABC):
         """Note that a connection of this node has joined a group.
 
         With `wait`, it returns when no later message to the group can be missed, or after a few
-        seconds: a gap is reported then. Without `wait`, it returns at once. The connection gets all
-        messages that this node publishes to the group afterwards. It gets those of other nodes as
-        soon as the broker has confirmed the join.
+        seconds: a gap is reported then. Without `wait`, it returns at once, and later messages
+        reach the connection as soon as the broker has confirmed the join, perhaps with a few that
+        were published just before.
 
         Args:
             group: The group. `BrokerHost.groups` has the connection already.

@@ -42,6 +42,10 @@ than one: all of them are sent before other greenlets run."""
 CUTS = 6
 """Times that the bounds of a request are halved at most, for a Redis that answers too slowly."""
 
+EARLIER = 100
+"""Milliseconds before a join that did not wait, from which on its entries are read: a request takes
+a while to Redis, whose time counts."""
+
 LONGEST_PAUSE = 5.0
 """Seconds at most between two attempts to read a stream that Redis refuses to read."""
 
@@ -163,7 +167,13 @@ class CatchUp:
         most = min(ENTRIES, WORK // reader.work)
         count_, size = max(1, most // sharing), (SIZE >> self._cuts) // sharing
         return [*seen, count_, size, fresh, fresh, self._terms.life_ms,
-                self._servers.publish_command, int(sharing == 1)]  # fmt: skip
+                self._servers.publish_command, int(sharing == 1), self._back(reader)]  # fmt: skip
+
+    def _back(self, reader: StreamReader) -> int:
+        """Return the milliseconds back from now from which a first request reads; 0 for none."""
+        if reader.joined_at is None:
+            return 0
+        return int((self._clock.monotonic() - reader.joined_at) * 1000) + EARLIER
 
     def _mend(self, answers: list[Any]) -> bool:
         """Ask for slots again or load the script, if an answer says so; return False on failure."""

@@ -103,7 +103,7 @@ class RedisBroker(Broker):
         self._channels = Channels(servers, self._channel_names, self.host.queue.offer, clock)
         self._channels.subscription.start()
         self._readers = StreamReaders(
-            self._shards, keys, self._effects, self._gap, lambda: Inbox(self.host.reactor)
+            self._shards, keys, self._effects, self._gap, lambda: Inbox(self.host.reactor), clock
         )
         self._revocations = Revocations(self._tokens, self._readers.everybody.ready, clock)
         self._started = True

@@ -62,6 +62,7 @@ class StreamReader:
         "failures",
         "gap_due",
         "group",
+        "joined_at",
         "large",
         "live",
         "local_only",
@@ -87,6 +88,8 @@ class StreamReader:
         self.closed = False
         self.gap_due = False
         """True if a join gave up waiting until it is ready: a gap follows."""
+        self.joined_at: float | None = None
+        """The monotonic time of a join that did not wait: it misses no later entry either."""
         self.local_only = False
         """True if messages went only to the clients of this node."""
         self.queued = 0.0

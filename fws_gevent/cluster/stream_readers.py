@@ -8,6 +8,7 @@ import gevent
 from gevent import get_hub
 from greenlet import getcurrent
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..loop.inbox import Inbox
 from ..redis_io.keys import Keys
 from .effects import Effects
@@ -32,12 +33,14 @@ class StreamReaders:
         effects: Effects,
         gap: Callable[[str | None, str], None],
         make_inbox: Callable[[], Inbox],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._shards = shards
         self._keys = keys
         self._effects = effects
         self._gap = gap
         self._make_inbox = make_inbox
+        self._clock = clock
         self.everybody = self._add(None)
 
     def start(self) -> bool:
@@ -60,6 +63,8 @@ class StreamReaders:
         if wait and getcurrent() is not get_hub():
             self._finish_join(reader, first=first)
         else:
+            if reader.joined_at is None:
+                reader.joined_at = self._clock.monotonic()
             gevent.spawn(self._finish_join, reader, first=first)
 
     def leave(self, group: str) -> None:

@@ -31,9 +31,8 @@ class Grouped(Inbound):
         Where tokens are checked (`auth`), it is the `Claims` of a checked one.
 
         Assigning a token leaves the group of the one before and joins its own. This never waits
-        for the network: later messages of this node arrive, and those of other nodes from the
-        moment when the broker has confirmed the join. `join` waits for that. A token of the same
-        subject, or with the same text, changes no group.
+        for the network: later messages arrive as soon as the broker has confirmed the join, for
+        which `join` waits. A token of the same subject, or with the same text, changes no group.
 
         Raises:
             GroupNameInvalid: Its text can't be the name of a group. Nothing is changed.

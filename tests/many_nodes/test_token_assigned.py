@@ -93,6 +93,22 @@ def test_a_token_is_assigned_without_a_wait_and_messages_follow(
     assert client.receive() == "from there"
 
 
+def test_a_message_of_another_node_just_after_the_assignment_is_not_missed(
+    start_redis: StartRedis, serve: Serve, connect: Connect
+) -> None:
+    redis = start_redis()
+    here, there = (
+        serve([Change], extra={"storage_object": RedisStorageObject(port=redis.port)})
+        for _ in range(2)
+    )
+    client = connect(here)
+    for number in range(30):
+        client.send(f"room{number}")
+        assert client.receive() == f"room{number}"
+        there.broadcast(f"hello {number}", f"room{number}")
+        assert client.receive() == f"hello {number}"
+
+
 def guarded_by(
     redis: RedisProcess, serve: Serve, connect: Connect, *filters: Any
 ) -> tuple[FilteredWebSocketServer, Client]:

@@ -58,6 +58,7 @@ class Calls:
     def resume(
         self, position: list[bytes] | None = None, *, count: int = 256, size: int = 1 << 20,
         epoch: str = "e1", nonce: str = "begun", alone: bool = True,
+        back: int = 0,
     ) -> Resumed:  # fmt: skip
         answer = self.run(
             RESUME,
@@ -70,6 +71,7 @@ class Calls:
             LIFE,
             "PUBLISH",
             int(alone),
+            back,
         )
         entries = [(each[0], dict(zip(*[iter(each[1])] * 2, strict=True))) for each in answer[2]]
         return Resumed(answer[0], answer[1], entries, answer[3])

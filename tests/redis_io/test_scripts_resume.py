@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from .script_calls import LIFE, STREAM, Calls, Listener
@@ -23,6 +25,16 @@ def test_a_new_reader_begins_after_the_last_entry(calls: Calls) -> None:
     last = calls.publish(nonce="last")
     assert calls.resume() == (b"begun", [last, b"last", b"e1"], [], 0)
     assert len(calls.stream()) == 2
+
+
+def test_a_new_reader_may_begin_with_the_entries_of_a_time_that_has_passed(calls: Calls) -> None:
+    calls.publish(b"old")
+    time.sleep(0.2)
+    sent = [calls.publish(b"%d" % number) for number in range(3)]
+    resumed = calls.resume(back=100, count=2)
+    assert (resumed.state, resumed.data, resumed.more) == (b"begun", [b"0", b"1"], 1)
+    assert calls.resume(back=60_000).data[-4:] == [b"old", b"0", b"1", b"2"]
+    assert calls.resume(back=60_000).position[0] == sent[-1]
 
 
 def test_entries_after_the_position_are_proven_complete(calls: Calls) -> None:

@@ -4,6 +4,7 @@
 --   4 entries and 5 bytes to answer at most, 6 epoch and 7 nonce for a stream that begins now,
 --   8 milliseconds that it lives, 9 PUBLISH or SPUBLISH,
 --   10 '1' to answer the next entry even if it is larger than 5, else '0'
+--   11 without a position: milliseconds back from now from which entries are answered, or none
 -- Returns: state, the last entry's {id, nonce, epoch}, the entries that follow, 1 if there are more.
 -- States: begun (there was no position), proven (nothing is missing), trimmed (entries after the
 -- position were dropped), gone (there was no stream), other (it is a newer stream), older (it is an
@@ -28,11 +29,17 @@ if not last then
 end
 redis.call('PEXPIRE', stream, ARGV[8])
 local place = {last[1], value_of(last, 'nonce'), value_of(last, 'epoch')}
-if seen == '' then return {'begun', place, {}, 0} end
+local back = tonumber(ARGV[11] or '0')
+if seen == '' and back == 0 then return {'begun', place, {}, 0} end
 
-local state, from = 'proven', '(' .. seen
-local same = redis.call('XRANGE', stream, seen, seen)[1]
-if not same or value_of(same, 'nonce') ~= nonce or value_of(same, 'epoch') ~= epoch then
+local state, from, same = 'proven', '(' .. seen, nil
+if seen == '' then
+  local now = redis.call('TIME')
+  state, from = 'begun', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) - back)
+else
+  same = redis.call('XRANGE', stream, seen, seen)[1]
+end
+if seen ~= '' and (not same or value_of(same, 'nonce') ~= nonce or value_of(same, 'epoch') ~= epoch) then
   local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
   if value_of(first, 'epoch') ~= epoch then
     state, from = 'other', '-'
